@@ -1,0 +1,107 @@
+"""Nodes, claims and pools as they stand, and the Snapshot that one decision is made from."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from spotkube.model.offerings import Offering, OfferingKey
+from spotkube.model.pods import DaemonSet, Labels, Pod, SpotRule
+from spotkube.model.resources import ResourceList
+from spotkube.model.selectors import Taint, Term
+
+
+class Mode(StrEnum):
+    APPLY = "Apply"
+    RECOMMEND = "Recommend"
+    PAUSED = "Paused"
+
+
+class ClaimPhase(StrEnum):
+    PENDING = "Pending"
+    LAUNCHED = "Launched"
+    REGISTERED = "Registered"
+    READY = "Ready"
+    DRAINING = "Draining"
+    TERMINATED = "Terminated"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A NodePool. None in a limit means that there is none; amounts are sums over its nodes' allocatable."""
+
+    name: str
+    mode: Mode = Mode.RECOMMEND
+    weight: int = 0
+    requirements: Term = ()
+    labels: Labels = ()
+    taints: tuple[Taint, ...] = ()
+    startup_taints: tuple[Taint, ...] = ()
+    limit_resources: ResourceList | None = None
+    limit_nodes: int | None = None
+    limit_micro_usd_hour: int | None = None
+    max_interruption_percent: int = 100
+    allow_unmanaged_on_spot: bool = False
+    ready_timeout_seconds: float = 300.0
+    empty_after_seconds: float | None = 30.0
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A NodeClaim: one node, bought or on its way. `deadline` is when a notice says that the instance ends."""
+
+    name: str
+    uid: str
+    pool: str
+    offering: OfferingKey
+    price_micro_usd_hour: int
+    allocatable: ResourceList
+    labels: Labels
+    taints: tuple[Taint, ...]
+    phase: ClaimPhase
+    node: str | None = None
+    deadline: float | None = None
+    deleting: bool = False
+    created_at: float = 0.0
+
+    @property
+    def leaving(self) -> bool:
+        """Whether nothing new may be put on it."""
+        return self.deleting or self.deadline is not None or self.phase in (ClaimPhase.DRAINING, ClaimPhase.TERMINATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Node of the cluster, ours (`claim` names its NodeClaim) or not."""
+
+    name: str
+    labels: Labels
+    taints: tuple[Taint, ...]
+    allocatable: ResourceList
+    ready: bool
+    unschedulable: bool = False
+    claim: str | None = None
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRule:
+    """What a Workload asks of the planner. `replicas` is how many pods it wants."""
+
+    key: str
+    spot: SpotRule
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one decision depends on. `taken_at` is seconds since the epoch; `resting` are offerings not to buy now."""
+
+    taken_at: float
+    pods: tuple[Pod, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    workloads: tuple[WorkloadRule, ...] = ()
+    daemonsets: tuple[DaemonSet, ...] = ()
+    offerings: tuple[Offering, ...] = field(default=(), repr=False)
+    resting: frozenset[OfferingKey] = frozenset()

@@ -1,0 +1,82 @@
+"""What a decision comes to: nodes to buy, where each pod goes, what has no place and why, and how good that is."""
+
+from dataclasses import dataclass
+
+from spotkube.model.offerings import Offering
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNode:
+    """A node to buy for `pods` (their uids), and the reason in words."""
+
+    pool: str
+    offering: Offering
+    pods: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A pod that goes onto a node that exists or is on its way; `target` names its claim, or its Node where no claim is ours."""
+
+    pod: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaceable:
+    """Pods (their uids) that nothing that may be bought can hold, under one name and for one reason."""
+
+    name: str
+    pods: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrontPoint:
+    """One alternative that was weighed; `interruptions_per_month` counts pods that would be interrupted."""
+
+    micro_usd_hour: int
+    interruptions_per_month: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much was done, so that a replay can stop at the same point."""
+
+    column_rounds: int = 0
+    generations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """What simpler ways would have cost for the same pods; None where they can't place them all."""
+
+    first_fit_micro_usd_hour: int | None = None
+    all_on_demand_micro_usd_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods."""
+
+    additions: tuple[PlannedNode, ...] = ()
+    placements: tuple[Placement, ...] = ()
+    unplaceable: tuple[Unplaceable, ...] = ()
+    cost_now_micro_usd_hour: int = 0
+    cost_after_micro_usd_hour: int = 0
+    lower_bound_micro_usd_hour: int = 0
+    placed_pods: int = 0
+    front: tuple[FrontPoint, ...] = ()
+    work: Work = Work()
+    baselines: Baselines = Baselines()
+
+    @property
+    def gap(self) -> float:
+        """Cost after over the bound, less one; 0 where nothing needs to be bought."""
+        if self.cost_after_micro_usd_hour <= self.lower_bound_micro_usd_hour:
+            return 0.0
+        if self.lower_bound_micro_usd_hour == 0:
+            return float("inf")
+        return self.cost_after_micro_usd_hour / self.lower_bound_micro_usd_hour - 1

@@ -1,0 +1,111 @@
+"""Pods as the planner sees them: what matters for scheduling, and who they belong to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from spotkube.model.resources import ResourceList
+from spotkube.model.selectors import LabelSelector, Term, Toleration
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadConstraint:
+    """A topology spread constraint with whenUnsatisfiable DoNotSchedule; the soft ones are not planned for."""
+
+    max_skew: int
+    topology_key: str
+    selector: LabelSelector | None
+    min_domains: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PodTerm:
+    """A required pod affinity or anti-affinity term. `namespaces` None means the pod's own."""
+
+    topology_key: str
+    selector: LabelSelector | None
+    namespaces: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodShape:
+    """All that kube-scheduler checks of a pod, apart from its own labels: pods of one shape are interchangeable.
+
+    `requests` counts the pod itself as one of "pods". `affinity_terms` are ORed; an empty tuple asks for nothing.
+    `unsupported` names what the pod uses and the planner does not model: such a pod is reported, never planned.
+    """
+
+    namespace: str
+    requests: ResourceList
+    node_selector: Labels = ()
+    affinity_terms: tuple[Term, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    spread: tuple[SpreadConstraint, ...] = ()
+    anti_affinity: tuple[PodTerm, ...] = ()
+    host_ports: tuple[tuple[str, int], ...] = ()
+    scheduler_name: str = "default-scheduler"
+    unsupported: tuple[str, ...] = ()
+
+
+class PodPhase(StrEnum):
+    PENDING = "Pending"
+    RUNNING = "Running"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A live pod (neither Succeeded nor Failed). Times are seconds since the epoch.
+
+    `node` is the Node it is bound to, `nominated` the one it is nominated onto. `workload` is "namespace/name" of the
+    Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    labels: Labels
+    shape: PodShape
+    owner: str = ""
+    workload: str | None = None
+    node: str | None = None
+    nominated: str | None = None
+    gates: tuple[str, ...] = ()
+    phase: PodPhase = PodPhase.PENDING
+    ready: bool = False
+    unschedulable: bool = False
+    daemon: bool = False
+    mirror: bool = False
+    deleting: bool = False
+    do_not_disrupt: bool = False
+    grace_seconds: int = 30
+    created_at: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SpotRule:
+    """How much spot a Workload bears: at most `fraction` of its replicas, and none of the first `on_demand_base`."""
+
+    on_demand_base: int = 0
+    fraction: float = 1.0
+
+    def on_demand_count(self, replicas: int) -> int:
+        """How many of `replicas` must run on demand."""
+        # Rounded before the ceiling, so that 0.7 of 10 leaves 3 and not 4 on demand.
+        by_fraction = replicas - int(round(self.fraction * replicas, 9))
+        return min(replicas, max(self.on_demand_base, by_fraction))
+
+
+NEVER_ON_SPOT = SpotRule(fraction=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSet:
+    """A DaemonSet's pod, which every node that it may run on has to hold besides the planned pods."""
+
+    key: str
+    shape: PodShape
