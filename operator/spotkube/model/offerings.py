@@ -20,7 +20,7 @@ class OfferingKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Offering:
-    """`labels` is what the Node will carry, sorted; `interruption_percent` the upper end of the monthly band, 0 on demand."""
+    """`labels` are the Node's, sorted; `interruption_percent` is the upper end of the monthly band, 0 on demand."""
 
     instance_type: str
     zone: str

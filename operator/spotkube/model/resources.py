@@ -1,4 +1,4 @@
-"""Amounts of resources as Kubernetes counts them, in whole numbers: cpu in millicores, memory in bytes, the rest in units."""
+"""Amounts of resources as Kubernetes counts them, in whole numbers: cpu in millicores, memory in bytes, others in units."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ Quantity = str | int | float
 
 
 def parse_amount(name: str, quantity: Quantity) -> int:
-    """The quantity in the unit that `name` is counted in, rounded up. Raises ValueError naming the resource and the value."""
+    """The quantity in the unit that `name` is counted in, rounded up. Raises ValueError naming resource and value."""
     try:
         value: Decimal = parse_quantity(quantity)
         amount = math.ceil(value * 1000 if name == CPU else value)

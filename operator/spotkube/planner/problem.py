@@ -1,0 +1,116 @@
+"""The planner's problem as arrays: groups of like pods, node kinds that may be bought, and bins that are there already.
+
+Axes: G groups, O node kinds, B bins, R resources, K caps, P pools, F families. Amounts are int64 in the units of
+`spotkube.model.resources`, prices int64 micro-dollars an hour.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+NO_LIMIT = 2**62
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What has to be held, and by what. A node kind is one offering as one pool would buy it, net of its daemons.
+
+    A *family* is a set of groups whose pods were one group before a rule split them (spread over zones, a part that must
+    run on demand). A plan places exactly `count[g]` of each group. Another split may be as good for the user, so the bound
+    only assumes that family f has `family_count[f]` pods in all and at least `sure_count[g]` of them are in group g.
+
+    Attributes:
+        resources: R names; the last is "pods".
+        demand: [G, R] what one pod of the group takes.
+        count: [G] how many pods to place.
+        family: [G] the family each group belongs to, 0..F-1.
+        sure_count: [G] how many pods any allowed split puts into this group at least; for a family of one group, its count.
+        capacity: [O, R] what a node of this kind holds besides its daemons.
+        price: [O] micro-dollars an hour, > 0.
+        interruption_percent: [O] chance in a month that such a node is interrupted.
+        pool: [O] which pool buys it.
+        compatible: [G, O] whether kube-scheduler would let the group's pods onto such a node.
+        bins: [B, R] what is free on nodes that exist or are on their way; they cost nothing more.
+        bin_compatible: [G, B]
+        conflict: [G, G] symmetric; two different groups that may not share a node.
+        cap_member: [K, G] and cap_limit: [K]: at most cap_limit[k] pods of the member groups on one node (anti-affinity of
+            a group with itself is a cap of 1, a hostname spread a cap of its skew).
+        bin_cap_left: [K, B] what is left of the caps on the bins.
+        pool_left: [P, R + 2] what each pool may still buy: of each resource (of capacity), nodes, micro-dollars an hour.
+    """
+
+    resources: tuple[str, ...]
+    group_names: tuple[str, ...]
+    demand: IntArray
+    count: IntArray
+    family: IntArray
+    sure_count: IntArray
+    capacity: IntArray
+    price: IntArray
+    interruption_percent: IntArray
+    pool: IntArray
+    compatible: BoolArray
+    bins: IntArray
+    bin_compatible: BoolArray
+    conflict: BoolArray
+    cap_member: BoolArray
+    cap_limit: IntArray
+    bin_cap_left: IntArray
+    pool_left: IntArray
+
+    @property
+    def groups(self) -> int:
+        return len(self.count)
+
+    @property
+    def kinds(self) -> int:
+        return len(self.price)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Nodes to buy and what is put where.
+
+    Attributes:
+        node_kind: [N] the kind of each node bought.
+        node_pods: [N, G] how many pods of each group it holds.
+        bin_pods: [B, G] how many go onto each bin.
+        unplaced: [G] how many found no place.
+    """
+
+    node_kind: IntArray
+    node_pods: IntArray
+    bin_pods: IntArray
+    unplaced: IntArray
+
+    def cost(self, problem: Problem) -> int:
+        """Micro-dollars an hour of the nodes to buy."""
+        return int(problem.price[self.node_kind].sum())
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop: at whichever comes first. A replay gives the recorded rounds and generations and no seconds."""
+
+    seconds: float | None = 5.0
+    column_rounds: int | None = None
+    generations: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The chosen solution, a bound that no solution of the same pods can be below, and how it was reached.
+
+    `front` holds (micro-dollars an hour, expected interrupted pods a month) of the alternatives, at most 20, by cost.
+    """
+
+    solution: Solution
+    lower_bound: int
+    column_rounds: int
+    generations: int
+    front: tuple[tuple[int, float], ...] = ()
+    chosen: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
