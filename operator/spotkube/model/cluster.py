@@ -94,7 +94,7 @@ class WorkloadRule:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything one decision depends on. `taken_at` is seconds since the epoch, `resting` what is not to be bought now."""
+    """Everything one decision depends on. `taken_at` is seconds since the epoch; `resting` is not to be bought now."""
 
     taken_at: float
     pods: tuple[Pod, ...] = ()

@@ -17,7 +17,7 @@ class PlannedNode:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A pod that goes onto a node that exists or is on its way; `target` names its claim, or its Node if it has none."""
+    """A pod that goes onto a node that exists or is on its way; `target` names its claim, or else its Node."""
 
     pod: str
     target: str

@@ -1,4 +1,4 @@
-"""Amounts of resources as Kubernetes counts them, in whole numbers: cpu in millicores, memory in bytes, others in units."""
+"""Amounts of resources as Kubernetes counts them, in whole numbers: cpu in millicores, memory in bytes."""
 
 import math
 from collections.abc import Iterator, Mapping

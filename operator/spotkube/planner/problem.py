@@ -18,16 +18,16 @@ NO_LIMIT = 2**62
 class Problem:
     """What has to be held, and by what. A node kind is one offering as one pool would buy it, net of its daemons.
 
-    A *family* is a set of groups whose pods were one group before a rule split them (spread over zones, a part that must
-    run on demand). A plan places exactly `count[g]` of each group. Another split may be as good for the user, so the bound
-    only assumes that family f has `family_count[f]` pods in all and at least `sure_count[g]` of them are in group g.
+    A *family* is a set of groups whose pods were one group before a rule split them (spread over zones, a part that
+    must run on demand). A plan places exactly `count[g]` of each group. Another split may be as good for the user, so the
+    bound only assumes that a family has the sum of its counts in all, and at least `sure_count[g]` of them in group g.
 
     Attributes:
         resources: R names; the last is "pods".
         demand: [G, R] what one pod of the group takes.
         count: [G] how many pods to place.
         family: [G] the family each group belongs to, 0..F-1.
-        sure_count: [G] how many pods any allowed split puts into this group at least; for a family of one group, its count.
+        sure_count: [G] how many pods any allowed split puts into this group at least; the count, where nothing was split.
         capacity: [O, R] what a node of this kind holds besides its daemons.
         price: [O] micro-dollars an hour, > 0.
         interruption_percent: [O] chance in a month that such a node is interrupted.
@@ -36,10 +36,10 @@ class Problem:
         bins: [B, R] what is free on nodes that exist or are on their way; they cost nothing more.
         bin_compatible: [G, B]
         conflict: [G, G] symmetric; two different groups that may not share a node.
-        cap_member: [K, G] and cap_limit: [K]: at most cap_limit[k] pods of the member groups on one node (anti-affinity of
-            a group with itself is a cap of 1, a hostname spread a cap of its skew).
+        cap_member: [K, G] and cap_limit: [K]: at most cap_limit[k] pods of the member groups on one node (anti-affinity
+            of a group with itself is a cap of 1, a hostname spread a cap of its skew).
         bin_cap_left: [K, B] what is left of the caps on the bins.
-        pool_left: [P, R + 2] what each pool may still buy: of each resource (of capacity), nodes, micro-dollars an hour.
+        pool_left: [P, R + 2] what each pool may still buy: each resource (of capacity), nodes, micro-dollars an hour.
     """
 
     resources: tuple[str, ...]
