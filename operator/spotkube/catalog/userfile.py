@@ -1,0 +1,261 @@
+"""A catalog of the user's own, read from and written to YAML or JSON. The format is in docs/reference/catalog.md.
+
+Every mistake in a file is told at once, each with the entry, the field, the value and what to do about it.
+"""
+
+import difflib
+import json
+import math
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from spotkube.catalog.allocatable import MIB
+from spotkube.catalog.specs import InstanceSpec, Price, capacity, free_for_pods
+from spotkube.model.offerings import ON_DEMAND, SPOT
+from spotkube.model.resources import CPU, MEMORY, ResourceList, parse_amount
+
+MICRO_USD = 1_000_000
+MAX_USD_HOUR = 100_000
+MAX_ERRORS_SHOWN = 10
+# The worst band: where a file doesn't say how often spot is taken back, no limit on interruptions lets it in unseen.
+UNKNOWN_INTERRUPTION_PERCENT = 100
+
+PricedTypes = tuple[tuple[InstanceSpec, tuple[Price, ...]], ...]
+
+
+class CatalogFileError(ValueError):
+    """A catalog file that can't be used; the message has a line for each mistake."""
+
+
+def _micro_usd(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is not a number; write dollars an hour, such as 0.0416")
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(
+            "is not a price; give dollars an hour above zero, or remove the offering if it can't be bought"
+        )
+    if value > MAX_USD_HOUR:
+        raise ValueError(f"is above {MAX_USD_HOUR} dollars an hour; give dollars, not cents or micro-dollars")
+    if (micro_usd := round(value * MICRO_USD)) == 0:
+        raise ValueError("is less than a millionth of a dollar an hour; give dollars an hour, such as 0.0416")
+    return micro_usd
+
+
+def _positive_amount(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("is no quantity; write it as in 500m, 2, 1.5Gi")
+    amount = parse_amount(name, value)
+    if amount == 0:
+        raise ValueError("is zero; give what the type has")
+    if name == MEMORY and amount < MIB:
+        raise ValueError(f"is less than 1 MiB; add the unit, as in {value}Gi")
+    return amount
+
+
+def _amounts(value: Any) -> ResourceList:
+    if not isinstance(value, dict):
+        raise ValueError("is no map of resources; write it as in {cpu: 1930m, memory: 6Gi}")
+    return ResourceList.from_quantities(value)
+
+
+LabelValue = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")]
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, arbitrary_types_allowed=True)
+
+
+class FileOffering(_Entry):
+    """A price of a type: where, and whether as spot or on demand."""
+
+    zone: LabelValue
+    capacity_type: Literal["spot", "on-demand"]
+    price_micro_usd_hour: Annotated[int, BeforeValidator(_micro_usd), Field(alias="priceUSDPerHour")]
+    interruption_percent: Annotated[int, Field(strict=True, ge=0, le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _on_demand_stays(self) -> Self:
+        if self.capacity_type == ON_DEMAND and self.interruption_percent:
+            raise ValueError("interruptionPercent is for spot; remove it, or make capacityType spot")
+        return self
+
+    def price(self) -> Price:
+        unknown = UNKNOWN_INTERRUPTION_PERCENT if self.capacity_type == SPOT else 0
+        percent = unknown if self.interruption_percent is None else self.interruption_percent
+        return Price(self.zone, self.capacity_type, self.price_micro_usd_hour, percent)
+
+
+class FileType(_Entry):
+    """An instance type as advertised. `allocatable` replaces what the formulas say for the resources that it names."""
+
+    instance_type: LabelValue
+    arch: Literal["amd64", "arm64"]
+    cpu_milli: Annotated[int, BeforeValidator(partial(_positive_amount, CPU)), Field(alias="cpu")]
+    memory_bytes: Annotated[int, BeforeValidator(partial(_positive_amount, MEMORY)), Field(alias="memory")]
+    pods: Annotated[int, Field(strict=True, ge=1, le=1000)]
+    gpus: Count = 0
+    gpu_name: LabelValue | None = None
+    neuron_devices: Count = 0
+    cpu_manufacturer: LabelValue | None = None
+    allocatable: Annotated[ResourceList, BeforeValidator(_amounts)] = ResourceList()
+    offerings: Annotated[tuple[FileOffering, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _holds_pods(self) -> Self:
+        if self.allocatable[CPU] > self.cpu_milli or self.allocatable[MEMORY] > self.memory_bytes:
+            raise ValueError("allocatable is more than cpu or memory; lower it, or raise what the type has")
+        spec = self.spec()
+        free = free_for_pods(spec, capacity(spec))
+        for name in (CPU, MEMORY):
+            if free[name] == 0:
+                raise ValueError(f"no {name} is left for pods after the kubelet's reservations; give more {name}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_price_each(self) -> Self:
+        _refuse_twice("offering", (f"{one.capacity_type} in {one.zone}" for one in self.offerings))
+        return self
+
+    def spec(self) -> InstanceSpec:
+        return InstanceSpec(
+            name=self.instance_type,
+            arch=self.arch,
+            cpu_milli=self.cpu_milli,
+            memory_mib=self.memory_bytes // MIB,
+            pods=self.pods,
+            gpus=self.gpus,
+            gpu_name=self.gpu_name or "",
+            neuron_devices=self.neuron_devices,
+            cpu_manufacturer=self.cpu_manufacturer or "",
+            own_allocatable=self.allocatable,
+        )
+
+
+class FileCatalog(_Entry):
+    region: LabelValue
+    types: Annotated[tuple[FileType, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_entry_each(self) -> Self:
+        _refuse_twice("instanceType", (one.instance_type for one in self.types))
+        return self
+
+
+def read_user_file(path: Path) -> tuple[str, PricedTypes]:
+    """The region and the types with their prices. Raises CatalogFileError."""
+    raw = _parse(path)
+    try:
+        catalog = FileCatalog.model_validate(raw)
+    except ValidationError as error:
+        lines = [f"{path}: {_explain(one, raw)}" for one in error.errors(include_url=False)]
+        more = len(lines) - MAX_ERRORS_SHOWN
+        raise CatalogFileError(
+            "\n".join(lines[:MAX_ERRORS_SHOWN] + ([f"... and {more} more"] if more > 0 else []))
+        ) from error
+    return catalog.region, tuple((one.spec(), tuple(price.price() for price in one.offerings)) for one in catalog.types)
+
+
+def to_file_format(region: str, types: Iterable[tuple[InstanceSpec, Iterable[Price]]]) -> dict[str, Any]:
+    """What `read_user_file` reads back to the same types and prices, as plain values for a YAML or JSON writer."""
+    return {"region": region, "types": [_type_entry(spec, prices) for spec, prices in types]}
+
+
+def _type_entry(spec: InstanceSpec, prices: Iterable[Price]) -> dict[str, Any]:
+    entry = {
+        "instanceType": spec.name,
+        "arch": spec.arch,
+        "cpu": spec.cpu_milli / 1000 if spec.cpu_milli % 1000 else spec.cpu_milli // 1000,
+        "memory": f"{spec.memory_mib}Mi",
+        "pods": spec.pods,
+        "gpus": spec.gpus,
+        "gpuName": spec.gpu_name,
+        "neuronDevices": spec.neuron_devices,
+        "cpuManufacturer": spec.cpu_manufacturer,
+        "allocatable": spec.own_allocatable.to_quantities(),
+        "offerings": [_offering_entry(price) for price in prices],
+    }
+    return {key: value for key, value in entry.items() if value}
+
+
+def _offering_entry(price: Price) -> dict[str, Any]:
+    entry = {
+        "zone": price.zone,
+        "capacityType": price.capacity_type,
+        "priceUSDPerHour": price.price_micro_usd_hour / MICRO_USD,
+    }
+    return entry | ({"interruptionPercent": price.interruption_percent} if price.capacity_type == SPOT else {})
+
+
+def _parse(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+        # YAML refuses the tabs that JSON allows.
+        return json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=yaml.CSafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogFileError(f"{path}: cannot be read ({error}); check the path of --catalog") from error
+    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        raise CatalogFileError(f"{path}: is neither YAML nor JSON: {' '.join(str(error).split())}") from error
+
+
+def _refuse_twice(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{what} {name} is given twice; remove one of the two")
+        seen.add(name)
+
+
+_MODEL_AT_DEPTH: dict[int, type[BaseModel]] = {1: FileCatalog, 3: FileType, 5: FileOffering}
+
+
+def _explain(error: Any, raw: Any) -> str:
+    """`types[3] (m5.large).offerings[0].priceUSDPerHour: -1 is not a price; give ...`"""
+    where = _place(error["loc"], raw)
+    match error["type"]:
+        case "missing":
+            return f"{where}: is missing; add it"
+        case "extra_forbidden":
+            fields = [field.alias or name for name, field in _MODEL_AT_DEPTH[len(error["loc"])].model_fields.items()]
+            near = difflib.get_close_matches(str(error["loc"][-1]), fields, n=1)
+            return f"{where}: is no field here; " + (f"did you mean {near[0]}?" if near else f"use {', '.join(fields)}")
+        case "literal_error":
+            return f"{where}: {error['input']!r} is not known; use {error['ctx']['expected']}"
+        case "string_pattern_mismatch":
+            return (
+                f"{where}: {error['input']!r} can't be a label's value; use up to 63 letters, digits, '-', '_' and '.'"
+            )
+        case "value_error" if isinstance(error["input"], dict) or str(error["ctx"]["error"]).startswith(f"{CPU}: "):
+            return f"{where}: {error['ctx']['error']}"
+        case "value_error":
+            return f"{where}: {error['input']!r} {error['ctx']['error']}"
+        case "model_type" | "model_attributes_type" | "tuple_type" | "dict_type":
+            kind = "a list" if error["type"] == "tuple_type" else "a map of fields"
+            return f"{where}: {_short(error['input'])} is not {kind}; see `spotkube catalog -o yaml` for an example"
+        case _:
+            return f"{where}: {_short(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}; correct the value"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _place(location: tuple[int | str, ...], raw: Any) -> str:
+    """The path in the file, with the name of the type so that nobody has to count entries."""
+    text, here = "", raw
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+        try:
+            here = here[step]
+        except (KeyError, IndexError, TypeError):
+            here = None
+        if isinstance(step, int) and isinstance(here, dict) and "instanceType" in here:
+            text += f" ({here['instanceType']})"
+    return text.lstrip(".") or "the file"
