@@ -1,0 +1,191 @@
+"""CapacityPlan: the record of one decision, with what it costs and how cheap it could be at best."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, StatusModel
+from spotkube.api.fields import Count, Name, Text, UsdPerHour
+from spotkube.api.nodeclaim import CapacityType
+from spotkube.api.nodepool import PoolMode
+from spotkube.api.rules import Rule, SpecModel
+
+MAX_ADDITIONS = 500
+MAX_DRAINS = 500
+MAX_UNPLACEABLE = 100
+MAX_FRONT = 20
+
+
+class CapacityPlanSpec(SpecModel):
+    """What the decision was asked for. It can't change."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self == oldSelf",
+            "a CapacityPlan is the record of a decision and can't change: change the NodePools or Workloads, and a new plan is made",
+        ),
+    )
+
+    mode: PoolMode
+    """The mode in force: in Recommend the plan stops at being written, in Apply it is carried out."""
+    seed: int
+    """Seed of the search; with the same state of the cluster and the same amount of work it gives the same plan."""
+    trigger: Text = ""
+    """What made the decision necessary, in words."""
+
+
+class PodCounts(StatusModel):
+    """How many pods the plan is about."""
+
+    total: Count = 0
+    """All pods that were planned for."""
+    placed: Count = 0
+    """Pods that have a node in the plan; costs and bound speak of these."""
+    unplaceable: Count = 0
+    """Pods that nothing that may be bought can hold; status.unplaceable tells why."""
+
+
+class NodeCounts(StatusModel):
+    """How many nodes the plan is about."""
+
+    add: Count = 0
+    """Nodes to buy."""
+    keep: Count = 0
+    """Nodes that stay."""
+    drain: Count = 0
+    """Nodes to drain and give back."""
+
+
+class Addition(StatusModel):
+    """A node to buy."""
+
+    node_pool: Name
+    """The NodePool that it belongs to."""
+    instance_type: Annotated[str, Field(max_length=63)]
+    """The instance type."""
+    zone: Annotated[str, Field(max_length=63)]
+    """The zone."""
+    capacity_type: CapacityType
+    """on-demand or spot."""
+    price_usd_per_hour: UsdPerHour
+    """Its price in dollars an hour."""
+    pods: Count = 0
+    """How many pods are planned onto it."""
+    claim: Name | None = None
+    """The NodeClaim that was made for it; absent in Recommend."""
+    reason: Text = ""
+    """Why it is bought, in words."""
+
+
+class Drain(StatusModel):
+    """A node to drain and give back."""
+
+    claim: Name
+    """Its NodeClaim."""
+    reason: Text = ""
+    """Why it goes, in words."""
+
+
+class UnplaceablePods(StatusModel):
+    """Pods of one group that have no place."""
+
+    name: Annotated[str, Field(max_length=512)]
+    """The group of pods or the pod, as namespace/name."""
+    count: Count
+    """How many pods of it have no place."""
+    reason: Text = ""
+    """Why, and what would help."""
+
+
+class FrontPoint(StatusModel):
+    """An alternative that was weighed: none of the others is better in everything."""
+
+    usd_per_hour: UsdPerHour
+    """What it costs in dollars an hour."""
+    interruptions_per_month: Annotated[float, Field(ge=0)]
+    """How many pods would be interrupted in a month, by the published bands."""
+    moved_pods: Count = 0
+    """How many running pods it moves."""
+    chosen: bool = False
+    """Whether this is the plan."""
+
+
+class WorkDone(StatusModel):
+    """How much was computed; a replay stops at the same counts and so gives the same plan."""
+
+    column_rounds: Count = 0
+    """Rounds of column generation for the bound."""
+    generations: Count = 0
+    """Generations of the genetic search."""
+    evaluations: Count = 0
+    """Candidate plans that were evaluated."""
+
+
+class Baselines(StatusModel):
+    """What simpler ways would have cost for the same pods; absent where they can't place all of them."""
+
+    first_fit_usd_per_hour: UsdPerHour | None = None
+    """First-fit decreasing under the same rules."""
+    all_on_demand_usd_per_hour: UsdPerHour | None = None
+    """The same without any spot."""
+
+
+class CapacityPlanStatus(ObservedStatus):
+    """What was decided. Conditions: Solved (every pod that can be placed is), Applied (the plan has been carried out)."""
+
+    cost_now_usd_per_hour: UsdPerHour | None = None
+    """What the nodes cost before the plan, in dollars an hour."""
+    cost_after_usd_per_hour: UsdPerHour | None = None
+    """What they cost after it."""
+    lower_bound_usd_per_hour: UsdPerHour | None = None
+    """Proven: no set of nodes that holds the placed pods costs less than this."""
+    gap_percent: Annotated[float, Field(ge=0)] | None = None
+    """How far the plan's cost may be above the cheapest possible, at most: (cost - bound) / cost."""
+    pods: PodCounts | None = None
+    """How many pods were planned for, and how many found a place."""
+    nodes: NodeCounts | None = None
+    """How many nodes come, stay and go. The lists below are cut at a length; these counts are not."""
+    additions: Annotated[tuple[Addition, ...], Field(max_length=MAX_ADDITIONS)] = ()
+    """The nodes to buy, at most 500 of them; nodes.add counts all."""
+    drains: Annotated[tuple[Drain, ...], Field(max_length=MAX_DRAINS)] = ()
+    """The nodes to drain, at most 500 of them; nodes.drain counts all."""
+    unplaceable: Annotated[tuple[UnplaceablePods, ...], Field(max_length=MAX_UNPLACEABLE)] = ()
+    """Pods that have no place and why, at most 100 groups; pods.unplaceable counts all pods."""
+    front: Annotated[tuple[FrontPoint, ...], Field(max_length=MAX_FRONT)] = ()
+    """The alternatives between cost, interruptions and moved pods, at most 20."""
+    work: WorkDone | None = None
+    """How much was computed."""
+    solve_seconds: Annotated[float, Field(ge=0)] | None = None
+    """How long the decision took, in seconds."""
+    baselines: Baselines | None = None
+    """What simpler ways would have cost for the same pods."""
+
+
+class CapacityPlan(KubeObject):
+    """One decision: nodes to add, keep and drain, what they cost before and after, the proven lower bound and the gap to it, the
+    alternatives that were weighed, and a reason for each node. Made by SpotKube. In mode Recommend it stops there."""
+
+    resource: ClassVar[Resource] = Resource(
+        kind="CapacityPlan",
+        plural="capacityplans",
+        short_name="cplan",
+        namespaced=False,
+        columns=(
+            Column("Mode", ".spec.mode"),
+            Column("Add", ".status.nodes.add", "integer"),
+            Column("Keep", ".status.nodes.keep", "integer"),
+            Column("Drain", ".status.nodes.drain", "integer"),
+            Column("Now $/h", ".status.costNowUSDPerHour", "number"),
+            Column("After $/h", ".status.costAfterUSDPerHour", "number"),
+            Column("Bound $/h", ".status.lowerBoundUSDPerHour", "number"),
+            Column("Gap %", ".status.gapPercent", "number"),
+            Column("Unplaceable", ".status.pods.unplaceable", "integer"),
+            Column("Trigger", ".spec.trigger", priority=1),
+        ),
+    )
+
+    kind: Literal["CapacityPlan"] = "CapacityPlan"
+    spec: CapacityPlanSpec
+    """What the decision was asked for; can't change."""
+    status: CapacityPlanStatus = CapacityPlanStatus()
+    """What was decided; written by SpotKube."""

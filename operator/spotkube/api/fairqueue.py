@@ -1,0 +1,167 @@
+"""FairQueue: who shares the cluster, with which weight, and up to what quota of resources and of dollars."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
+from spotkube.api.fields import Count, LabelKey, Labels, LabelValue, Quantity, parse_quantity
+from spotkube.api.rules import Keyed, Rule, SpecModel
+
+ACTIVE = "Active"
+ADMISSION_NOT_IN_FORCE = "AdmissionNotInForce"
+"""Reason of the condition Active=False that every queue has in this release."""
+
+
+class StopPolicy(StrEnum):
+    NONE = "None"
+    HOLD = "Hold"
+    HOLD_AND_DRAIN = "HoldAndDrain"
+
+
+class SelectorOperator(StrEnum):
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class SelectorRequirement(SpecModel):
+    """One expression of a metav1.LabelSelector."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.operator in ['In', 'NotIn'] == (has(self.values) && size(self.values) > 0)",
+            "values don't fit the operator: In and NotIn need at least one, Exists and DoesNotExist take none",
+            lambda item: (item.operator in (SelectorOperator.IN, SelectorOperator.NOT_IN)) == bool(item.values),
+        ),
+    )
+
+    key: LabelKey
+    """Label of the namespace that is looked at."""
+    operator: SelectorOperator
+    """In, NotIn, Exists or DoesNotExist."""
+    values: Annotated[tuple[LabelValue, ...], Field(max_length=100)] = ()
+    """Values for In and NotIn, at least one; none for Exists and DoesNotExist."""
+
+
+class NamespaceSelector(SpecModel):
+    """A metav1.LabelSelector; empty means every namespace."""
+
+    match_labels: Labels = {}
+    """Labels that the namespace must have with exactly these values."""
+    match_expressions: Annotated[tuple[SelectorRequirement, ...], Field(max_length=32)] = ()
+    """Expressions that must all hold for the namespace's labels."""
+
+
+class Tenant(SpecModel):
+    """A namespace that shares the queue with a weight of its own."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """The namespace. It is the tenant's identity because RBAC guards it."""
+    weight: Annotated[float, Field(ge=0)] = 1
+    """The tenant's share relative to the others'; with 0 it gets only what nobody else wants."""
+
+
+class ResourceQuota(SpecModel):
+    """How much of one resource the queue may use."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.lendingLimit) || !isQuantity(string(self.lendingLimit)) || !isQuantity(string(self.nominalQuota))"
+            " || quantity(string(self.lendingLimit)).compareTo(quantity(string(self.nominalQuota))) <= 0",
+            "lendingLimit is above nominalQuota, and more than there is can't be lent: lower lendingLimit or raise nominalQuota",
+            lambda quota: (
+                quota.lending_limit is None
+                or parse_quantity(quota.lending_limit) <= parse_quantity(quota.nominal_quota)
+            ),
+        ),
+    )
+
+    name: LabelKey
+    """Name of the resource as in a container's requests, such as cpu, memory or nvidia.com/gpu."""
+    nominal_quota: Quantity
+    """The amount that the queue may always use; not negative."""
+    borrowing_limit: Quantity | None = None
+    """How much above nominalQuota it may use of what others in its cohort leave idle; left out, there is no limit. Needs cohort."""
+    lending_limit: Quantity | None = None
+    """How much of nominalQuota others in the cohort may use while it is idle; left out, all of it. Needs cohort."""
+
+
+class Budget(SpecModel):
+    """How many dollars the queue's pods may cost; each that is set holds."""
+
+    usd_per_hour: Annotated[float, Field(ge=0)] | None = None
+    """At most so many dollars an hour at any moment."""
+    usd_per_day: Annotated[float, Field(ge=0)] | None = None
+    """At most so many dollars from midnight to midnight UTC."""
+    usd_per_month: Annotated[float, Field(ge=0)] | None = None
+    """At most so many dollars in a calendar month UTC."""
+
+
+class FairQueueSpec(SpecModel):
+    """Who shares, with which weights, and within which quota and budget."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.cohort) || !has(self.resources)"
+            " || self.resources.all(r, !has(r.borrowingLimit) && !has(r.lendingLimit))",
+            "borrowingLimit and lendingLimit need somebody to share with: set cohort, or remove them",
+            lambda spec: (
+                spec.cohort is not None
+                or all(quota.borrowing_limit is None and quota.lending_limit is None for quota in spec.resources)
+            ),
+        ),
+    )
+
+    cohort: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Queues that name the same cohort lend each other what they leave idle."""
+    weight: Annotated[float, Field(ge=0)] = 1
+    """The queue's share relative to other queues of its cohort; with 0 it gets only what nobody else wants."""
+    tenants: Annotated[tuple[Tenant, ...], Field(max_length=500), Keyed(("name",))] = ()
+    """Namespaces whose weight is not 1. Those that are not listed have weight 1."""
+    namespace_selector: NamespaceSelector = NamespaceSelector()
+    """Which namespaces may use the queue; left out or empty, all may."""
+    resources: Annotated[tuple[ResourceQuota, ...], Field(max_length=32), Keyed(("name",))] = ()
+    """Quota of each resource; one that is not listed has no limit."""
+    budget: Budget = Budget()
+    """Limits in dollars."""
+    stop_policy: StopPolicy = StopPolicy.NONE
+    """None: work is admitted. Hold: nothing new is admitted. HoldAndDrain: what runs is ended and waits again as well."""
+
+
+class FairQueueStatus(ObservedStatus):
+    """How the queue stands. Condition: Active; in this release False with reason AdmissionNotInForce."""
+
+    pending_workloads: Count | None = None
+    """How many Workloads wait in the queue."""
+    admitted_workloads: Count | None = None
+    """How many Workloads of the queue run."""
+
+
+class FairQueue(KubeObject):
+    """A queue that shares the cluster fairly among tenants. In this release a FairQueue is validated and stored, but admission by it
+    is not in force yet: Workloads that name it run at once, whatever its quotas and budgets say, and its condition Active is False
+    with reason AdmissionNotInForce. Until then, limit spending with spec.limits of the NodePools."""
+
+    resource: ClassVar[Resource] = Resource(
+        kind="FairQueue",
+        plural="fairqueues",
+        short_name="fq",
+        namespaced=False,
+        columns=(
+            Column("Cohort", ".spec.cohort"),
+            Column("Weight", ".spec.weight", "number"),
+            Column("Active", ".status.conditions[?(@.type=='Active')].status"),
+            Column("Reason", ".status.conditions[?(@.type=='Active')].reason"),
+            Column("Pending", ".status.pendingWorkloads", "integer"),
+            Column("Admitted", ".status.admittedWorkloads", "integer"),
+        ),
+    )
+
+    kind: Literal["FairQueue"] = "FairQueue"
+    spec: FairQueueSpec
+    """Who shares, with which weights, and within which quota and budget."""
+    status: FairQueueStatus = FairQueueStatus()
+    """How it stands; written by SpotKube."""

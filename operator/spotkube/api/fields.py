@@ -1,0 +1,136 @@
+"""Scalar types of the API: quantities, durations, times, names. Each validates in Python as the API server does."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema
+
+from spotkube.api.rules import VALIDATIONS, Rule
+
+_SUFFIXES: Final = {
+    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1),
+    "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12), "P": Decimal(10**15), "E": Decimal(10**18),
+    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
+}  # fmt: skip
+# The API server's own pattern for resource.Quantity, written out as controller-gen writes it.
+QUANTITY_PATTERN: Final = (
+    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+)
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:([KMGTPE]i|[numkMGTPE]?)|([eE][+-]?[0-9]+))")
+_DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+
+
+def parse_quantity(text: str) -> Decimal:
+    """The exact value of a Kubernetes quantity such as "500m" or "1.5Gi"; raises ValueError when it is none."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no quantity: write a number with an optional suffix, such as 500m, 2 or 8Gi")
+    number, suffix, exponent = match.groups()
+    return Decimal(number + exponent) if exponent else Decimal(number) * _SUFFIXES[suffix]
+
+
+def parse_duration_seconds(text: str) -> int:
+    """The seconds in a duration such as "90s", "20m" or "1h30m"; raises ValueError when it is none."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        raise ValueError(
+            f"{text!r} is no duration: write hours, minutes and seconds in this order, such as 90s, 20m or 1h30m"
+        )
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _is_quantity_not_negative(text: str) -> bool:
+    return parse_quantity(text) >= 0
+
+
+def _int_as_text(value: Any) -> Any:
+    """Integers may stand without quotes; a float may not, since the API server refuses it too."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _int_or_string(rule: Rule, pattern: str | None = None) -> WithJsonSchema:
+    schema: dict[str, Any] = {
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "x-kubernetes-int-or-string": True,
+        "maxLength": 32,
+        VALIDATIONS: [rule.as_schema()],
+    }
+    return WithJsonSchema(schema | ({"pattern": pattern} if pattern else {}))
+
+
+_NOT_NEGATIVE = Rule(
+    "!isQuantity(string(self)) || quantity(string(self)).sign() >= 0",
+    "a quantity may not be negative: write 0 for none, or leave the entry out for no limit",
+    _is_quantity_not_negative,
+)
+Quantity = Annotated[
+    str,
+    Field(max_length=32),
+    BeforeValidator(_int_as_text),
+    _NOT_NEGATIVE,
+    _int_or_string(_NOT_NEGATIVE, QUANTITY_PATTERN),
+]
+"""A resource.Quantity that is not negative, as text: "500m", "8Gi", "3"."""
+
+_COUNT_OR_PERCENT = Rule(
+    "type(self) == int ? int(self) >= 0 : string(self).matches('^(100|[0-9]{1,2})%$')",
+    "write a number of pods such as 2, or a percentage from 0% to 100% such as 50%",
+    lambda text: re.fullmatch(r"[0-9]+|(100|[0-9]{1,2})%", text) is not None,
+)
+CountOrPercent = Annotated[
+    str, Field(max_length=32), BeforeValidator(_int_as_text), _COUNT_OR_PERCENT, _int_or_string(_COUNT_OR_PERCENT)
+]
+"""A count of pods or a share of them, as text: "2" or "50%"."""
+
+_DURATION_CEL = "self != '' && self.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$')"
+Duration = Annotated[
+    str,
+    Field(max_length=24),
+    Rule(
+        _DURATION_CEL,
+        "not a duration: write hours, minutes and seconds in this order, such as 0s, 90s, 20m or 1h30m",
+        lambda text: parse_duration_seconds(text) >= 0,
+    ),
+]
+"""A duration of whole seconds, as text; see parse_duration_seconds."""
+PositiveDuration = Annotated[
+    str,
+    Field(max_length=24),
+    Rule(
+        f"{_DURATION_CEL} && duration(self) > duration('0s')",
+        "must be a duration above zero: write hours, minutes and seconds in this order, such as 90s, 20m or 1h30m",
+        lambda text: parse_duration_seconds(text) > 0,
+    ),
+]
+
+
+def _whole_utc_seconds(time: datetime) -> datetime:
+    """metav1.Time has whole seconds; rounding down is the safe way for a deadline."""
+    return time.astimezone(UTC).replace(microsecond=0)
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_whole_utc_seconds)]
+"""A metav1.Time: UTC, whole seconds."""
+
+Name = Annotated[str, Field(min_length=1, max_length=253)]
+LabelValue = Annotated[str, Field(max_length=63)]
+Text = Annotated[str, Field(max_length=1024)]
+LabelKey = Annotated[
+    str,
+    Field(max_length=317),
+    Rule(
+        "self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",
+        "not a label key: write name or domain/name, such as team or example.com/team",
+        lambda key: (
+            re.fullmatch(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", key) is not None
+        ),
+    ),
+]
+Labels = Annotated[dict[str, LabelValue], Field(max_length=100)]
+Quantities = Annotated[dict[str, Quantity], Field(max_length=32)]
+UsdPerHour = Annotated[float, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Count = Annotated[int, Field(ge=0)]

@@ -1,0 +1,244 @@
+"""NodePool: what may be bought, how much of it, and when it is given back."""
+
+import re
+from enum import IntEnum, StrEnum
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from spotkube.api import labels
+from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, Taints
+from spotkube.api.fields import Count, Duration, LabelKey, Labels, LabelValue, PositiveDuration, Quantities, UsdPerHour
+from spotkube.api.rules import Rule, SpecModel
+
+
+class PoolMode(StrEnum):
+    APPLY = "Apply"
+    RECOMMEND = "Recommend"
+    PAUSED = "Paused"
+
+
+class Provider(StrEnum):
+    LOCAL = "local"
+
+
+class Operator(StrEnum):
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+    GT = "Gt"
+    LT = "Lt"
+
+
+class ConsolidationPolicy(StrEnum):
+    WHEN_EMPTY = "WhenEmpty"
+    NEVER = "Never"
+
+
+class InterruptionBand(IntEnum):
+    """Upper ends of the monthly interruption bands that the spot advisor publishes."""
+
+    FIVE = 5
+    TEN = 10
+    FIFTEEN = 15
+    TWENTY = 20
+    ANY = 100
+
+
+_VALUE_COUNTS: Final = {Operator.IN: (1, 100), Operator.NOT_IN: (1, 100), Operator.GT: (1, 1), Operator.LT: (1, 1)}
+_OWN_PREFIX: Final = f"{labels.GROUP}/"
+_DECIDED_LABELS: Final = (labels.HOSTNAME, *labels.WELL_KNOWN_OFFERING_LABELS)
+
+
+def _values_fit(requirement: "Requirement") -> bool:
+    lowest, highest = _VALUE_COUNTS.get(requirement.operator, (0, 0))
+    return lowest <= len(requirement.values) <= highest
+
+
+def _bound_is_integer(requirement: "Requirement") -> bool:
+    if requirement.operator not in (Operator.GT, Operator.LT):
+        return True
+    return all(re.fullmatch("[0-9]{1,18}", value) for value in requirement.values)
+
+
+class Requirement(SpecModel):
+    """What a label of the nodes must be; several on one pool must all hold."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) >= 1"
+            " : self.operator in ['Gt', 'Lt'] ? has(self.values) && size(self.values) == 1"
+            " : !has(self.values) || size(self.values) == 0",
+            "values don't fit the operator: give In and NotIn at least one, Gt and Lt exactly one, Exists and DoesNotExist none",
+            _values_fit,
+        ),
+        Rule(
+            "!(self.operator in ['Gt', 'Lt']) || !has(self.values) || self.values.all(v, v.matches('^[0-9]{1,18}$'))",
+            'Gt and Lt compare whole numbers: write the bound as one, in quotes, such as "4"',
+            _bound_is_integer,
+        ),
+        Rule(
+            f"!self.key.startsWith('{_OWN_PREFIX}') || self.key in [{', '.join(map(repr, labels.OFFERING_LABELS))}]",
+            f"no such label of ours: choose from {', '.join(labels.OFFERING_LABELS)}",
+            lambda item: not item.key.startswith(_OWN_PREFIX) or item.key in labels.OFFERING_LABELS,
+        ),
+        Rule(
+            f"self.key != '{labels.CAPACITY_TYPE}' || !has(self.values)"
+            " || self.values.all(v, v in ['spot', 'on-demand'])",
+            "no such capacity type: write spot or on-demand",
+            lambda item: item.key != labels.CAPACITY_TYPE or set(item.values) <= {"spot", "on-demand"},
+        ),
+        Rule(
+            f"self.key != '{labels.HOSTNAME}'",
+            "kubernetes.io/hostname is not known before a node is bought: require an instance type, a zone or a label instead",
+            lambda item: item.key != labels.HOSTNAME,
+        ),
+    )
+
+    key: LabelKey
+    """The label, such as spotkube.io/instance-family, node.kubernetes.io/instance-type, topology.kubernetes.io/zone, kubernetes.io/arch
+    or spotkube.io/capacity-type."""
+    operator: Operator
+    """In, NotIn, Exists, DoesNotExist, Gt or Lt."""
+    values: Annotated[tuple[LabelValue, ...], Field(max_length=100)] = ()
+    """At least one for In and NotIn, exactly one whole number for Gt and Lt, none for Exists and DoesNotExist."""
+
+
+class NodeMetadata(SpecModel):
+    """Metadata of the pool's nodes."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"!has(self.labels) || self.labels.all(k, !k.startsWith('{_OWN_PREFIX}'))",
+            "labels in spotkube.io/ are set by SpotKube: write spec.template.spec.requirements to choose nodes by them",
+            lambda metadata: not any(key.startswith(_OWN_PREFIX) for key in metadata.labels),
+        ),
+        Rule(
+            f"!has(self.labels) || self.labels.all(k, !(k in [{', '.join(map(repr, _DECIDED_LABELS))}]))",
+            "hostname, instance type, zone, region, arch and os come from what is bought: write spec.template.spec.requirements instead",
+            lambda metadata: not any(key in _DECIDED_LABELS for key in metadata.labels),
+        ),
+    )
+
+    labels: Labels = {}
+    """Labels that each node gets beside those of what was bought; pods may select nodes by them."""
+    annotations: Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=100)] = {}
+    """Annotations that each node gets."""
+
+
+class NodeTemplateSpec(SpecModel):
+    """Which nodes may be bought, and their taints."""
+
+    requirements: Annotated[tuple[Requirement, ...], Field(max_length=100)] = ()
+    """Requirements on the labels of what is bought; all must hold. Empty means the whole catalog."""
+    taints: Taints = ()
+    """Taints of the nodes; only pods that tolerate them are planned onto the pool."""
+    startup_taints: Taints = ()
+    """Taints that a node has at first and that somebody else removes, such as a network plugin; pods need not tolerate them."""
+
+
+class NodeTemplate(SpecModel):
+    """What each node of the pool looks like."""
+
+    metadata: NodeMetadata = NodeMetadata()
+    """Labels and annotations of the nodes."""
+    spec: NodeTemplateSpec = NodeTemplateSpec()
+    """Which nodes may be bought, and their taints."""
+
+
+class Limits(SpecModel):
+    """What the pool may hold at most. Each limit that is set holds; a node with a termination notice no longer counts."""
+
+    resources: Quantities = {}
+    """Largest sum of the nodes' allocatable by resource, such as cpu: 100 or nvidia.com/gpu: 8; not negative."""
+    nodes: Count | None = None
+    """Largest number of nodes."""
+    usd_per_hour: UsdPerHour | None = None
+    """Largest price of all nodes together, in dollars an hour."""
+
+
+class SpotLimits(SpecModel):
+    """Which spot offerings may be bought, and for whom."""
+
+    max_interruption_percent: InterruptionBand = InterruptionBand.ANY
+    """Spot offerings are bought only if at most so many percent of them are interrupted in a month, by the band that the cloud publishes:
+    5, 10, 15, 20, or 100 for any."""
+    allow_unmanaged_pods: bool = False
+    """Whether pods that belong to no Workload may be planned onto spot nodes. Only a Workload says what it bears, so they may not by default."""
+
+
+class Disruption(SpecModel):
+    """When nodes are given back."""
+
+    consolidation_policy: ConsolidationPolicy = ConsolidationPolicy.WHEN_EMPTY
+    """WhenEmpty: a node on which only daemons run is given back. Never: nodes stay until their claim is deleted."""
+    consolidate_after: Duration = "30s"
+    """How long a node must have been empty before it is given back, such as 30s or 10m."""
+
+
+class NodePoolSpec(SpecModel):
+    """What may be bought, how much of it, and when it is given back."""
+
+    mode: PoolMode = PoolMode.RECOMMEND
+    """Apply: plans are carried out. Recommend: plans are written as CapacityPlans and nothing is bought or given back.
+    Paused: the pool is not planned for at all. Set Apply when you trust what you see."""
+    provider: Provider = Provider.LOCAL
+    """Where nodes come from. local is a fake cloud for trying things out, whose nodes run no containers."""
+    weight: Annotated[int, Field(ge=0, le=100)] = 0
+    """Of two pools that offer the same at the same price, the one with the higher weight is taken."""
+    template: NodeTemplate = NodeTemplate()
+    """What each node looks like."""
+    limits: Limits = Limits()
+    """What the pool may hold at most."""
+    spot: SpotLimits = SpotLimits()
+    """Which spot offerings may be bought, and for whom."""
+    ready_timeout: PositiveDuration = "5m"
+    """A node that is not Ready so long after its claim was made is given back, and its offering rests for a while."""
+    disruption: Disruption = Disruption()
+    """When nodes are given back."""
+
+
+class NodePoolStatus(ObservedStatus):
+    """How the pool stands. Conditions: Ready (it can be planned for), LimitReached (a limit kept something from being bought)."""
+
+    nodes: Count | None = None
+    """How many NodeClaims the pool has."""
+    ready_nodes: Count | None = None
+    """How many of them are Ready nodes."""
+    usd_per_hour: UsdPerHour | None = None
+    """Price of all of them together, in dollars an hour."""
+    resources: Quantities = {}
+    """Sum of their allocatable by resource."""
+
+
+class NodePool(KubeObject):
+    """What may be bought: which nodes, how many, and for how many dollars an hour. It begins in mode Recommend, in which nothing is bought.
+    Write `nodepools.spotkube.io` in commands: Karpenter has a kind of the same name."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.metadata.name) <= 50",
+            "the name becomes a label value and part of node names: choose one of at most 50 characters",
+            lambda pool: len(pool.name) <= 50,
+        ),
+    )
+    resource: ClassVar[Resource] = Resource(
+        kind="NodePool",
+        plural="nodepools",
+        short_name="snp",
+        namespaced=False,
+        columns=(
+            Column("Mode", ".spec.mode"),
+            Column("Nodes", ".status.nodes", "integer"),
+            Column("Ready", ".status.readyNodes", "integer"),
+            Column("$/h", ".status.usdPerHour", "number"),
+            Column("Limit $/h", ".spec.limits.usdPerHour", "number"),
+        ),
+    )
+
+    kind: Literal["NodePool"] = "NodePool"
+    spec: NodePoolSpec
+    """What may be bought, how much of it, and when it is given back."""
+    status: NodePoolStatus = NodePoolStatus()
+    """How it stands; written by SpotKube."""

@@ -1,0 +1,320 @@
+"""Workload: what has to run, and how much of it may run on spot."""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
+from spotkube.api.fields import Count, CountOrPercent, Name, Percent, PositiveDuration, Text, UsdPerHour
+from spotkube.api.rules import Rule, SpecModel
+
+_ANY_OBJECT: Final[dict[str, Any]] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_POD_TEMPLATE_SCHEMA: Final[dict[str, Any]] = _ANY_OBJECT | {
+    "required": ["spec"],
+    "properties": {
+        "metadata": _ANY_OBJECT | {"description": "Labels and annotations of the pods."},
+        "spec": _ANY_OBJECT
+        | {
+            "description": "A core/v1 PodSpec; kubectl explain pod.spec lists its fields.",
+            "required": ["containers"],
+            "properties": {
+                "containers": {
+                    "type": "array",
+                    "description": "The pod's containers, at least one. Their requests are what nodes are bought for.",
+                    "minItems": 1,
+                    "items": _ANY_OBJECT
+                    | {
+                        "required": ["name"],
+                        "properties": {"name": {"type": "string", "description": "Name of the container."}},
+                    },
+                },
+                "restartPolicy": {"type": "string", "description": "A job's pods need Never or OnFailure."},
+            },
+        },
+    },
+}
+_VOLUME_CLAIM_SCHEMA: Final[dict[str, Any]] = _ANY_OBJECT | {
+    "required": ["metadata", "spec"],
+    "properties": {
+        "metadata": _ANY_OBJECT
+        | {
+            "required": ["name"],
+            "description": "Name, labels and annotations of the claims.",
+            "properties": {"name": {"type": "string", "description": "Name by which volumeMounts refer to it."}},
+        },
+        "spec": _ANY_OBJECT | {"description": "A core/v1 PersistentVolumeClaimSpec."},
+    },
+}
+
+
+def _check_pod_template(template: dict[str, Any]) -> dict[str, Any]:
+    spec = template.get("spec")
+    containers = spec.get("containers") if isinstance(spec, dict) else None
+    if not isinstance(containers, list) or not containers:
+        raise ValueError("spec.containers must have at least one container: write a core/v1 PodTemplateSpec")
+    for index, container in enumerate(containers):
+        if not isinstance(container, dict) or not container.get("name"):
+            raise ValueError(f"spec.containers[{index}] has no name: give it one")
+    return template
+
+
+def _check_volume_claim(template: dict[str, Any]) -> dict[str, Any]:
+    if not (template.get("metadata") or {}).get("name") or not isinstance(template.get("spec"), dict):
+        raise ValueError("a volume claim template needs metadata.name and spec: write a core/v1 PersistentVolumeClaim")
+    return template
+
+
+PodTemplate = Annotated[dict[str, Any], AfterValidator(_check_pod_template), WithJsonSchema(_POD_TEMPLATE_SCHEMA)]
+"""A core/v1 PodTemplateSpec as plain JSON; the API server checks it when the pods are made."""
+VolumeClaimTemplate = Annotated[
+    dict[str, Any], AfterValidator(_check_volume_claim), WithJsonSchema(_VOLUME_CLAIM_SCHEMA)
+]
+
+
+class SourceKind(StrEnum):
+    JOB = "Job"
+    DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+
+
+class Placement(StrEnum):
+    PINNED = "Pinned"
+    SCHEDULER = "Scheduler"
+
+
+class PodManagementPolicy(StrEnum):
+    ORDERED_READY = "OrderedReady"
+    PARALLEL = "Parallel"
+
+
+class JobSource(SpecModel):
+    """A batch/v1 Job that we make and own."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.template.spec.restartPolicy) && self.template.spec.restartPolicy in ['Never', 'OnFailure']",
+            "the pods of a job must be able to end: set template.spec.restartPolicy to Never or OnFailure",
+            lambda job: job.template["spec"].get("restartPolicy") in ("Never", "OnFailure"),
+        ),
+        Rule(
+            "self.completions == oldSelf.completions",
+            "completions of a job can't change: delete the Workload and create it anew",
+        ),
+    )
+
+    completions: Annotated[int, Field(ge=1)] = 1
+    """How many pods must end well for the job to be done. Can't change."""
+    parallelism: Annotated[int, Field(ge=1)] = 1
+    """How many of them may run at the same time; nodes are planned for that many."""
+    backoff_limit: Annotated[int, Field(ge=0)] = 6
+    """How many failed pods the job bears before it counts as failed. A pod lost with a spot node counts as failed
+    unless the template's podFailurePolicy says otherwise."""
+    template: PodTemplate
+    """The job's pods, a core/v1 PodTemplateSpec. restartPolicy must be Never or OnFailure. Can't change."""
+
+
+class DeploymentSource(SpecModel):
+    """An apps/v1 Deployment that we make and own."""
+
+    replicas: Count = 1
+    """How many pods shall run."""
+    template: PodTemplate
+    """The pods, a core/v1 PodTemplateSpec. A change rolls them over as in any Deployment."""
+
+
+class StatefulSetSource(SpecModel):
+    """An apps/v1 StatefulSet that we make and own."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.serviceName == oldSelf.serviceName && self.podManagementPolicy == oldSelf.podManagementPolicy",
+            "serviceName and podManagementPolicy of a stateful set can't change: delete the Workload and create it anew",
+        ),
+    )
+
+    replicas: Count = 1
+    """How many pods shall run."""
+    service_name: Annotated[str, Field(max_length=63, json_schema_extra={"default": ""})] = ""
+    """The headless Service that gives the pods their DNS names; it must exist. Can't change."""
+    pod_management_policy: PodManagementPolicy = PodManagementPolicy.ORDERED_READY
+    """OrderedReady starts pods one after the other, each when the one before is ready; Parallel starts all at once. Can't change."""
+    volume_claim_templates: Annotated[tuple[VolumeClaimTemplate, ...], Field(max_length=16)] = ()
+    """Volumes that each pod gets of its own: core/v1 PersistentVolumeClaims. Can't change."""
+    template: PodTemplate
+    """The pods, a core/v1 PodTemplateSpec. A change rolls them over as in any StatefulSet."""
+
+
+class TargetRef(SpecModel):
+    """A Job, Deployment or StatefulSet in the same namespace that exists already and stays its owner's."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.apiVersion == (self.kind == 'Job' ? 'batch/v1' : 'apps/v1')",
+            "apiVersion does not fit kind: write batch/v1 for a Job, apps/v1 for a Deployment or StatefulSet",
+            lambda ref: ref.api_version == ("batch/v1" if ref.kind is SourceKind.JOB else "apps/v1"),
+        ),
+    )
+
+    api_version: Annotated[str, Field(max_length=64)]
+    """batch/v1 for a Job, apps/v1 for a Deployment or StatefulSet."""
+    kind: SourceKind
+    """Job, Deployment or StatefulSet."""
+    name: Name
+    """Its name."""
+
+
+class SpotPolicy(SpecModel):
+    """How much of a Workload may run on spot. With none of the fields set all of it may."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "[self.never, has(self.onDemandBase), has(self.spotFraction)].filter(is_set, is_set).size() <= 1",
+            "never, onDemandBase and spotFraction exclude each other: keep one of them",
+            lambda spot: [spot.never, spot.on_demand_base is not None, spot.spot_fraction is not None].count(True) <= 1,
+        ),
+    )
+
+    never: bool = False
+    """True keeps every pod on on-demand nodes. For what must not be interrupted."""
+    on_demand_base: Count | None = None
+    """So many pods run on on-demand nodes, the others may run on spot. Excludes never and spotFraction."""
+    spot_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The largest share of the pods that may run on spot, from 0 to 1; rounded down to whole pods. Excludes never and onDemandBase."""
+
+
+_SOURCES_CEL: Final = "[has(self.job), has(self.deployment), has(self.statefulSet), has(self.targetRef)]"
+_IS_JOB_CEL: Final = "(has(self.job) || (has(self.targetRef) && self.targetRef.kind == 'Job'))"
+
+
+class WorkloadSpec(SpecModel):
+    """What runs (exactly one of job, deployment, statefulSet and targetRef), and under which rules."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"{_SOURCES_CEL}.filter(is_set, is_set).size() == 1",
+            "a Workload says once what runs: set exactly one of job, deployment, statefulSet and targetRef",
+            lambda spec: [spec.job, spec.deployment, spec.stateful_set, spec.target_ref].count(None) == 3,
+        ),
+        Rule(
+            "has(self.job) == has(oldSelf.job) && has(self.deployment) == has(oldSelf.deployment)"
+            " && has(self.statefulSet) == has(oldSelf.statefulSet) && has(self.targetRef) == has(oldSelf.targetRef)",
+            "what runs can't turn into another kind: create a second Workload for it and delete this one",
+        ),
+        Rule(
+            "!has(self.targetRef) || !has(oldSelf.targetRef) || self.targetRef == oldSelf.targetRef",
+            "targetRef can't change: create a second Workload for the other target and delete this one",
+        ),
+        Rule(
+            f"!has(self.expectedRunTime) || {_IS_JOB_CEL}",
+            "expectedRunTime is for jobs only, a service does not end: remove it",
+            lambda spec: spec.expected_run_time is None or spec.is_job,
+        ),
+        Rule(
+            f"!has(self.minAvailable) || !{_IS_JOB_CEL}",
+            "minAvailable is for services only: remove it; to keep a job off spot, set spot.never to true",
+            lambda spec: spec.min_available is None or not spec.is_job,
+        ),
+        Rule(
+            "!has(self.placement) || !has(self.targetRef)",
+            "placement is not allowed with targetRef, whose pods are not made by us: remove it",
+            lambda spec: spec.placement is None or spec.target_ref is None,
+        ),
+    )
+
+    job: JobSource | None = None
+    """A batch job: pods that run to their end. Made as a batch/v1 Job of the Workload's name."""
+    deployment: DeploymentSource | None = None
+    """A service of interchangeable pods. Made as an apps/v1 Deployment of the Workload's name."""
+    stateful_set: StatefulSetSource | None = None
+    """A service whose pods have names and volumes of their own. Made as an apps/v1 StatefulSet of the Workload's name."""
+    target_ref: TargetRef | None = None
+    """A Job, Deployment or StatefulSet of yours in the same namespace; we plan for its pods and leave it alone. Can't change."""
+    spot: SpotPolicy = SpotPolicy()
+    """How much of it may run on spot nodes. Left out, all of it may."""
+    queue_name: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """The FairQueue that it stands in. Left out, it runs at once."""
+    expected_run_time: PositiveDuration | None = None
+    """How long a pod of the job will run, such as 20m or 1h30m; for jobs only. Left out, it is estimated from earlier runs."""
+    min_available: CountOrPercent | None = None
+    """How many pods (2) or which share of them (50%) must stay available while nodes come and go; for services only.
+    A PodDisruptionBudget is made of it: leave it out where one of your own covers the same pods, since pods that two budgets cover can't be evicted."""
+    placement: Placement | None = None
+    """Who chooses the node among those planned. Pinned: pods are born with the scheduling gate spotkube.io/placement and are nominated
+    onto the node planned for them. Scheduler: kube-scheduler is free, and pods start also while SpotKube is down.
+    Left out: Pinned for a job, Scheduler for services. Not allowed with targetRef."""
+
+    @property
+    def source_kind(self) -> SourceKind:
+        """What runs: the kind that is made, or the kind of the target."""
+        if self.target_ref is not None:
+            return self.target_ref.kind
+        if self.job is not None:
+            return SourceKind.JOB
+        return SourceKind.DEPLOYMENT if self.deployment is not None else SourceKind.STATEFUL_SET
+
+    @property
+    def is_job(self) -> bool:
+        return self.source_kind is SourceKind.JOB
+
+    @property
+    def effective_placement(self) -> Placement:
+        """`placement` with its default in place; the pods of a target are always the scheduler's."""
+        if self.target_ref is not None:
+            return Placement.SCHEDULER
+        return self.placement or (Placement.PINNED if self.is_job else Placement.SCHEDULER)
+
+
+class WorkloadStatus(ObservedStatus):
+    """How the Workload stands. Conditions: Placed (all pods have a node), Ready (all pods are ready, or the job is done)."""
+
+    source: Annotated[str, Field(max_length=320)] | None = None
+    """What runs, as kind/name."""
+    replicas: Count | None = None
+    """How many pods shall run now."""
+    ready_replicas: Count | None = None
+    """How many of them are ready; of a job also those that have ended well."""
+    nodes: Count | None = None
+    """On how many nodes its pods stand."""
+    spot_replicas: Count | None = None
+    """How many of its pods stand on spot nodes."""
+    spot_percent: Percent | None = None
+    """The share of its placed pods on spot nodes, from 0 to 100."""
+    usd_per_hour: UsdPerHour | None = None
+    """Its share of the price of the nodes that it stands on, in dollars an hour."""
+    waiting_for: Text | None = None
+    """Why pods wait, in words; absent when none does."""
+
+
+class Workload(KubeObject):
+    """Something that has to run, a batch job or a service, and how much spot it bears. SpotKube buys the cheapest nodes
+    that surely hold all Workloads together. Write `workloads.spotkube.io` in commands: Kueue has a kind of the same name."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.metadata.name) <= (has(self.spec.statefulSet) ? 52 : 63)",
+            "the name becomes a label value and part of pod names: choose one of at most 63 characters, or 52 for a statefulSet",
+            lambda workload: len(workload.name) <= (52 if workload.spec.stateful_set is not None else 63),
+        ),
+    )
+    resource: ClassVar[Resource] = Resource(
+        kind="Workload",
+        plural="workloads",
+        short_name="swl",
+        namespaced=True,
+        columns=(
+            Column("Source", ".status.source"),
+            Column("Ready", ".status.readyReplicas", "integer"),
+            Column("Pods", ".status.replicas", "integer"),
+            Column("Nodes", ".status.nodes", "integer", priority=1),
+            Column("Spot%", ".status.spotPercent", "number"),
+            Column("$/h", ".status.usdPerHour", "number"),
+            Column("Waiting", ".status.waitingFor"),
+        ),
+    )
+
+    kind: Literal["Workload"] = "Workload"
+    spec: WorkloadSpec
+    """What runs, and under which rules."""
+    status: WorkloadStatus = WorkloadStatus()
+    """How it stands; written by SpotKube."""
