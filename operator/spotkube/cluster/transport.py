@@ -1,0 +1,125 @@
+"""One request to the API server, and what its answer means: the only place with a network in it."""
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+
+from spotkube import __version__
+from spotkube.cluster.connecting import Connection
+from spotkube.cluster.errors import ApiError, KubeConfigError, Unauthorized, Unavailable, error_from_answer
+from spotkube.cluster.throttling import RateLimiter
+
+Object = dict[str, Any]
+"""An object of the API as it is in JSON."""
+Objects = list[Object]
+
+CONNECT_SECONDS = 10
+TOTAL_SECONDS = 30
+_TIMEOUT = aiohttp.ClientTimeout(total=TOTAL_SECONDS, sock_connect=CONNECT_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    query: Mapping[str, str | None]
+    body: Object | Objects | None
+    content_type: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Transport:
+    """Sends requests at the limiter's pace. Reads the credentials again, once, when they were refused."""
+
+    def __init__(self, connection: Connection, limiter: RateLimiter) -> None:
+        self._connection = connection
+        self._limiter = limiter
+        self._api = self._new_api()
+        self._reloading = asyncio.Lock()
+        self._retired: list[Any] = []
+
+    async def close(self) -> None:
+        for api in (self._api, *self._retired):
+            await api.close()
+        self._retired.clear()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        body: Object | Objects | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        """The answer's object. Raises the ApiError that stands for any other answer, or for none."""
+        request = _Request(method, path, query or {}, body, content_type)
+        await self._limiter.acquire()
+        api = self._api
+        try:
+            return await _send(api, request)
+        except Unauthorized:  # a token or certificate of an exec plugin or a token file ran out
+            await self._reload_credentials(refused=api)
+            return await _send(self._api, request)
+
+    async def _reload_credentials(self, refused: Any) -> None:
+        """Certificates are bound to the session, so a new one is made; calls under way end on the old one."""
+        async with self._reloading:
+            if self._api is not refused:
+                return  # another call did it while we waited
+            try:
+                await self._connection.reload()
+            except Exception as error:  # whatever a plugin or a file system may raise
+                raise KubeConfigError(f"the credentials were refused and cannot be read again: {error}") from error
+            self._retired.append(refused)
+            self._api = self._new_api()
+            while len(self._retired) > 1:
+                with contextlib.suppress(aiohttp.ClientError):
+                    await self._retired.pop(0).close()
+
+    def _new_api(self) -> Any:
+        api = ApiClient(self._connection.configuration)
+        api.user_agent = f"spotkube/{__version__}"
+        return api
+
+
+async def _send(api: Any, request: _Request) -> Object:
+    headers = {"Accept": "application/json", "Content-Type": request.content_type}
+    query = [(key, value) for key, value in request.query.items() if value is not None]
+    try:
+        arguments = await api.param_serialize(
+            request.method,
+            request.path,
+            query_params=query,
+            header_params=headers,
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        response = await api.call_api(*arguments, _request_timeout=_TIMEOUT)
+        data: bytes = await response.read()
+    except TimeoutError as error:
+        raise Unavailable(Unavailable.NO_ANSWER, "Timeout", f"{request}: no answer in time") from error
+    except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
+        raise Unavailable(Unavailable.NO_ANSWER, type(error).__name__, f"{request}: {error}") from error
+    if not 200 <= response.status < 300:
+        raise error_from_answer(response.status, response.reason or "", response.headers, data)
+    return _decoded(request, data)
+
+
+def _decoded(request: _Request, data: bytes) -> Object:
+    try:
+        answer = json.loads(data)
+    except ValueError as error:
+        raise ApiError(200, "NotJson", f"{request} answered {data[:200]!r}") from error
+    if not isinstance(answer, dict):
+        raise ApiError(200, "NotAnObject", f"{request} answered {data[:200]!r}")
+    return answer
