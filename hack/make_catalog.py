@@ -2,8 +2,8 @@
 
     python hack/make_catalog.py [--data FOLDER] [--check]
 
-Needed only when the facts are renewed: `spotkube` reads operator/spotkube/catalog/data alone. `--check` writes nothing and
-fails when the shipped file differs from what would be written.
+Needed only when the facts are renewed: `spotkube` reads operator/spotkube/catalog/data alone. `--check` writes nothing
+and fails when the shipped file differs from what would be written.
 """
 
 import argparse
@@ -25,8 +25,8 @@ DEFAULT_DATA = ROOT.parent / "shared" / "data"
 REGION = "us-east-1"
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 
-# Types that an EKS node cannot be, or that nobody gets by asking: paravirtual generations, one-zone HPC, and VT1 and F2, whose
-# devices have no resource name that we plan for.
+# Types that an EKS node cannot be, or that nobody gets by asking: paravirtual generations, one-zone HPC, and VT1 and
+# F2, whose devices have no resource name that we plan for.
 LEFT_OUT = ("c1", "m1", "m2", "t1", "hpc7g", "vt1", "f2")
 
 # The source's band_max_pct mixes 11, 16 and 22 for the same bands; these are the ends that the labels name.
@@ -43,13 +43,14 @@ HEADER = """\
 # AWS instance types of us-east-1, Linux: what SpotKube plans with when it has no cloud account to ask.
 # Written by hack/make_catalog.py; formulas, sources, dates and traps: docs/reference/catalog.md.
 #
-# family: memory_gib_per_vcpu and usd_hour_per_vcpu (on demand) hold for every size that doesn't give its own memory_gib or usd_hour.
-# size:   vcpu                     given where it isn't the usual: medium 1, large 2, xlarge 4, Nxlarge 4 N
-#         eni: 3x10                3 network interfaces with 10 IPv4 addresses each
-#         spot_savings: 61         percent below on demand; sizes without it have no known spot price
-#         interruption: 5          upper end of the Spot Advisor's band of interruptions a month, in percent (100: over 20)
+# family: memory_gib_per_vcpu and usd_hour_per_vcpu (on demand) hold for every size without its own memory_gib, usd_hour
+# size:   vcpu                given where it isn't the usual: medium 1, large 2, xlarge 4, Nxlarge 4 N
+#         eni: 3x10           3 network interfaces with 10 IPv4 addresses each
+#         spot_savings: 61    percent below on demand; sizes without it have no known spot price
+#         interruption: 5     upper end of the Spot Advisor's band of interruptions a month, in percent (100: over 20)
 #
-# Compiled from data under the Apache License 2.0: moto (types), karpenter-provider-aws (prices, interfaces), spotinfo (spot).
+# Compiled from data under the Apache License 2.0: moto (types), karpenter-provider-aws (prices, interfaces) and
+# spotinfo (spot).
 """
 
 

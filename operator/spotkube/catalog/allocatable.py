@@ -1,8 +1,8 @@
-"""What an EKS node of an instance type offers, and how much of that is left for pods. Pure arithmetic, all in whole numbers.
+"""What an EKS node of an instance type offers, and how much of that is left for pods: arithmetic in whole numbers.
 
-Sources: the kubelet reservations that the EKS AMIs set (nodeadm), kubelet's eviction thresholds, the ENI rule of the VPC CNI, and
-what Karpenter's AWS provider assumes for memory that the VM never sees. What daemonsets take is not taken off here: that
-depends on the cluster, not on the type. Every rounding is against us, so that what is promised is there.
+Sources: the kubelet reservations that the EKS AMIs set (nodeadm), kubelet's eviction thresholds, the ENI rule of the
+VPC CNI, and what Karpenter's AWS provider assumes for memory that the VM never sees. What daemonsets take is not taken
+off here: that depends on the cluster, not on the type. Every rounding is against us, so that what is promised is there.
 """
 
 import math
@@ -25,7 +25,7 @@ ROOT_VOLUME_BYTES = 20 * GIB
 KUBE_RESERVED_STORAGE_BYTES = 1 * GIB
 EVICTION_STORAGE_PERCENT = 10
 
-# Upper end of each step in millicores, and the share of it that the kubelet and the container runtime keep, in 1/10,000.
+# Upper end of each step in millicores, and the share of it that kubelet and container runtime keep, in 1/10,000.
 CPU_RESERVATION_STEPS = ((1_000, 600), (2_000, 100), (4_000, 50))
 CPU_RESERVATION_BEYOND = 25
 
@@ -37,7 +37,7 @@ LARGE_NODE_MAX_PODS = 250
 def max_pods(enis: int, ipv4_per_eni: int, vcpu: int) -> int:
     """Pods that get an address from the VPC CNI, within the cap that EKS recommends for a node of that size.
 
-    Each interface keeps its first address for itself; the two added are pods on the host's network (aws-node, kube-proxy).
+    Each interface keeps its first address for itself; the two added pods use the host's (aws-node, kube-proxy).
     """
     by_addresses = enis * (ipv4_per_eni - 1) + 2
     return min(by_addresses, SMALL_NODE_MAX_PODS if vcpu <= SMALL_NODE_VCPU else LARGE_NODE_MAX_PODS)
@@ -51,7 +51,7 @@ def memory_capacity(memory_mib: int, arch: str) -> int:
 
 
 def reserved_cpu(cpu_milli: int) -> int:
-    """Millicores kept for kubelet and runtime: 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest."""
+    """Millicores kept for kubelet and runtime: 6 % of the first core, 1, 0.5, 0.5 of the next, 0.25 % of the rest."""
     reserved, start = 0, 0
     for end, per_10_000 in CPU_RESERVATION_STEPS:
         reserved += max(min(cpu_milli, end) - start, 0) * per_10_000
@@ -61,7 +61,7 @@ def reserved_cpu(cpu_milli: int) -> int:
 
 
 def reserved_memory(pods: int) -> int:
-    """Bytes kept for kubelet and runtime, which grow with the pods they may have to tend, and for the eviction threshold."""
+    """Bytes kept for kubelet and runtime, which grow with the pods they may tend, and for the eviction threshold."""
     return (KUBE_RESERVED_MEMORY_MIB + KUBE_RESERVED_MEMORY_MIB_PER_POD * pods + EVICTION_MEMORY_MIB) * MIB
 
 

@@ -19,7 +19,7 @@ class UnknownFamilyError(ValueError):
 
 @dataclass(frozen=True)
 class Catalog:
-    """Types of one region with their prices. `offerings` are sorted by key, so that the order of a file changes no plan."""
+    """Types of one region with their prices. `offerings` are sorted by key: the order of a file changes no plan."""
 
     region: str
     types: tuple[tuple[InstanceSpec, tuple[Price, ...]], ...]
@@ -61,7 +61,7 @@ class Catalog:
 
 
 def load_catalog(path: Path | None = None) -> Catalog:
-    """The shipped catalog, or that of the user's file. Raises `CatalogFileError` naming entry, field, value and remedy."""
+    """The shipped catalog, or the user's file. Raises CatalogFileError naming entry, field, value and remedy."""
     if path is None:
         return _shipped_catalog()
     region, types = read_user_file(path)

@@ -1,4 +1,4 @@
-"""`spotkube catalog`: search the offerings. A table for people; YAML and JSON in the very format that `--catalog FILE` reads."""
+"""`spotkube catalog`: search the offerings. A table for people; YAML and JSON as `--catalog FILE` reads them."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -11,18 +11,20 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from spotkube.catalog.catalog import Catalog, load_catalog
-from spotkube.catalog.specs import InstanceSpec, Price
+from spotkube.catalog.specs import InstanceSpec, Price, free_for_pods
 from spotkube.catalog.specs import capacity as capacity_of
-from spotkube.catalog.specs import free_for_pods
 from spotkube.catalog.userfile import to_file_format
 from spotkube.model.resources import CPU, MEMORY
 
 DEFAULT_TABLE_ROWS = 20
 GIB = 1024**3
+PIPE_WIDTH = 160
+# What AWS publishes ends with "over 20 %".
+WORST_KNOWN_BAND = 20
 MICRO_USD = 1_000_000
 
 
@@ -68,6 +70,7 @@ _ORDER: dict[SortBy, Callable[[Match], Any]] = {
 
 
 def catalog(
+    *,
     arch: Annotated[Arch | None, typer.Option(help="Only this processor architecture.")] = None,
     family: Annotated[list[str] | None, typer.Option(help="Only this family, such as m7g; may be repeated.")] = None,
     min_cpu: Annotated[float, typer.Option(min=0, help="At least this many vCPUs.")] = 0,
@@ -98,18 +101,11 @@ def catalog(
     shown = found[:rows] if rows else found
     match output:
         case Output.TABLE:
-            print_table(Console(), shown, len(found) - len(shown))
+            print_table(Console(), shown, offered.zones, len(found) - len(shown))
         case Output.JSON:
             typer.echo(json.dumps(_file_format(offered, shown), indent=2))
         case Output.YAML:
-            text = yaml.dump(
-                _file_format(offered, shown),
-                Dumper=yaml.CSafeDumper,
-                sort_keys=False,
-                default_flow_style=None,
-                width=200,
-            )
-            typer.echo(text, nl=False)
+            typer.echo(_to_yaml(_file_format(offered, shown)), nl=False)
 
 
 def search(
@@ -144,49 +140,67 @@ def _alike(prices: Iterable[Price]) -> Iterable[tuple[Price, ...]]:
         yield tuple(same)
 
 
-def print_table(console: Console, matches: list[Match], left_out: int) -> None:
+def print_table(console: Console, matches: list[Match], all_zones: tuple[str, ...], left_out: int) -> None:
+    """One row a match. What goes into a pipe is not cut to the width of a screen."""
     if not matches:
         console.print("No offering meets all of these conditions.")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("TYPE", no_wrap=True)
-    table.add_column("ARCH")
-    for heading in ("VCPU", "GIB", "FOR PODS: CPU", "GIB", "PODS", "GPUS"):
-        table.add_column(heading, justify="right")
-    table.add_column("CAPACITY", no_wrap=True)
-    table.add_column("USD/HOUR", justify="right")
-    table.add_column("TAKEN BACK\nA MONTH", justify="right")
-    table.add_column("ZONES")
+    if not console.is_terminal:
+        console.width = max(console.width, PIPE_WIDTH)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    for heading, justify in _COLUMNS:
+        table.add_column(heading, justify=justify, no_wrap=True)
     for match in matches:
-        table.add_row(*_cells(match))
+        table.add_row(*_cells(match, all_zones))
     console.print(table)
     if left_out:
-        console.print(f"... and {left_out} more; --limit 0 shows all")
+        console.print(f"... and {left_out} more; --limit 0 shows all", highlight=False)
 
 
-def _cells(match: Match) -> tuple[str, ...]:
+_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
+    ("TYPE", "left"),
+    ("ARCH", "left"),
+    ("VCPU", "right"),
+    ("GIB", "right"),
+    ("FOR\nPODS:\nVCPU", "right"),
+    ("GIB", "right"),
+    ("PODS", "right"),
+    ("GPUS", "left"),
+    ("CAPACITY", "left"),
+    ("USD/H", "right"),
+    ("LOST A\nMONTH", "right"),
+    ("ZONES", "left"),
+)
+
+
+def _cells(match: Match, all_zones: tuple[str, ...]) -> tuple[str, ...]:
     spec, price = match.spec, match.price
     free = free_for_pods(spec, capacity_of(spec))
+    zones = tuple(sorted(one.zone for one in match.prices))
     return (
         spec.name,
         spec.arch,
         f"{spec.cpu_milli / 1000:g}",
         f"{spec.memory_mib / 1024:g}",
         f"{free[CPU] / 1000:.2f}",
-        f"{free[MEMORY] / GIB:.2f}",
+        f"{free[MEMORY] / GIB:.1f}",
         str(spec.pods),
         f"{spec.gpus} {spec.gpu_name}".strip() if spec.gpus else "",
         price.capacity_type,
         f"{price.price_micro_usd_hour / MICRO_USD:.4f}",
         _interruption(price),
-        " ".join(sorted(one.zone for one in match.prices)),
+        "all" if zones == all_zones else " ".join(zones),
     )
 
 
 def _interruption(price: Price) -> str:
     if price.capacity_type == CapacityType.ON_DEMAND:
         return ""
-    return "over 20 %" if price.interruption_percent > 20 else f"up to {price.interruption_percent} %"
+    return (
+        f"> {WORST_KNOWN_BAND} %"
+        if price.interruption_percent > WORST_KNOWN_BAND
+        else f"<={price.interruption_percent} %"
+    )
 
 
 def _file_format(offered: Catalog, matches: list[Match]) -> dict[str, Any]:
@@ -195,6 +209,11 @@ def _file_format(offered: Catalog, matches: list[Match]) -> dict[str, Any]:
     for match in matches:
         prices.setdefault(match.spec, []).extend(match.prices)
     return to_file_format(offered.region, prices.items())
+
+
+def _to_yaml(content: dict[str, Any]) -> str:
+    """A line an offering."""
+    return yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=None, width=200)
 
 
 def _require_zones(offered: Catalog, zones: Iterable[str]) -> None:

@@ -1,7 +1,8 @@
 """The shipped facts: families of AWS instance types, written so that a person can hold them against AWS's own pages.
 
-A family states what its sizes have in common and each size what is its own; where prices and memory grow with the vCPUs, the family
-gives the amount for one vCPU and a size only what differs from it. `hack/make_catalog.py` writes the file by these same rules.
+A family states what its sizes have in common and each size what is its own; where prices and memory grow with the
+vCPUs, the family gives the amount for one vCPU and a size only what differs from it. `hack/make_catalog.py` writes the
+file by these same rules.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,7 +55,7 @@ def read_families(path: Path = SHIPPED) -> tuple[str, list[str], list[ShippedTyp
 
 
 def usual_vcpus(size: str) -> int | None:
-    """The vCPUs that a size has in nearly all families: 4 in an xlarge, 4 N in an Nxlarge. None for burstable small sizes."""
+    """The vCPUs that a size has in nearly all families, such as 4 N in an Nxlarge; None where there is no such rule."""
     if size in _SMALL_SIZES:
         return _SMALL_SIZES[size]
     multiple = size.removesuffix("xlarge")
@@ -67,7 +68,7 @@ def linear_price(usd_per_vcpu: str | float, vcpu: int) -> Decimal:
 
 
 def spot_price(on_demand_micro_usd_hour: int, savings_percent: int) -> int:
-    """Micro-dollars an hour, rounded up: the Spot Advisor gives the average saving in whole percent of the on-demand price."""
+    """Micro-dollars an hour, rounded up; the Spot Advisor gives whole percents of the on-demand price."""
     return -(-on_demand_micro_usd_hour * (100 - savings_percent) // 100)
 
 

@@ -18,9 +18,12 @@ ARM64 = "arm64"
 _AWS_FAMILY = re.compile(r"^(?P<category>[a-z]+)(?:-\d+tb)?(?P<generation>\d+)")
 
 
+_NOTHING = ResourceList()
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
-    """`memory_mib` is what is advertised; `gpu_name` and `cpu_manufacturer` are empty where there is none or it isn't known.
+    """`memory_mib` is as advertised; `gpu_name` and `cpu_manufacturer` are empty where there is none or none is known.
 
     `own_allocatable` replaces what the EKS formulas say for the resources that it names.
     """
@@ -34,7 +37,7 @@ class InstanceSpec:
     gpu_name: str = ""
     neuron_devices: int = 0
     cpu_manufacturer: str = ""
-    own_allocatable: ResourceList = ResourceList()
+    own_allocatable: ResourceList = _NOTHING
 
     @property
     def family(self) -> str:
@@ -47,7 +50,7 @@ class InstanceSpec:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one node of a type costs in one zone; `interruption_percent` is the upper end of the monthly band, 0 on demand."""
+    """What one node of a type costs in one zone; `interruption_percent` as in Offering."""
 
     zone: str
     capacity_type: str

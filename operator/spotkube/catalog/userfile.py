@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from spotkube.catalog.allocatable import MIB
 from spotkube.catalog.specs import InstanceSpec, Price, capacity, free_for_pods
@@ -154,11 +155,7 @@ def read_user_file(path: Path) -> tuple[str, PricedTypes]:
     try:
         catalog = FileCatalog.model_validate(raw)
     except ValidationError as error:
-        lines = [f"{path}: {_explain(one, raw)}" for one in error.errors(include_url=False)]
-        more = len(lines) - MAX_ERRORS_SHOWN
-        raise CatalogFileError(
-            "\n".join(lines[:MAX_ERRORS_SHOWN] + ([f"... and {more} more"] if more > 0 else []))
-        ) from error
+        raise CatalogFileError(_all_mistakes(path, error.errors(include_url=False), raw)) from error
     return catalog.region, tuple((one.spec(), tuple(price.price() for price in one.offerings)) for one in catalog.types)
 
 
@@ -212,34 +209,40 @@ def _refuse_twice(what: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-_MODEL_AT_DEPTH: dict[int, type[BaseModel]] = {1: FileCatalog, 3: FileType, 5: FileOffering}
+def _all_mistakes(path: Path, errors: list[ErrorDetails], raw: Any) -> str:
+    lines = [f"{path}: {_place(error['loc'], raw)}: {_complaint(error)}" for error in errors[:MAX_ERRORS_SHOWN]]
+    more = len(errors) - len(lines)
+    return "\n".join(lines + ([f"... and {more} more"] if more else []))
 
 
-def _explain(error: Any, raw: Any) -> str:
-    """`types[3] (m5.large).offerings[0].priceUSDPerHour: -1 is not a price; give ...`"""
-    where = _place(error["loc"], raw)
+def _complaint(error: ErrorDetails) -> str:
+    value = _short(error["input"])
     match error["type"]:
         case "missing":
-            return f"{where}: is missing; add it"
+            text = "is missing; add it"
         case "extra_forbidden":
-            fields = [field.alias or name for name, field in _MODEL_AT_DEPTH[len(error["loc"])].model_fields.items()]
-            near = difflib.get_close_matches(str(error["loc"][-1]), fields, n=1)
-            return f"{where}: is no field here; " + (f"did you mean {near[0]}?" if near else f"use {', '.join(fields)}")
+            text = f"is no field here; {_field_meant(error['loc'])}"
         case "literal_error":
-            return f"{where}: {error['input']!r} is not known; use {error['ctx']['expected']}"
+            text = f"{value} is not known; use {error['ctx']['expected']}"
         case "string_pattern_mismatch":
-            return (
-                f"{where}: {error['input']!r} can't be a label's value; use up to 63 letters, digits, '-', '_' and '.'"
-            )
-        case "value_error" if isinstance(error["input"], dict) or str(error["ctx"]["error"]).startswith(f"{CPU}: "):
-            return f"{where}: {error['ctx']['error']}"
+            text = f"{value} can't be a label's value; use up to 63 letters, digits, '-', '_' and '.'"
         case "value_error":
-            return f"{where}: {error['input']!r} {error['ctx']['error']}"
-        case "model_type" | "model_attributes_type" | "tuple_type" | "dict_type":
+            reason = str(error["ctx"]["error"])
+            # Our rules for one field go on from its value; the others speak for themselves.
+            text = f"{value} {reason}" if reason.startswith("is ") else reason
+        case "model_type" | "tuple_type":
             kind = "a list" if error["type"] == "tuple_type" else "a map of fields"
-            return f"{where}: {_short(error['input'])} is not {kind}; see `spotkube catalog -o yaml` for an example"
+            text = f"{value} is not {kind}; `spotkube catalog -o yaml` prints an example"
         case _:
-            return f"{where}: {_short(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}; correct the value"
+            text = f"{value}: {error['msg'][0].lower()}{error['msg'][1:]}; correct the value"
+    return text
+
+
+def _field_meant(location: tuple[int | str, ...]) -> str:
+    model = {1: FileCatalog, 3: FileType, 5: FileOffering}[len(location)]
+    fields = [field.alias or name for name, field in model.model_fields.items()]
+    near = difflib.get_close_matches(str(location[-1]), fields, n=1)
+    return f"did you mean {near[0]}?" if near else f"use {', '.join(fields)}"
 
 
 def _short(value: object) -> str:
