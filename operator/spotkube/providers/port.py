@@ -26,7 +26,7 @@ class ProviderError(Exception):
     """The cloud refused a request; the message names the field, its value and the remedy."""
 
 
-class InsufficientCapacity(ProviderError):
+class InsufficientCapacity(ProviderError):  # noqa: N818 - the name clouds give it
     """The cloud has no more of `offering`. Let it rest for a while and order another one."""
 
     def __init__(self, offering: OfferingKey) -> None:
@@ -34,12 +34,12 @@ class InsufficientCapacity(ProviderError):
         self.offering = offering
 
 
-class ProviderUnavailable(ProviderError):
+class ProviderUnavailable(ProviderError):  # noqa: N818 - reads as the state it tells of
     """The cloud did not answer, or answered that it can't now. Repeat the call, with the same token for an order."""
 
 
 class InstanceState(StrEnum):
-    """PENDING until the machine has joined the cluster as a Node; TERMINATING has been told to end and may still run."""
+    """PENDING boots, RUNNING may not have a Node yet (or ever), TERMINATING was told to end and may still run."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -49,7 +49,7 @@ class InstanceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InstanceOrder:
-    """One machine to buy. `token` is the claim's UID, the idempotency key; `name` is the claim's, and will be the Node's.
+    """One machine to buy. `token` is the claim's UID, the idempotency key; `name` is the claim's and the Node's.
 
     The Node registers itself with these labels and taints; `capacity` and `allocatable` are those of the offering.
     """
