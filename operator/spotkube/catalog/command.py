@@ -148,10 +148,13 @@ def print_table(console: Console, matches: list[Match], all_zones: tuple[str, ..
     if not console.is_terminal:
         console.width = max(console.width, PIPE_WIDTH)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for heading, justify in _COLUMNS:
+    rows = [_cells(match, all_zones) for match in matches]
+    # Most searches have no GPUs in them, and a column without a value would only take room.
+    shown = [index for index in range(len(_COLUMNS)) if any(row[index] for row in rows)]
+    for heading, justify in (_COLUMNS[index] for index in shown):
         table.add_column(heading, justify=justify, no_wrap=True)
-    for match in matches:
-        table.add_row(*_cells(match, all_zones))
+    for row in rows:
+        table.add_row(*(row[index] for index in shown))
     console.print(table)
     if left_out:
         console.print(f"... and {left_out} more; --limit 0 shows all", highlight=False)
@@ -196,11 +199,9 @@ def _cells(match: Match, all_zones: tuple[str, ...]) -> tuple[str, ...]:
 def _interruption(price: Price) -> str:
     if price.capacity_type == CapacityType.ON_DEMAND:
         return ""
-    return (
-        f"> {WORST_KNOWN_BAND} %"
-        if price.interruption_percent > WORST_KNOWN_BAND
-        else f"<={price.interruption_percent} %"
-    )
+    if price.interruption_percent > WORST_KNOWN_BAND:
+        return f"> {WORST_KNOWN_BAND} %"
+    return f"<={price.interruption_percent} %"
 
 
 def _file_format(offered: Catalog, matches: list[Match]) -> dict[str, Any]:

@@ -3,29 +3,29 @@
 Every mistake in a file is told at once, each with the entry, the field, the value and what to do about it.
 """
 
-import difflib
 import json
 import math
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
 
 from spotkube.catalog.allocatable import MIB
+from spotkube.catalog.mistakes import mistakes
 from spotkube.catalog.specs import InstanceSpec, Price, capacity, free_for_pods
 from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.resources import CPU, MEMORY, ResourceList, parse_amount
 
 MICRO_USD = 1_000_000
 MAX_USD_HOUR = 100_000
-MAX_ERRORS_SHOWN = 10
 # The worst band: where a file doesn't say how often spot is taken back, no limit on interruptions lets it in unseen.
 UNKNOWN_INTERRUPTION_PERCENT = 100
+
+T = TypeVar("T")
 
 PricedTypes = tuple[tuple[InstanceSpec, tuple[Price, ...]], ...]
 
@@ -63,6 +63,12 @@ def _amounts(value: Any) -> ResourceList:
     if not isinstance(value, dict):
         raise ValueError("is no map of resources; write it as in {cpu: 1930m, memory: 6Gi}")
     return ResourceList.from_quantities(value)
+
+
+def _some(entries: tuple[T, ...]) -> tuple[T, ...]:
+    if not entries:
+        raise ValueError("is empty; give at least one entry")
+    return entries
 
 
 LabelValue = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")]
@@ -106,7 +112,7 @@ class FileType(_Entry):
     neuron_devices: Count = 0
     cpu_manufacturer: LabelValue | None = None
     allocatable: Annotated[ResourceList, BeforeValidator(_amounts)] = ResourceList()
-    offerings: Annotated[tuple[FileOffering, ...], Field(min_length=1)]
+    offerings: Annotated[tuple[FileOffering, ...], AfterValidator(_some)]
 
     @model_validator(mode="after")
     def _holds_pods(self) -> Self:
@@ -141,12 +147,20 @@ class FileType(_Entry):
 
 class FileCatalog(_Entry):
     region: LabelValue
-    types: Annotated[tuple[FileType, ...], Field(min_length=1)]
+    types: Annotated[tuple[FileType, ...], AfterValidator(_some)]
 
     @model_validator(mode="after")
     def _one_entry_each(self) -> Self:
         _refuse_twice("instanceType", (one.instance_type for one in self.types))
         return self
+
+
+def _field_names(model: type[_Entry]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+# By the length of a path in the file: region, types[0].arch, types[0].offerings[0].zone.
+_FIELDS = {1: _field_names(FileCatalog), 3: _field_names(FileType), 5: _field_names(FileOffering)}
 
 
 def read_user_file(path: Path) -> tuple[str, PricedTypes]:
@@ -155,7 +169,9 @@ def read_user_file(path: Path) -> tuple[str, PricedTypes]:
     try:
         catalog = FileCatalog.model_validate(raw)
     except ValidationError as error:
-        raise CatalogFileError(_all_mistakes(path, error.errors(include_url=False), raw)) from error
+        raise CatalogFileError(
+            "\n".join(f"{path}: {line}" for line in mistakes(error.errors(include_url=False), raw, _FIELDS))
+        ) from error
     return catalog.region, tuple((one.spec(), tuple(price.price() for price in one.offerings)) for one in catalog.types)
 
 
@@ -207,58 +223,3 @@ def _refuse_twice(what: str, names: Iterable[str]) -> None:
         if name in seen:
             raise ValueError(f"{what} {name} is given twice; remove one of the two")
         seen.add(name)
-
-
-def _all_mistakes(path: Path, errors: list[ErrorDetails], raw: Any) -> str:
-    lines = [f"{path}: {_place(error['loc'], raw)}: {_complaint(error)}" for error in errors[:MAX_ERRORS_SHOWN]]
-    more = len(errors) - len(lines)
-    return "\n".join(lines + ([f"... and {more} more"] if more else []))
-
-
-def _complaint(error: ErrorDetails) -> str:
-    value = _short(error["input"])
-    match error["type"]:
-        case "missing":
-            text = "is missing; add it"
-        case "extra_forbidden":
-            text = f"is no field here; {_field_meant(error['loc'])}"
-        case "literal_error":
-            text = f"{value} is not known; use {error['ctx']['expected']}"
-        case "string_pattern_mismatch":
-            text = f"{value} can't be a label's value; use up to 63 letters, digits, '-', '_' and '.'"
-        case "value_error":
-            reason = str(error["ctx"]["error"])
-            # Our rules for one field go on from its value; the others speak for themselves.
-            text = f"{value} {reason}" if reason.startswith("is ") else reason
-        case "model_type" | "tuple_type":
-            kind = "a list" if error["type"] == "tuple_type" else "a map of fields"
-            text = f"{value} is not {kind}; `spotkube catalog -o yaml` prints an example"
-        case _:
-            text = f"{value}: {error['msg'][0].lower()}{error['msg'][1:]}; correct the value"
-    return text
-
-
-def _field_meant(location: tuple[int | str, ...]) -> str:
-    model = {1: FileCatalog, 3: FileType, 5: FileOffering}[len(location)]
-    fields = [field.alias or name for name, field in model.model_fields.items()]
-    near = difflib.get_close_matches(str(location[-1]), fields, n=1)
-    return f"did you mean {near[0]}?" if near else f"use {', '.join(fields)}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _place(location: tuple[int | str, ...], raw: Any) -> str:
-    """The path in the file, with the name of the type so that nobody has to count entries."""
-    text, here = "", raw
-    for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}"
-        try:
-            here = here[step]
-        except (KeyError, IndexError, TypeError):
-            here = None
-        if isinstance(step, int) and isinstance(here, dict) and "instanceType" in here:
-            text += f" ({here['instanceType']})"
-    return text.lstrip(".") or "the file"
