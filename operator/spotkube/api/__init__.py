@@ -1,4 +1,5 @@
-"""The API group spotkube.io/v1alpha1: its five kinds as pydantic models, from which crds/ and docs/reference/api.md are generated."""
+"""The API group spotkube.io/v1alpha1: its five kinds as pydantic models, from which crds/ and docs/reference/api.md
+are generated."""
 
 from typing import Final
 

@@ -4,11 +4,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, StatusModel
+from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
 from spotkube.api.fields import Count, Name, Text, UsdPerHour
 from spotkube.api.nodeclaim import CapacityType
 from spotkube.api.nodepool import PoolMode
-from spotkube.api.rules import Rule, SpecModel
+from spotkube.api.rules import Rule, SpecModel, StatusModel
 
 MAX_ADDITIONS = 500
 MAX_DRAINS = 500
@@ -22,7 +22,8 @@ class CapacityPlanSpec(SpecModel):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self == oldSelf",
-            "a CapacityPlan is the record of a decision and can't change: change the NodePools or Workloads, and a new plan is made",
+            "a CapacityPlan is the record of a decision and can't change: change the NodePools or Workloads, and "
+            "a new plan is made",
         ),
     )
 
@@ -131,7 +132,8 @@ class Baselines(StatusModel):
 
 
 class CapacityPlanStatus(ObservedStatus):
-    """What was decided. Conditions: Solved (every pod that can be placed is), Applied (the plan has been carried out)."""
+    """What was decided. Conditions: Solved (every pod that can be placed is), Applied (the plan has been carried
+    out)."""
 
     cost_now_usd_per_hour: UsdPerHour | None = None
     """What the nodes cost before the plan, in dollars an hour."""
@@ -162,8 +164,9 @@ class CapacityPlanStatus(ObservedStatus):
 
 
 class CapacityPlan(KubeObject):
-    """One decision: nodes to add, keep and drain, what they cost before and after, the proven lower bound and the gap to it, the
-    alternatives that were weighed, and a reason for each node. Made by SpotKube. In mode Recommend it stops there."""
+    """One decision: nodes to add, keep and drain, what they cost before and after, the proven lower bound and the
+    gap to it, the alternatives that were weighed, and a reason for each node. Made by SpotKube. In mode Recommend it
+    stops there."""
 
     resource: ClassVar[Resource] = Resource(
         kind="CapacityPlan",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field
 
 from spotkube.api.fields import LabelKey, LabelValue, Time
-from spotkube.api.labels import API_VERSION, GROUP
+from spotkube.api.labels import GROUP
 from spotkube.api.rules import ApiModel, Keyed, SpecModel, StatusModel
 
 
@@ -139,7 +139,8 @@ class ObservedStatus(StatusModel):
     """What each kind's status begins with."""
 
     observed_generation: int | None = None
-    """The metadata.generation that this status speaks of; lower than the object's means that a change is not seen yet."""
+    """The metadata.generation that this status speaks of; lower than the object's means that a change is not seen
+    yet."""
     conditions: Conditions = ()
     """The object's state in standard conditions; kubectl wait --for=condition=… works on them."""
 
@@ -150,7 +151,7 @@ class KubeObject(ApiModel):
     model_config = ConfigDict(extra="forbid")
     resource: ClassVar[Resource]
 
-    api_version: Literal["spotkube.io/v1alpha1"] = API_VERSION
+    api_version: Literal["spotkube.io/v1alpha1"] = "spotkube.io/v1alpha1"
     metadata: ObjectMeta = ObjectMeta()
 
     @property

@@ -49,7 +49,7 @@ class SelectorRequirement(SpecModel):
 class NamespaceSelector(SpecModel):
     """A metav1.LabelSelector; empty means every namespace."""
 
-    match_labels: Labels = {}
+    match_labels: Labels = Field(default_factory=dict)
     """Labels that the namespace must have with exactly these values."""
     match_expressions: Annotated[tuple[SelectorRequirement, ...], Field(max_length=32)] = ()
     """Expressions that must all hold for the namespace's labels."""
@@ -69,9 +69,11 @@ class ResourceQuota(SpecModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "!has(self.lendingLimit) || !isQuantity(string(self.lendingLimit)) || !isQuantity(string(self.nominalQuota))"
+            "!has(self.lendingLimit)"
+            " || !isQuantity(string(self.lendingLimit)) || !isQuantity(string(self.nominalQuota))"
             " || quantity(string(self.lendingLimit)).compareTo(quantity(string(self.nominalQuota))) <= 0",
-            "lendingLimit is above nominalQuota, and more than there is can't be lent: lower lendingLimit or raise nominalQuota",
+            "lendingLimit is above nominalQuota, and more than there is can't be lent: lower lendingLimit or "
+            "raise nominalQuota",
             lambda quota: (
                 quota.lending_limit is None
                 or parse_quantity(quota.lending_limit) <= parse_quantity(quota.nominal_quota)
@@ -84,7 +86,8 @@ class ResourceQuota(SpecModel):
     nominal_quota: Quantity
     """The amount that the queue may always use; not negative."""
     borrowing_limit: Quantity | None = None
-    """How much above nominalQuota it may use of what others in its cohort leave idle; left out, there is no limit. Needs cohort."""
+    """How much above nominalQuota it may use of what others in its cohort leave idle; left out, there is no limit.
+    Needs cohort."""
     lending_limit: Quantity | None = None
     """How much of nominalQuota others in the cohort may use while it is idle; left out, all of it. Needs cohort."""
 
@@ -128,7 +131,8 @@ class FairQueueSpec(SpecModel):
     budget: Budget = Budget()
     """Limits in dollars."""
     stop_policy: StopPolicy = StopPolicy.NONE
-    """None: work is admitted. Hold: nothing new is admitted. HoldAndDrain: what runs is ended and waits again as well."""
+    """None: work is admitted. Hold: nothing new is admitted. HoldAndDrain: what runs is ended and waits again as
+    well."""
 
 
 class FairQueueStatus(ObservedStatus):
@@ -141,9 +145,10 @@ class FairQueueStatus(ObservedStatus):
 
 
 class FairQueue(KubeObject):
-    """A queue that shares the cluster fairly among tenants. In this release a FairQueue is validated and stored, but admission by it
-    is not in force yet: Workloads that name it run at once, whatever its quotas and budgets say, and its condition Active is False
-    with reason AdmissionNotInForce. Until then, limit spending with spec.limits of the NodePools."""
+    """A queue that shares the cluster fairly among tenants. In this release a FairQueue is validated and stored, but
+    admission by it is not in force yet: Workloads that name it run at once, whatever its quotas and budgets say, and
+    its condition Active is False with reason AdmissionNotInForce. Until then, limit spending with spec.limits of the
+    NodePools."""
 
     resource: ClassVar[Resource] = Resource(
         kind="FairQueue",

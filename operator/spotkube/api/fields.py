@@ -10,10 +10,10 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, With
 from spotkube.api.rules import VALIDATIONS, Rule
 
 _SUFFIXES: Final = {
-    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1),
-    "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12), "P": Decimal(10**15), "E": Decimal(10**18),
-    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
-}  # fmt: skip
+    **{suffix: Decimal(10) ** exponent for suffix, exponent in zip(("n", "u", "m", ""), (-9, -6, -3, 0), strict=True)},
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)},
+    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
+}
 # The API server's own pattern for resource.Quantity, written out as controller-gen writes it.
 QUANTITY_PATTERN: Final = (
     r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
@@ -62,7 +62,7 @@ def _int_or_string(rule: Rule, pattern: str | None = None) -> WithJsonSchema:
 
 
 _NOT_NEGATIVE = Rule(
-    "!isQuantity(string(self)) || quantity(string(self)).sign() >= 0",
+    "!isQuantity(string(self)) || !quantity(string(self)).isLessThan(quantity('0'))",
     "a quantity may not be negative: write 0 for none, or leave the entry out for no limit",
     _is_quantity_not_negative,
 )
@@ -134,3 +134,4 @@ Quantities = Annotated[dict[str, Quantity], Field(max_length=32)]
 UsdPerHour = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Count = Annotated[int, Field(ge=0)]
+Replicas = Annotated[int, Field(ge=0, le=1_000_000)]

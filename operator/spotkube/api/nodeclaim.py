@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, StatusModel, Taints
+from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, Taints
 from spotkube.api.fields import Labels, LabelValue, Name, Quantities, Text, Time
-from spotkube.api.rules import Rule, SpecModel
+from spotkube.api.rules import Rule, SpecModel, StatusModel
 
 
 class CapacityType(StrEnum):
@@ -48,7 +48,7 @@ class NodeClaimSpec(SpecModel):
     """The price in dollars an hour at the moment of the decision."""
     allocatable: Quantities
     """What pods may request on the node, by resource: capacity less what the kubelet and the system keep."""
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict)
     """Labels that the node gets."""
     taints: Taints = ()
     """Taints that the node gets."""
@@ -79,9 +79,9 @@ class NodeClaimStatus(ObservedStatus):
     """The claim's life. Conditions: Launched, Registered, Ready, Draining."""
 
     phase: Phase | None = None
-    """Pending: decided, not bought yet. Launched: the instance exists. Registered: its Node exists. Ready: the Node takes pods.
-    Draining: pods are being moved away. Terminated: the instance is gone."""
-    phase_times: Annotated[dict[Phase, Time], Field(max_length=16)] = {}
+    """Pending: decided, not bought yet. Launched: the instance exists. Registered: its Node exists. Ready: the Node
+    takes pods. Draining: pods are being moved away. Terminated: the instance is gone."""
+    phase_times: Annotated[dict[Phase, Time], Field(max_length=16)] = Field(default_factory=dict)
     """When the claim entered each phase."""
     provider_id: Annotated[str, Field(max_length=512)] | None = None
     """The instance's identity in the cloud, equal to the Node's spec.providerID."""
@@ -96,8 +96,9 @@ class NodeClaimStatus(ObservedStatus):
 
 
 class NodeClaim(KubeObject):
-    """One node, bought or to be bought: the exact offering, its price, and its life from Pending to Terminated. Made by SpotKube.
-    Deleting it drains the node and then ends the instance. Write `nodeclaims.spotkube.io` in commands: Karpenter has a kind of the same name."""
+    """One node, bought or to be bought: the exact offering, its price, and its life from Pending to Terminated. Made
+    by SpotKube. Deleting it drains the node and then ends the instance. Write `nodeclaims.spotkube.io` in commands:
+    Karpenter has a kind of the same name."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -70,7 +70,8 @@ class Requirement(SpecModel):
             "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) >= 1"
             " : self.operator in ['Gt', 'Lt'] ? has(self.values) && size(self.values) == 1"
             " : !has(self.values) || size(self.values) == 0",
-            "values don't fit the operator: give In and NotIn at least one, Gt and Lt exactly one, Exists and DoesNotExist none",
+            "values don't fit the operator: give In and NotIn at least one, Gt and Lt exactly one, Exists and "
+            "DoesNotExist none",
             _values_fit,
         ),
         Rule(
@@ -91,14 +92,15 @@ class Requirement(SpecModel):
         ),
         Rule(
             f"self.key != '{labels.HOSTNAME}'",
-            "kubernetes.io/hostname is not known before a node is bought: require an instance type, a zone or a label instead",
+            "kubernetes.io/hostname is not known before a node is bought: require an instance type, a zone or a "
+            "label instead",
             lambda item: item.key != labels.HOSTNAME,
         ),
     )
 
     key: LabelKey
-    """The label, such as spotkube.io/instance-family, node.kubernetes.io/instance-type, topology.kubernetes.io/zone, kubernetes.io/arch
-    or spotkube.io/capacity-type."""
+    """The label, such as spotkube.io/instance-family, node.kubernetes.io/instance-type, topology.kubernetes.io/zone,
+    kubernetes.io/arch or spotkube.io/capacity-type."""
     operator: Operator
     """In, NotIn, Exists, DoesNotExist, Gt or Lt."""
     values: Annotated[tuple[LabelValue, ...], Field(max_length=100)] = ()
@@ -116,14 +118,17 @@ class NodeMetadata(SpecModel):
         ),
         Rule(
             f"!has(self.labels) || self.labels.all(k, !(k in [{', '.join(map(repr, _DECIDED_LABELS))}]))",
-            "hostname, instance type, zone, region, arch and os come from what is bought: write spec.template.spec.requirements instead",
+            "hostname, instance type, zone, region, arch and os come from what is bought: write "
+            "spec.template.spec.requirements instead",
             lambda metadata: not any(key in _DECIDED_LABELS for key in metadata.labels),
         ),
     )
 
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict)
     """Labels that each node gets beside those of what was bought; pods may select nodes by them."""
-    annotations: Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=100)] = {}
+    annotations: Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=100)] = Field(
+        default_factory=dict
+    )
     """Annotations that each node gets."""
 
 
@@ -135,7 +140,8 @@ class NodeTemplateSpec(SpecModel):
     taints: Taints = ()
     """Taints of the nodes; only pods that tolerate them are planned onto the pool."""
     startup_taints: Taints = ()
-    """Taints that a node has at first and that somebody else removes, such as a network plugin; pods need not tolerate them."""
+    """Taints that a node has at first and that somebody else removes, such as a network plugin; pods need not
+    tolerate them."""
 
 
 class NodeTemplate(SpecModel):
@@ -148,9 +154,10 @@ class NodeTemplate(SpecModel):
 
 
 class Limits(SpecModel):
-    """What the pool may hold at most. Each limit that is set holds; a node with a termination notice no longer counts."""
+    """What the pool may hold at most. Each limit that is set holds; a node with a termination notice no longer
+    counts."""
 
-    resources: Quantities = {}
+    resources: Quantities = Field(default_factory=dict)
     """Largest sum of the nodes' allocatable by resource, such as cpu: 100 or nvidia.com/gpu: 8; not negative."""
     nodes: Count | None = None
     """Largest number of nodes."""
@@ -162,10 +169,11 @@ class SpotLimits(SpecModel):
     """Which spot offerings may be bought, and for whom."""
 
     max_interruption_percent: InterruptionBand = InterruptionBand.ANY
-    """Spot offerings are bought only if at most so many percent of them are interrupted in a month, by the band that the cloud publishes:
-    5, 10, 15, 20, or 100 for any."""
+    """Spot offerings are bought only if at most so many percent of them are interrupted in a month, by the band that
+    the cloud publishes: 5, 10, 15, 20, or 100 for any."""
     allow_unmanaged_pods: bool = False
-    """Whether pods that belong to no Workload may be planned onto spot nodes. Only a Workload says what it bears, so they may not by default."""
+    """Whether pods that belong to no Workload may be planned onto spot nodes. Only a Workload says what it bears, so
+    they may not by default."""
 
 
 class Disruption(SpecModel):
@@ -181,8 +189,8 @@ class NodePoolSpec(SpecModel):
     """What may be bought, how much of it, and when it is given back."""
 
     mode: PoolMode = PoolMode.RECOMMEND
-    """Apply: plans are carried out. Recommend: plans are written as CapacityPlans and nothing is bought or given back.
-    Paused: the pool is not planned for at all. Set Apply when you trust what you see."""
+    """Apply: plans are carried out. Recommend: plans are written as CapacityPlans and nothing is bought or given
+    back. Paused: the pool is not planned for at all. Set Apply when you trust what you see."""
     provider: Provider = Provider.LOCAL
     """Where nodes come from. local is a fake cloud for trying things out, whose nodes run no containers."""
     weight: Annotated[int, Field(ge=0, le=100)] = 0
@@ -200,7 +208,8 @@ class NodePoolSpec(SpecModel):
 
 
 class NodePoolStatus(ObservedStatus):
-    """How the pool stands. Conditions: Ready (it can be planned for), LimitReached (a limit kept something from being bought)."""
+    """How the pool stands. Conditions: Ready (it can be planned for), LimitReached (a limit kept something from
+    being bought)."""
 
     nodes: Count | None = None
     """How many NodeClaims the pool has."""
@@ -208,13 +217,13 @@ class NodePoolStatus(ObservedStatus):
     """How many of them are Ready nodes."""
     usd_per_hour: UsdPerHour | None = None
     """Price of all of them together, in dollars an hour."""
-    resources: Quantities = {}
+    resources: Quantities = Field(default_factory=dict)
     """Sum of their allocatable by resource."""
 
 
 class NodePool(KubeObject):
-    """What may be bought: which nodes, how many, and for how many dollars an hour. It begins in mode Recommend, in which nothing is bought.
-    Write `nodepools.spotkube.io` in commands: Karpenter has a kind of the same name."""
+    """What may be bought: which nodes, how many, and for how many dollars an hour. It begins in mode Recommend, in
+    which nothing is bought. Write `nodepools.spotkube.io` in commands: Karpenter has a kind of the same name."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

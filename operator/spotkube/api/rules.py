@@ -16,9 +16,8 @@ VALIDATIONS = "x-kubernetes-validations"
 class Rule:
     """`cel` is evaluated by the API server, `holds` by pydantic; a message ends in the remedy.
 
-    Rules that compare with the object's previous state (`oldSelf`) have no `holds`. In `Annotated[T, Rule(...)]` it guards a scalar,
-    in `ApiModel.rules` a whole object.
-    """
+    Rules that compare with the object's previous state (`oldSelf`) have no `holds`. In `Annotated[T, Rule(...)]` it
+    guards a scalar, in `ApiModel.rules` a whole object."""
 
     cel: str
     message: str
@@ -43,7 +42,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """Marks a list as a map by `keys` (JSON names of fields): the API server merges by them and refuses duplicates."""
+    """Marks a list as a map by `keys` (JSON names of fields): the API server merges by them and refuses
+    duplicates."""
 
     keys: tuple[str, ...]
 
@@ -75,7 +75,8 @@ def json_name(name: str) -> str:
 
 
 class ApiModel(BaseModel):
-    """Base of everything in an object. Frozen; lists are tuples; the docstring under a field is what `kubectl explain` prints."""
+    """Base of everything in an object. Frozen; lists are tuples; the docstring under a field is what `kubectl
+    explain` prints."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -107,6 +108,7 @@ class SpecModel(ApiModel):
 
 
 class StatusModel(ApiModel):
-    """Part of a status: unknown fields come from a newer version of us and are ignored. The schema gives no defaults here."""
+    """Part of a status: unknown fields come from a newer version of us and are ignored. The schema gives no defaults
+    here."""
 
     model_config = ConfigDict(extra="ignore")

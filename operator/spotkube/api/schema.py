@@ -1,10 +1,9 @@
 """Turns a model into a structural schema, the dialect of JSON Schema that a CustomResourceDefinition takes.
 
-An optional field is left out of `required` and is not nullable: the API server then drops an explicit null (or puts the default in its place),
-so that in CEL `has(self.field)` always means a value.
-"""
+An optional field is left out of `required` and is not nullable: the API server then drops an explicit null (or puts
+the default in its place), so that in CEL `has(self.field)` always means a value."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
@@ -14,10 +13,10 @@ from spotkube.api.rules import VALIDATIONS, StatusModel
 
 Schema = dict[str, Any]
 
-_REF_PREFIX = DEFAULT_REF_TEMPLATE.removesuffix("{model}")
+_REF_PREFIX: Final = DEFAULT_REF_TEMPLATE.removesuffix("{model}")
 # Not allowed in a structural schema, or said by the API server itself.
-_DROPPED = ("title", "propertyNames", "$defs", "const")
-_INTEGER_FORMAT, _NUMBER_FORMAT = "int64", "double"
+_DROPPED: Final = ("title", "propertyNames", "$defs", "const")
+_FORMATS: Final = {"integer": "int64", "number": "double"}
 
 
 class StructuralSchema(GenerateJsonSchema):
@@ -28,11 +27,12 @@ class StructuralSchema(GenerateJsonSchema):
         return _structural(generated, generated.get("$defs", {}))
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """Leaves out defaults that say "nothing"; for an object `{}` is enough, since its fields' own defaults fill it."""
+        """Leaves out defaults that say "nothing"; for an object `{}` is enough, since its fields' own defaults fill
+        it."""
         default = schema.get("default")
-        if isinstance(default, BaseModel):
+        if isinstance(default, BaseModel) and not isinstance(default, StatusModel):
             return self.generate_inner(schema["schema"]) | {"default": {}}
-        if default is None or default in ("", (), {}):
+        if default is None or isinstance(default, StatusModel) or default in ("", ()):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
@@ -51,7 +51,7 @@ def structural_schema(model: type[BaseModel]) -> Schema:
 
 def _structural(node: Schema, defs: Schema) -> Schema:
     node = _inlined(_one_of_optional(_inlined(node, defs)), defs)
-    # additionalProperties false next to properties is not allowed; the API server prunes or refuses unknown fields anyway.
+    # additionalProperties next to properties is not allowed; the API server prunes or refuses unknown fields anyway.
     if node.get("additionalProperties") in (False, True):
         node.pop("additionalProperties")
     for key in _DROPPED:
@@ -59,8 +59,10 @@ def _structural(node: Schema, defs: Schema) -> Schema:
     for bound in ("Minimum", "Maximum"):
         if (limit := node.pop(f"exclusive{bound}", None)) is not None:
             node |= {bound.lower(): limit, f"exclusive{bound}": True}
-    if node.get("type") in ("integer", "number"):
-        node.setdefault("format", _INTEGER_FORMAT if node["type"] == "integer" else _NUMBER_FORMAT)
+    if (format_ := _FORMATS.get(node.get("type", ""))) is not None:
+        node.setdefault("format", format_)
+    if "description" in node:
+        node["description"] = " ".join(node["description"].split())
     if "properties" in node:
         node["properties"] = {name: _structural(field, defs) for name, field in node["properties"].items()}
     for key in ("items", "additionalProperties"):
@@ -81,7 +83,7 @@ def _inlined(node: Schema, defs: Schema) -> Schema:
 
 def _one_of_optional(node: Schema) -> Schema:
     """`anyOf: [X, null]`, which pydantic writes for `X | None`, becomes X."""
-    branches = [branch for branch in node.get("anyOf", []) if branch != {"type": "null"}]
+    branches: list[Schema] = [branch for branch in node.get("anyOf", []) if branch != {"type": "null"}]
     if len(branches) != 1:
         return node
     beside = {key: value for key, value in node.items() if key != "anyOf"}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
-from spotkube.api.fields import Count, CountOrPercent, Name, Percent, PositiveDuration, Text, UsdPerHour
+from spotkube.api.fields import Count, CountOrPercent, Name, Percent, PositiveDuration, Replicas, Text, UsdPerHour
 from spotkube.api.rules import Rule, SpecModel
 
 _ANY_OBJECT: Final[dict[str, Any]] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -103,11 +103,11 @@ class JobSource(SpecModel):
         ),
     )
 
-    completions: Annotated[int, Field(ge=1)] = 1
+    completions: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """How many pods must end well for the job to be done. Can't change."""
-    parallelism: Annotated[int, Field(ge=1)] = 1
+    parallelism: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """How many of them may run at the same time; nodes are planned for that many."""
-    backoff_limit: Annotated[int, Field(ge=0)] = 6
+    backoff_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 6
     """How many failed pods the job bears before it counts as failed. A pod lost with a spot node counts as failed
     unless the template's podFailurePolicy says otherwise."""
     template: PodTemplate
@@ -117,7 +117,7 @@ class JobSource(SpecModel):
 class DeploymentSource(SpecModel):
     """An apps/v1 Deployment that we make and own."""
 
-    replicas: Count = 1
+    replicas: Replicas = 1
     """How many pods shall run."""
     template: PodTemplate
     """The pods, a core/v1 PodTemplateSpec. A change rolls them over as in any Deployment."""
@@ -129,16 +129,18 @@ class StatefulSetSource(SpecModel):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.serviceName == oldSelf.serviceName && self.podManagementPolicy == oldSelf.podManagementPolicy",
-            "serviceName and podManagementPolicy of a stateful set can't change: delete the Workload and create it anew",
+            "serviceName and podManagementPolicy of a stateful set can't change: delete the Workload and create "
+            "it anew",
         ),
     )
 
-    replicas: Count = 1
+    replicas: Replicas = 1
     """How many pods shall run."""
     service_name: Annotated[str, Field(max_length=63, json_schema_extra={"default": ""})] = ""
     """The headless Service that gives the pods their DNS names; it must exist. Can't change."""
     pod_management_policy: PodManagementPolicy = PodManagementPolicy.ORDERED_READY
-    """OrderedReady starts pods one after the other, each when the one before is ready; Parallel starts all at once. Can't change."""
+    """OrderedReady starts pods one after the other, each when the one before is ready; Parallel starts all at once.
+    Can't change."""
     volume_claim_templates: Annotated[tuple[VolumeClaimTemplate, ...], Field(max_length=16)] = ()
     """Volumes that each pod gets of its own: core/v1 PersistentVolumeClaims. Can't change."""
     template: PodTemplate
@@ -169,7 +171,7 @@ class SpotPolicy(SpecModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "[self.never, has(self.onDemandBase), has(self.spotFraction)].filter(is_set, is_set).size() <= 1",
+            "[has(self.never) && self.never, has(self.onDemandBase), has(self.spotFraction)].filter(is_set, is_set).size() <= 1",
             "never, onDemandBase and spotFraction exclude each other: keep one of them",
             lambda spot: [spot.never, spot.on_demand_base is not None, spot.spot_fraction is not None].count(True) <= 1,
         ),
@@ -180,7 +182,8 @@ class SpotPolicy(SpecModel):
     on_demand_base: Count | None = None
     """So many pods run on on-demand nodes, the others may run on spot. Excludes never and spotFraction."""
     spot_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The largest share of the pods that may run on spot, from 0 to 1; rounded down to whole pods. Excludes never and onDemandBase."""
+    """The largest share of the pods that may run on spot, from 0 to 1; rounded down to whole pods. Excludes never
+    and onDemandBase."""
 
 
 _SOURCES_CEL: Final = "[has(self.job), has(self.deployment), has(self.statefulSet), has(self.targetRef)]"
@@ -227,22 +230,26 @@ class WorkloadSpec(SpecModel):
     deployment: DeploymentSource | None = None
     """A service of interchangeable pods. Made as an apps/v1 Deployment of the Workload's name."""
     stateful_set: StatefulSetSource | None = None
-    """A service whose pods have names and volumes of their own. Made as an apps/v1 StatefulSet of the Workload's name."""
+    """A service whose pods have names and volumes of their own. Made as an apps/v1 StatefulSet of the Workload's
+    name."""
     target_ref: TargetRef | None = None
-    """A Job, Deployment or StatefulSet of yours in the same namespace; we plan for its pods and leave it alone. Can't change."""
+    """A Job, Deployment or StatefulSet of yours in the same namespace; we plan for its pods and leave it alone.
+    Can't change."""
     spot: SpotPolicy = SpotPolicy()
     """How much of it may run on spot nodes. Left out, all of it may."""
     queue_name: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     """The FairQueue that it stands in. Left out, it runs at once."""
     expected_run_time: PositiveDuration | None = None
-    """How long a pod of the job will run, such as 20m or 1h30m; for jobs only. Left out, it is estimated from earlier runs."""
+    """How long a pod of the job will run, such as 20m or 1h30m; for jobs only. Left out, it is estimated from
+    earlier runs."""
     min_available: CountOrPercent | None = None
     """How many pods (2) or which share of them (50%) must stay available while nodes come and go; for services only.
-    A PodDisruptionBudget is made of it: leave it out where one of your own covers the same pods, since pods that two budgets cover can't be evicted."""
+    A PodDisruptionBudget is made of it: leave it out where one of your own covers the same pods, since pods that two
+    budgets cover can't be evicted."""
     placement: Placement | None = None
-    """Who chooses the node among those planned. Pinned: pods are born with the scheduling gate spotkube.io/placement and are nominated
-    onto the node planned for them. Scheduler: kube-scheduler is free, and pods start also while SpotKube is down.
-    Left out: Pinned for a job, Scheduler for services. Not allowed with targetRef."""
+    """Who chooses the node among those planned. Pinned: pods are born with the scheduling gate spotkube.io/placement
+    and are nominated onto the node planned for them. Scheduler: kube-scheduler is free, and pods start also while
+    SpotKube is down. Left out: Pinned for a job, Scheduler for services. Not allowed with targetRef."""
 
     @property
     def source_kind(self) -> SourceKind:
@@ -266,7 +273,8 @@ class WorkloadSpec(SpecModel):
 
 
 class WorkloadStatus(ObservedStatus):
-    """How the Workload stands. Conditions: Placed (all pods have a node), Ready (all pods are ready, or the job is done)."""
+    """How the Workload stands. Conditions: Placed (all pods have a node), Ready (all pods are ready, or the job is
+    done)."""
 
     source: Annotated[str, Field(max_length=320)] | None = None
     """What runs, as kind/name."""
@@ -287,13 +295,15 @@ class WorkloadStatus(ObservedStatus):
 
 
 class Workload(KubeObject):
-    """Something that has to run, a batch job or a service, and how much spot it bears. SpotKube buys the cheapest nodes
-    that surely hold all Workloads together. Write `workloads.spotkube.io` in commands: Kueue has a kind of the same name."""
+    """Something that has to run, a batch job or a service, and how much spot it bears. SpotKube buys the cheapest
+    nodes that surely hold all Workloads together. Write `workloads.spotkube.io` in commands: Kueue has a kind of the
+    same name."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "size(self.metadata.name) <= (has(self.spec.statefulSet) ? 52 : 63)",
-            "the name becomes a label value and part of pod names: choose one of at most 63 characters, or 52 for a statefulSet",
+            "the name becomes a label value and part of pod names: choose one of at most 63 characters, or 52 "
+            "for a statefulSet",
             lambda workload: len(workload.name) <= (52 if workload.spec.stateful_set is not None else 63),
         ),
     )
