@@ -11,7 +11,7 @@ MAX_VALUE_LENGTH = 60
 
 
 def mistakes(errors: Sequence[ErrorDetails], raw: Any, fields: Mapping[int, Sequence[str]]) -> list[str]:
-    """A line an error, the first ten in full. `raw` is the content as parsed, `fields` the names known by depth of the path.
+    """A line an error, ten at most. `raw` is the content as parsed, `fields` the names known by depth of path.
 
     For example `types[3] (m5.large).offerings[0].priceUSDPerHour: -1 is not a price; give ...`.
     """
