@@ -58,6 +58,7 @@ class Claim:
     labels: Labels
     taints: tuple[Taint, ...]
     phase: ClaimPhase
+    startup_taints: tuple[Taint, ...] = ()
     node: str | None = None
     deadline: float | None = None
     deleting: bool = False

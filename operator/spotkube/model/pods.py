@@ -1,5 +1,6 @@
 """Pods as the planner sees them: what matters for scheduling, and who they belong to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -7,6 +8,7 @@ from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import LabelSelector, Term, Toleration
 
 Labels = tuple[tuple[str, str], ...]
+ALL_NAMESPACES = frozenset({"*"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,17 @@ class SpreadConstraint:
 
 @dataclass(frozen=True, slots=True)
 class PodTerm:
-    """A required pod affinity or anti-affinity term. `namespaces` None means the pod's own."""
+    """A required pod anti-affinity term over pods of the namespaces that it names."""
 
     topology_key: str
     selector: LabelSelector | None
-    namespaces: frozenset[str] | None = None
+    namespaces: frozenset[str]
+
+    def matches(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Whether a pod of that namespace with those labels is meant."""
+        if self.selector is None or not (self.namespaces == ALL_NAMESPACES or namespace in self.namespaces):
+            return False
+        return self.selector.matches(labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,16 +19,17 @@ class Problem:
     """What has to be held, and by what. A node kind is one offering as one pool would buy it, net of its daemons.
 
     A *family* is a set of groups whose pods were one group before a rule split them (spread over zones, a part that
-    must run on demand). A plan places exactly `count[g]` of each group. Another split may be as good for the user, so the
-    bound only assumes that a family has the sum of its counts in all, and at least `sure_count[g]` of them in group g.
+    must run on demand). A plan places exactly `count[g]` of each group. Another split may be as good for the user, so
+    the bound only assumes that a family has the sum of its counts in all, and at least `sure_count[g]` in group g.
 
     Attributes:
         resources: R names; the last is "pods".
         demand: [G, R] what one pod of the group takes.
         count: [G] how many pods to place.
         family: [G] the family each group belongs to, 0..F-1.
-        sure_count: [G] how many pods any allowed split puts into this group at least; the count, where nothing was split.
+        sure_count: [G] how many pods any allowed split puts into the group at least; the count, if nothing was split.
         capacity: [O, R] what a node of this kind holds besides its daemons.
+        limit_use: [O, R] what such a node counts against its pool's limits (its daemons' share included).
         price: [O] micro-dollars an hour, > 0.
         interruption_percent: [O] chance in a month that such a node is interrupted.
         pool: [O] which pool buys it.
@@ -39,7 +40,7 @@ class Problem:
         cap_member: [K, G] and cap_limit: [K]: at most cap_limit[k] pods of the member groups on one node (anti-affinity
             of a group with itself is a cap of 1, a hostname spread a cap of its skew).
         bin_cap_left: [K, B] what is left of the caps on the bins.
-        pool_left: [P, R + 2] what each pool may still buy: each resource (of capacity), nodes, micro-dollars an hour.
+        pool_left: [P, R + 2] what each pool may still buy: each resource (by limit_use), nodes, micro-dollars an hour.
     """
 
     resources: tuple[str, ...]
@@ -49,6 +50,7 @@ class Problem:
     family: IntArray
     sure_count: IntArray
     capacity: IntArray
+    limit_use: IntArray
     price: IntArray
     interruption_percent: IntArray
     pool: IntArray

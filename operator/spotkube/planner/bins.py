@@ -1,0 +1,132 @@
+"""What is there already: nodes in force and claims on their way, with the room that they have left."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spotkube.api import labels as keys
+from spotkube.model.cluster import Claim, ClaimPhase, Node, Snapshot
+from spotkube.model.offerings import ON_DEMAND, SPOT
+from spotkube.model.pods import DaemonSet, Labels, Pod
+from spotkube.model.resources import ResourceList
+from spotkube.model.selectors import Taint, untolerated
+
+# Taints that Kubernetes puts onto a node until it is ready, and takes off again.
+_PASSING_TAINTS = (
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.cloudprovider.kubernetes.io/",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """A node that may take pods: `name` is its claim's or, where it has none, the Node's; `claim` "" likewise.
+
+    `residents` are the pods that are bound to it or nominated onto it, `free` what they and its daemons leave.
+    """
+
+    name: str
+    claim: str
+    labels: Labels
+    taints: tuple[Taint, ...]
+    free: ResourceList
+    residents: tuple[Pod, ...]
+
+    @property
+    def zone(self) -> str:
+        return dict(self.labels).get(keys.ZONE, "")
+
+    @property
+    def capacity_type(self) -> str:
+        return SPOT if dict(self.labels).get(keys.CAPACITY_TYPE) == SPOT else ON_DEMAND
+
+
+def make_bins(snapshot: Snapshot, pools: frozenset[str]) -> list[Bin]:
+    """Bins of the cluster in a stable order; claims of other pools than `pools` are left out, foreign nodes are in.
+
+    A pod nominated onto a bin keeps its place there as long as it fits.
+    """
+    pods_on: dict[str, list[Pod]] = defaultdict(list)
+    for pod in snapshot.pods:
+        if pod.node:
+            pods_on[pod.node].append(pod)
+        elif pod.nominated and not pod.deleting:
+            pods_on[pod.nominated].append(pod)
+    nodes = {node.name: node for node in snapshot.nodes}
+    claims = {claim.name: claim for claim in snapshot.claims}
+    bins = [
+        _from_node(node, claims.get(node.claim or ""), pods_on[node.name], snapshot.daemonsets)
+        for node in sorted(nodes.values(), key=lambda node: node.name)
+        if _takes_pods(node, claims.get(node.claim or ""), pools)
+    ]
+    bins += [
+        _from_claim(claim, pods_on[claim.name], snapshot.daemonsets)
+        for claim in sorted(claims.values(), key=lambda claim: claim.name)
+        if claim.pool in pools and not claim.leaving and (claim.node or claim.name) not in nodes
+    ]
+    return bins
+
+
+def _takes_pods(node: Node, claim: Claim | None, pools: frozenset[str]) -> bool:
+    if node.unschedulable or node.deleting:
+        return False
+    if node.claim is None:
+        return node.ready
+    if claim is None or claim.pool not in pools or claim.leaving:
+        return False
+    # A node of ours that is not ready yet takes pods as soon as it is; one that was ready before is sick.
+    return node.ready or claim.phase is not ClaimPhase.READY
+
+
+def _from_node(node: Node, claim: Claim | None, pods: Sequence[Pod], daemonsets: Sequence[DaemonSet]) -> Bin:
+    taints = tuple(taint for taint in node.taints if not taint.key.startswith(_PASSING_TAINTS))
+    if claim is not None:
+        taints = tuple(taint for taint in taints if taint not in claim.startup_taints)
+    labels = tuple(sorted({**dict(node.labels), "metadata.name": node.name}.items()))
+    allocatable = node.allocatable if node.allocatable or claim is None else claim.allocatable
+    return _make(claim.name if claim else node.name, claim, labels, taints, allocatable, pods, daemonsets)
+
+
+def _from_claim(claim: Claim, pods: Sequence[Pod], daemonsets: Sequence[DaemonSet]) -> Bin:
+    labels = tuple(sorted({**dict(claim.labels), "metadata.name": claim.name, keys.HOSTNAME: claim.name}.items()))
+    return _make(claim.name, claim, labels, claim.taints, claim.allocatable, pods, daemonsets)
+
+
+def _make(
+    name: str,
+    claim: Claim | None,
+    labels: Labels,
+    taints: tuple[Taint, ...],
+    allocatable: ResourceList,
+    pods: Sequence[Pod],
+    daemonsets: Sequence[DaemonSet],
+) -> Bin:
+    present = {f"{pod.namespace}/{pod.owner.partition('/')[2]}" for pod in pods if pod.daemon}
+    coming = [d for d in daemonsets if d.key not in present and runs_on(d, dict(labels), taints)]
+    free = allocatable
+    for request in (*(pod.shape.requests for pod in pods if pod.node), *(d.shape.requests for d in coming)):
+        free = free - request
+    residents = [pod for pod in pods if pod.node]
+    for pod in sorted((pod for pod in pods if not pod.node), key=lambda pod: pod.uid):
+        if pod.shape.requests.fits(free):
+            free = free - pod.shape.requests
+            residents.append(pod)
+    return Bin(name, claim.name if claim else "", labels, taints, free, tuple(residents))
+
+
+def runs_on(daemonset: DaemonSet, labels: Mapping[str, str], taints: Iterable[Taint]) -> bool:
+    shape = daemonset.shape
+    if any(labels.get(key) != value for key, value in shape.node_selector):
+        return False
+    if shape.affinity_terms and not any(all(r.matches(labels) for r in term) for term in shape.affinity_terms):
+        return False
+    return untolerated(taints, shape.tolerations) is None
+
+
+def free_array(bins: Sequence[Bin], resources: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """[B, R], never negative."""
+    rows = [[max(0, b.free[name]) for name in resources] for b in bins]
+    return np.array(rows, dtype=np.int64).reshape(len(bins), len(resources))

@@ -1,0 +1,208 @@
+"""From a Snapshot to the planner's Problem, and the names that lead back from its arrays to pods and offerings."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spotkube.api.labels import PLACEMENT_GATE
+from spotkube.model.cluster import Pool, Snapshot
+from spotkube.model.offerings import ON_DEMAND
+from spotkube.model.plan import Unplaceable
+from spotkube.model.pods import NEVER_ON_SPOT, Pod
+from spotkube.model.resources import PODS, ResourceList
+from spotkube.planner.bins import Bin, free_array, make_bins
+from spotkube.planner.explain import why_nothing_fits
+from spotkube.planner.groups import Group, OnDemandNeed, group_pods
+from spotkube.planner.kinds import Kinds, daemon_overhead, kind_mask, make_kinds, shape_mask, zone_mask
+from spotkube.planner.labeltable import LabelTable
+from spotkube.planner.neighbours import make_neighbours, unsupported_rules
+from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
+from spotkube.planner.zones import ZoneLedger, has_zone_rule, split_by_zone
+
+NODES = "spotkube.io/nodes"
+DOLLARS = "spotkube.io/micro-usd-hour"
+# What each pool may still buy, by resource name, NODES and DOLLARS; what is absent has no limit.
+IntLimits = list[dict[str, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A Problem and what its axes stand for; `unplaceable` never came into it."""
+
+    problem: Problem
+    groups: tuple[Group, ...]
+    kinds: Kinds
+    bins: tuple[Bin, ...]
+    unplaceable: tuple[Unplaceable, ...]
+
+
+def pods_to_place(snapshot: Snapshot) -> list[Pod]:
+    """Pods that wait for us: those of Workloads, those with our gate, and others that no node can take."""
+    return [
+        pod
+        for pod in snapshot.pods
+        if pod.node is None
+        and not (pod.deleting or pod.daemon or pod.mirror)
+        and set(pod.gates) <= {PLACEMENT_GATE}
+        and (pod.workload is not None or pod.gates or pod.unschedulable)
+    ]
+
+
+def build(snapshot: Snapshot, pools: Sequence[Pool]) -> Built:
+    """The problem of placing what waits onto what is there and what `pools` may still buy."""
+    bins = make_bins(snapshot, frozenset(pool.name for pool in pools))
+    settled = {pod.uid for b in bins for pod in b.residents}
+    pods = [pod for pod in pods_to_place(snapshot) if pod.uid not in settled]
+    residents = [(pod, b) for b in bins for pod in b.residents]
+    kinds = make_kinds(snapshot, pools)
+    needs = on_demand_needs(snapshot, residents)
+    groups = group_pods(pods, [pod for pod, _ in residents], needs)
+    ledger = ZoneLedger([(pod, b.zone) for pod, b in residents])
+    return _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools))
+
+
+def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: frozenset[str]) -> Built:
+    """The problem of holding the `placed` pods (their uids) from nothing, without limits: what the bound is taken of.
+
+    Rules over zones are left out, since pods that run may have come to stand unevenly: that can only lower the bound.
+    """
+    pods = [_unbound(pod) for pod in snapshot.pods if pod.uid in placed]
+    kinds = make_kinds(snapshot, pools, include_resting=True)
+    needs = on_demand_needs(snapshot, ())
+    groups = group_pods(pods, (), needs)
+    return _assemble(snapshot, groups, kinds, (), None, [{} for _ in kinds.pools])
+
+
+def on_demand_needs(snapshot: Snapshot, residents: Sequence[tuple[Pod, Bin]]) -> dict[str, OnDemandNeed]:
+    """What each Workload's spot rule leaves to be placed on demand, after what is there already."""
+    there = Counter(pod.workload for pod, b in residents if b.capacity_type == ON_DEMAND)
+    return {
+        rule.key: OnDemandNeed(
+            pods=max(0, rule.spot.on_demand_count(rule.replicas) - there[rule.key]),
+            never_on_spot=rule.spot == NEVER_ON_SPOT,
+        )
+        for rule in snapshot.workloads
+    }
+
+
+def _unbound(pod: Pod) -> Pod:
+    return replace(pod, node=None, nominated=None)
+
+
+def _assemble(
+    snapshot: Snapshot,
+    groups: Sequence[Group],
+    kinds: Kinds,
+    bins: Sequence[Bin],
+    ledger: ZoneLedger | None,
+    pool_left: IntLimits,
+) -> Built:
+    table = LabelTable([b.labels for b in bins], [b.taints for b in bins])
+    groups, refused = _split(groups, kinds, bins, table, ledger)
+    resources = _resources(groups, pool_left)
+    free = free_array(bins, resources)
+    gross = _amounts([o.allocatable for o in kinds.offerings], resources)
+    capacity = np.maximum(gross - daemon_overhead(kinds.table, snapshot.daemonsets, resources), 0)
+    demand = _amounts([g.shape.requests for g in groups], resources)
+    compatible = np.zeros((len(groups), len(kinds)), dtype=np.bool_)
+    bin_compatible = np.zeros((len(groups), len(bins)), dtype=np.bool_)
+    for g, group in enumerate(groups):
+        compatible[g] = kind_mask(kinds, group) & (capacity >= demand[g]).all(axis=1)
+        bin_compatible[g] = _bin_mask(table, bins, group) & (free >= demand[g]).all(axis=1)
+    keep = compatible.any(axis=1) | bin_compatible.any(axis=1)
+    refused += [
+        _refuse(groups[g], why_nothing_fits(groups[g], kinds, capacity, resources)) for g in np.flatnonzero(~keep)
+    ]
+    groups = [groups[g] for g in np.flatnonzero(keep)]
+    neighbours = make_neighbours(groups, bins)
+    problem = Problem(
+        resources=resources,
+        group_names=tuple(group.name for group in groups),
+        demand=demand[keep],
+        count=np.array([group.count for group in groups], dtype=np.int64),
+        family=np.unique(np.array([group.family for group in groups], dtype=np.int64), return_inverse=True)[1],
+        sure_count=np.array([group.sure_count for group in groups], dtype=np.int64),
+        capacity=capacity,
+        limit_use=gross,
+        price=np.array([o.price_micro_usd_hour for o in kinds.offerings], dtype=np.int64),
+        interruption_percent=np.array([o.interruption_percent for o in kinds.offerings], dtype=np.int64),
+        pool=kinds.pool,
+        compatible=compatible[keep],
+        bins=free,
+        bin_compatible=bin_compatible[keep] & neighbours.bin_allowed,
+        conflict=neighbours.conflict,
+        cap_member=neighbours.cap_member,
+        cap_limit=neighbours.cap_limit,
+        bin_cap_left=neighbours.bin_cap_left,
+        pool_left=np.array(
+            [[left.get(key, NO_LIMIT) for key in (*resources, NODES, DOLLARS)] for left in pool_left], dtype=np.int64
+        ).reshape(len(pool_left), len(resources) + 2),
+    )
+    return Built(problem, tuple(groups), kinds, tuple(bins), tuple(refused))
+
+
+def _split(
+    groups: Sequence[Group], kinds: Kinds, bins: Sequence[Bin], table: LabelTable, ledger: ZoneLedger | None
+) -> tuple[list[Group], list[Unplaceable]]:
+    """Sets aside groups with rules that are not modelled, and splits those with rules over zones if there is a ledger."""
+    whole: list[Group] = []
+    refused: list[Unplaceable] = []
+    members = Counter(group.family for group in groups)
+    for group in groups:
+        problems = unsupported_rules(group)
+        if problems:
+            refused.append(_refuse(group, f"uses what the planner does not model: {', '.join(problems)}"))
+        elif ledger is None or not has_zone_rule(group):
+            whole.append(group)
+        else:
+            zones = {kinds.zones[o] for o in np.flatnonzero(kind_mask(kinds, group))}
+            mask = _bin_mask(table, bins, group)
+            zones |= {b.zone for b, allowed in zip(bins, mask, strict=True) if allowed} - {""}
+            split = split_by_zone(group, sorted(zones), ledger, alone=members[group.family] == 1)
+            whole += split.groups
+            if split.left_over:
+                refused.append(Unplaceable(group.name, split.left_over, split.reason))
+    return whole, refused
+
+
+def _bin_mask(table: LabelTable, bins: Sequence[Bin], group: Group) -> BoolArray:
+    """[B] where the group's pods may go, sizes and neighbours apart.
+
+    What must run on demand stays off spot; pods of no Workload go wherever kube-scheduler would put them anyway.
+    """
+    mask = shape_mask(table, group) & zone_mask([b.zone for b in bins], group)
+    if group.capacity_type:
+        mask = mask & np.array([b.capacity_type == group.capacity_type for b in bins], dtype=np.bool_)
+    return mask
+
+
+def _refuse(group: Group, reason: str) -> Unplaceable:
+    return Unplaceable(group.name, group.pods, reason)
+
+
+def _resources(groups: Sequence[Group], pool_left: IntLimits) -> tuple[str, ...]:
+    """Every resource that a pod asks for or a pool limits; "pods" comes last."""
+    names = {name for group in groups for name in group.shape.requests} | {name for left in pool_left for name in left}
+    return (*sorted(names - {PODS, NODES, DOLLARS}), PODS)
+
+
+def _amounts(rows: Sequence[ResourceList], resources: Sequence[str]) -> IntArray:
+    amounts = [[row[name] for name in resources] for row in rows]
+    return np.array(amounts, dtype=np.int64).reshape(len(rows), len(resources))
+
+
+def _pool_left(snapshot: Snapshot, pools: Sequence[Pool]) -> IntLimits:
+    """What each pool may still buy. A claim with a notice no longer counts, else a full pool could not replace it."""
+    left = []
+    for pool in pools:
+        claims = [claim for claim in snapshot.claims if claim.pool == pool.name and not claim.leaving]
+        used = sum((claim.allocatable for claim in claims), ResourceList())
+        limits = {name: amount - used[name] for name, amount in (pool.limit_resources or {}).items()}
+        if pool.limit_nodes is not None:
+            limits[NODES] = pool.limit_nodes - len(claims)
+        if pool.limit_micro_usd_hour is not None:
+            limits[DOLLARS] = pool.limit_micro_usd_hour - sum(claim.price_micro_usd_hour for claim in claims)
+        left.append({name: max(0, amount) for name, amount in limits.items()})
+    return left

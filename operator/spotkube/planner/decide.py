@@ -1,0 +1,165 @@
+"""One decision: Snapshot in, Plan out. Pure: the same snapshot, seed and amount of work give the same plan."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spotkube.model.cluster import Mode, Pool, Snapshot
+from spotkube.model.offerings import ON_DEMAND
+from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
+from spotkube.model.resources import CPU, MEMORY
+from spotkube.planner.bound import lower_bound
+from spotkube.planner.build import Built, build, build_fleet
+from spotkube.planner.explain import why_bought, why_left_over
+from spotkube.planner.firstfit import first_fit
+from spotkube.planner.problem import Budget, IntArray, Problem, Result
+from spotkube.planner.solve import solve
+
+# Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
+_SEARCH_SHARE = 0.7
+FRONT_POINTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Dealt:
+    """Which pods (uids) go onto each node to buy, each bin, and nowhere; one list a group for those left over."""
+
+    nodes: tuple[tuple[str, ...], ...]
+    bins: tuple[tuple[str, ...], ...]
+    left: tuple[tuple[str, ...], ...]
+
+
+def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan:
+    """Plans for the pools of one mode.
+
+    Args:
+        snapshot: what there is and what waits.
+        mode: only NodePools in this mode may buy. Paused pools are never planned for.
+        seed: of the search.
+        budget: for the whole decision.
+    """
+    pools = [pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting]
+    built = build(snapshot, pools)
+    search = replace(budget, seconds=None if budget.seconds is None else budget.seconds * _SEARCH_SHARE)
+    result = solve(built.problem, seed=seed, budget=search)
+    dealt = _deal(built, result)
+    placed = _placed(snapshot, built, dealt)
+    fleet = build_fleet(snapshot, pools, placed)
+    rest = replace(budget, seconds=None if budget.seconds is None else budget.seconds * (1 - _SEARCH_SHARE))
+    bound = _fleet_bound(built, result, fleet, rest)
+    names = frozenset(pool.name for pool in pools)
+    owned = [claim for claim in snapshot.claims if claim.pool in names]
+    staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
+    return Plan(
+        additions=tuple(_additions(built, result, dealt)),
+        placements=tuple(_placements(built, dealt)),
+        unplaceable=(*built.unplaceable, *_left_over(built, dealt)),
+        cost_now_micro_usd_hour=sum(claim.price_micro_usd_hour for claim in owned),
+        cost_after_micro_usd_hour=staying + result.solution.cost(built.problem),
+        lower_bound_micro_usd_hour=bound,
+        placed_pods=len(placed),
+        front=_front(result, staying),
+        work=Work(result.column_rounds, result.generations),
+        baselines=_baselines(fleet),
+    )
+
+
+def _deal(built: Built, result: Result) -> _Dealt:
+    """Hands out the pods of each group in their order: to bins first, then to nodes; the newest are left over."""
+    queues = [list(group.pods) for group in built.groups]
+    bins = tuple(_take(queues, row) for row in result.solution.bin_pods)
+    nodes = tuple(_take(queues, row) for row in result.solution.node_pods)
+    return _Dealt(nodes, bins, tuple(tuple(queue) for queue in queues))
+
+
+def _take(queues: list[list[str]], row: IntArray) -> tuple[str, ...]:
+    taken: list[str] = []
+    for g in np.flatnonzero(row):
+        taken += queues[g][: row[g]]
+        del queues[g][: row[g]]
+    return tuple(taken)
+
+
+def _placed(snapshot: Snapshot, built: Built, dealt: _Dealt) -> frozenset[str]:
+    """All pods on nodes of these pools, now or after the plan: cost and bound are of the same pods."""
+    placed = {uid for pods in dealt.nodes for uid in pods}
+    for bin_, pods in zip(built.bins, dealt.bins, strict=True):
+        if bin_.claim:
+            placed.update(pods)
+            placed.update(pod.uid for pod in bin_.residents if not (pod.daemon or pod.mirror))
+    return frozenset(placed)
+
+
+def _fleet_bound(built: Built, result: Result, fleet: Built, budget: Budget) -> int:
+    if not fleet.groups:
+        return 0
+    from_nothing = not built.bins and sum(g.count for g in fleet.groups) == sum(g.count for g in built.groups)
+    if from_nothing:
+        # The search's own bound knows the rules over zones as well.
+        return result.lower_bound
+    return lower_bound(fleet.problem, budget).value
+
+
+def _additions(built: Built, result: Result, dealt: _Dealt) -> Iterator[PlannedNode]:
+    problem, solution = built.problem, result.solution
+    for kind, row, pods in zip(solution.node_kind, solution.node_pods, dealt.nodes, strict=True):
+        offering = built.kinds.offerings[kind]
+        inside = [built.groups[g] for g in np.flatnonzero(row)]
+        held = Counter({group.name: 0 for group in inside})
+        for g in np.flatnonzero(row):
+            held[built.groups[g].name] += int(row[g])
+        must = any(group.capacity_type == ON_DEMAND or not group.managed for group in inside)
+        used = _used(problem, int(kind), row)
+        yield PlannedNode(
+            pool=built.kinds.pools[problem.pool[kind]].name,
+            offering=offering,
+            pods=pods,
+            reason=why_bought(offering, held, must, used),
+        )
+
+
+def _used(problem: Problem, kind: int, row: IntArray) -> list[tuple[str, float]]:
+    total = row @ problem.demand
+    return [
+        (name, float(total[r] / problem.capacity[kind, r]))
+        for r, name in enumerate(problem.resources)
+        if name in (CPU, MEMORY) and problem.capacity[kind, r]
+    ]
+
+
+def _placements(built: Built, dealt: _Dealt) -> Iterator[Placement]:
+    for bin_, pods in zip(built.bins, dealt.bins, strict=True):
+        yield from (Placement(uid, bin_.name) for uid in pods)
+        yield from (Placement(pod.uid, bin_.name) for pod in bin_.residents if pod.node is None)
+
+
+def _left_over(built: Built, dealt: _Dealt) -> Iterator[Unplaceable]:
+    full = _limits_that_bind(built.kinds.pools, built.problem)
+    for group, pods in zip(built.groups, dealt.left, strict=True):
+        if pods:
+            yield Unplaceable(group.name, pods, why_left_over(group, full))
+
+
+def _limits_that_bind(pools: Sequence[Pool], problem: Problem) -> list[str]:
+    limited = (problem.pool_left < problem.pool_left.max(initial=0)).any(axis=1)
+    return [f"NodePool {pool.name}" for pool, has_limit in zip(pools, limited, strict=True) if has_limit]
+
+
+def _front(result: Result, staying: int) -> tuple[FrontPoint, ...]:
+    return tuple(
+        FrontPoint(staying + cost, round(interruptions, 6), index == result.chosen)
+        for index, (cost, interruptions) in enumerate(result.front[:FRONT_POINTS])
+    )
+
+
+def _baselines(fleet: Built) -> Baselines:
+    """First-fit decreasing for the same pods, over all offerings and over the on-demand ones alone."""
+    on_demand = replace(fleet.problem, compatible=fleet.problem.compatible & ~fleet.kinds.spot[np.newaxis, :])
+    return Baselines(_first_fit_cost(fleet.problem), _first_fit_cost(on_demand))
+
+
+def _first_fit_cost(problem: Problem) -> int | None:
+    solution = first_fit(problem)
+    return None if solution.unplaced.any() else solution.cost(problem)

@@ -1,0 +1,76 @@
+"""Reasons in words: why a node is bought, and why a pod finds no place."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from spotkube.model.offerings import SPOT, Offering
+from spotkube.model.resources import CPU, MEMORY, ResourceList
+from spotkube.planner.groups import Group
+from spotkube.planner.kinds import Kinds, zone_mask
+from spotkube.planner.problem import IntArray
+
+
+def why_nothing_fits(group: Group, kinds: Kinds, capacity: IntArray, resources: Sequence[str]) -> str:
+    """Which rule leaves out how many offerings, the first that is broken counting for each."""
+    if not len(kinds):
+        return "no NodePool may buy anything: create one, or loosen its requirements and its mode"
+    table, shape = kinds.table, group.shape
+    left = np.ones(len(kinds), dtype=np.bool_)
+    reasons: list[str] = []
+
+    def exclude(mask: np.ndarray[tuple[int], np.dtype[np.bool_]], why: str) -> None:
+        nonlocal left
+        gone = int((left & ~mask).sum())
+        if gone:
+            reasons.append(f"{gone} {why}")
+        left = left & mask
+
+    for key, value in shape.node_selector:
+        exclude(np.array([v == value for v in table.column(key)], dtype=np.bool_), f"lack the label {key}={value}")
+    terms = " or ".join("; ".join(map(str, term)) for term in shape.affinity_terms)
+    exclude(table.any_of(shape.affinity_terms), f"break the node affinity ({terms})")
+    exclude(table.tolerated(shape.tolerations), "have a taint that is not tolerated")
+    if group.capacity_type:
+        exclude(~kinds.spot, "are spot, which its Workload's spot rule excludes")
+    if not group.managed:
+        exclude(
+            kinds.unmanaged_allowed, "are spot, which is for pods of Workloads (NodePool spec.spot.allowUnmanagedPods)"
+        )
+    exclude(zone_mask(kinds.zones, group), f"are in another zone than {group.zone}")
+    for r, name in enumerate(resources):
+        asked = group.shape.requests[name]
+        exclude(capacity[:, r] >= asked, _too_small(name, asked, int(capacity[:, r].max(initial=0))))
+    return f"none of {len(kinds)} offerings fits: {', '.join(reasons)}"
+
+
+def why_left_over(group: Group, limits_bind: Sequence[str]) -> str:
+    """Why pods that some offering would hold were not placed: the pools' limits, or rules between pods."""
+    if limits_bind:
+        return f"the limits of {', '.join(limits_bind)} leave no room: raise them, or free what they hold"
+    return f"nodes that exist have no room, and no NodePool may buy one for {group.name}"
+
+
+def why_bought(
+    offering: Offering, groups: Counter[str], must_on_demand: bool, used: Sequence[tuple[str, float]]
+) -> str:
+    """One sentence on a node: for whom, and why this capacity type."""
+    whom = ", ".join(f"{number} x {name}" for name, number in groups.most_common(3))
+    if len(groups) > 3:
+        whom += f" and {len(groups) - 3} more"
+    full = ", ".join(f"{name} {share:.0%}" for name, share in used)
+    if offering.capacity_type == SPOT:
+        kind = "spot, which all of them bear"
+    else:
+        kind = "on demand, as some of them must be" if must_on_demand else "on demand, the cheapest that fits"
+    return f"holds {whom}; {kind}; full to {full}"
+
+
+def _too_small(name: str, asked: int, largest: int) -> str:
+    if largest == 0:
+        return f"have no {name}"
+    shown = ResourceList({name: asked}).to_quantities()
+    most = ResourceList({name: largest}).to_quantities()
+    unit = "are too small in" if name in (CPU, MEMORY) else "have too few"
+    return f"{unit} {name} (asked {shown[name]}, at most {most[name]})"

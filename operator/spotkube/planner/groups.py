@@ -1,0 +1,120 @@
+"""Groups of pods alike in all that matters for placing them: the planner's time grows with groups, not with pods."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from spotkube.model.offerings import ON_DEMAND
+from spotkube.model.pods import Labels, Pod, PodShape
+
+ANY_CAPACITY = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OnDemandNeed:
+    """How many of a Workload's pods still to be placed must go onto on-demand nodes; `never_on_spot`: all, always."""
+
+    pods: int = 0
+    never_on_spot: bool = False
+
+
+NO_NEED = OnDemandNeed()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Like pods (their uids), in a stable order.
+
+    `labels` are only those that some selector asks for. `capacity_type` and `zone` narrow where these pods may go, ""
+    means anywhere. Groups of one `family` were one before a rule split them; `sure_count` as in `Problem`.
+    """
+
+    name: str
+    shape: PodShape
+    labels: Labels
+    pods: tuple[str, ...]
+    managed: bool
+    family: int
+    sure_count: int
+    capacity_type: str = ANY_CAPACITY
+    zone: str = ""
+
+    @property
+    def count(self) -> int:
+        return len(self.pods)
+
+
+def selected_keys(pods: Iterable[Pod]) -> frozenset[str]:
+    """The label keys that rules between pods ask for; all other labels of pods are of no matter to the planner."""
+    keys: set[str] = set()
+    for shape in {pod.shape for pod in pods}:
+        selectors = [rule.selector for rule in shape.spread] + [term.selector for term in shape.anti_affinity]
+        keys.update(*(selector.keys for selector in selectors if selector is not None))
+    return frozenset(keys)
+
+
+def project(labels: Labels, keys: frozenset[str]) -> Labels:
+    return tuple(item for item in labels if item[0] in keys)
+
+
+class _Likeness(NamedTuple):
+    """Pods that agree in all of these are interchangeable."""
+
+    shape: PodShape
+    labels: Labels
+    managed: bool
+    never_on_spot: bool
+    split_by: str
+
+
+def group_pods(pods: Sequence[Pod], residents: Iterable[Pod], needs: Mapping[str, OnDemandNeed]) -> list[Group]:
+    """Groups the pods to place, and sets apart those that must run on demand.
+
+    Args:
+        pods: what to place.
+        residents: pods that have a node, for the selectors that they bring.
+        needs: what the rule of each Workload leaves to be placed on demand, by its key.
+    """
+    keys = selected_keys([*pods, *residents])
+    alike: dict[_Likeness, list[Pod]] = defaultdict(list)
+    for pod in sorted(pods, key=lambda pod: (pod.created_at, pod.uid)):
+        need = needs.get(pod.workload or "", NO_NEED)
+        # Only the pods of a Workload that runs partly on demand are counted apart from others of their shape.
+        split_by = pod.workload if pod.workload and need.pods and not need.never_on_spot else ""
+        managed = pod.workload is not None
+        alike[_Likeness(pod.shape, project(pod.labels, keys), managed, need.never_on_spot, split_by)].append(pod)
+    left = {key: need.pods for key, need in needs.items()}
+    groups: list[Group] = []
+    for family, (likeness, like) in enumerate(alike.items()):
+        group = Group(
+            name=_name(like),
+            shape=likeness.shape,
+            labels=likeness.labels,
+            pods=tuple(pod.uid for pod in like),
+            managed=likeness.managed,
+            family=family,
+            sure_count=len(like),
+            capacity_type=ON_DEMAND if likeness.never_on_spot else ANY_CAPACITY,
+        )
+        if likeness.split_by:
+            on_demand = min(left[likeness.split_by], group.count)
+            left[likeness.split_by] -= on_demand
+            groups += _split_on_demand(group, on_demand)
+        else:
+            groups.append(group)
+    return groups
+
+
+def _split_on_demand(group: Group, on_demand: int) -> list[Group]:
+    # More than these may run on demand as well, so nothing is sure of the rest.
+    parts = [
+        replace(group, pods=group.pods[:on_demand], sure_count=on_demand, capacity_type=ON_DEMAND),
+        replace(group, pods=group.pods[on_demand:], sure_count=0),
+    ]
+    return [part for part in parts if part.pods]
+
+
+def _name(like: Sequence[Pod]) -> str:
+    owners = list(dict.fromkeys(f"{pod.namespace}/{pod.owner.partition('/')[2] or pod.name}" for pod in like))
+    return owners[0] if len(owners) == 1 else f"{owners[0]} and {len(owners) - 1} like it"

@@ -1,0 +1,59 @@
+"""Which of many label sets meet a requirement: one boolean a row, computed once per distinct value and remembered."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from spotkube.model.pods import Labels
+from spotkube.model.selectors import Requirement, Taint, Term, Toleration, untolerated
+from spotkube.planner.problem import BoolArray
+
+
+class LabelTable:
+    """Rows are nodes or node kinds: their labels and taints."""
+
+    def __init__(self, labels: Sequence[Labels], taints: Sequence[tuple[Taint, ...]]) -> None:
+        self._labels = [dict(row) for row in labels]
+        self._taints = taints
+        self._requirements: dict[Requirement, BoolArray] = {}
+        self._tolerations: dict[tuple[Toleration, ...], BoolArray] = {}
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def column(self, key: str) -> list[str | None]:
+        return [row.get(key) for row in self._labels]
+
+    def requirement(self, requirement: Requirement) -> BoolArray:
+        known = self._requirements.get(requirement)
+        if known is None:
+            verdict: dict[str | None, bool] = {}
+            values = self.column(requirement.key)
+            for value in set(values):
+                verdict[value] = requirement.matches({} if value is None else {requirement.key: value})
+            known = np.fromiter((verdict[value] for value in values), dtype=np.bool_, count=len(self))
+            self._requirements[requirement] = known
+        return known
+
+    def all_of(self, term: Iterable[Requirement]) -> BoolArray:
+        mask = np.ones(len(self), dtype=np.bool_)
+        for requirement in term:
+            mask &= self.requirement(requirement)
+        return mask
+
+    def any_of(self, terms: Sequence[Term]) -> BoolArray:
+        """Where at least one of the ORed terms holds; everywhere if there is none."""
+        if not terms:
+            return np.ones(len(self), dtype=np.bool_)
+        mask = np.zeros(len(self), dtype=np.bool_)
+        for term in terms:
+            mask |= self.all_of(term)
+        return mask
+
+    def tolerated(self, tolerations: tuple[Toleration, ...]) -> BoolArray:
+        known = self._tolerations.get(tolerations)
+        if known is None:
+            verdict = {taints: untolerated(taints, tolerations) is None for taints in set(self._taints)}
+            known = np.fromiter((verdict[taints] for taints in self._taints), dtype=np.bool_, count=len(self))
+            self._tolerations[tolerations] = known
+        return known
