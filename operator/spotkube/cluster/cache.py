@@ -1,0 +1,262 @@
+"""What the API server said last, converted and kept in memory: the informer cache without any I/O.
+
+Two sources feed it. Watch events are quick, but a watch may go silent or lose one; a relist is complete, but it is
+old when it arrives. The rules that reconcile the two:
+
+- an object never goes back to an older resourceVersion;
+- an object that was deleted never comes back (its uid is remembered), though its name may;
+- a finished relist removes what it did not contain, except what a watch brought in since the list was taken;
+- a relist that fails half-way removes nothing.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from spotkube.cluster.resources import Resource
+
+T = TypeVar("T")
+Key = tuple[str | None, str]
+"""Namespace (None for cluster-scoped kinds) and name."""
+
+_REMEMBERED_DELETIONS = 20_000
+"""Only events in flight while a deletion arrives matter: seconds, thousands at most."""
+
+logger = logging.getLogger(__name__)
+
+
+def is_older(version: str, than: str) -> bool | None:
+    """Whether one resourceVersion of a kind is older than another; None when they cannot be compared.
+
+    Kubernetes promises since 1.35 what etcd always did: decimal numbers that grow within one kind. An aggregated
+    API server may use anything else.
+    """
+    if version.isdecimal() and than.isdecimal():
+        return int(version) < int(than)
+    return False if version == than else None
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    uid: str
+    version: str
+    touched: int
+    """Number of the feed that brought it."""
+    value: T | None
+    """None: known, but left out by `convert`."""
+
+
+class Store(Generic[T]):
+    """The objects of one kind. Made by `Cache.add`; readers use `get`, `values`, `len` and `synced`."""
+
+    def __init__(self, resource: Resource, convert: Callable[[dict[str, Any]], T | None], bump: Callable[[], None]):
+        self.resource = resource
+        self.synced = False
+        """Whether a whole list has been taken over once."""
+        self.rejected: dict[Key, str] = {}
+        """Objects that `convert` raised ValueError or the like for, and why. Their last good value stays."""
+        self._convert = convert
+        self._bump = bump
+        self._entries: dict[Key, _Entry[T]] = {}
+        self._deleted: OrderedDict[str, None] = OrderedDict()
+        self._feeds = 0
+
+    def __len__(self) -> int:
+        return sum(1 for entry in self._entries.values() if entry.value is not None)
+
+    def get(self, name: str, namespace: str | None = None) -> T | None:
+        entry = self._entries.get((namespace, name))
+        return entry.value if entry else None
+
+    def values(self) -> list[T]:
+        """All values in the order of namespace and name, so that what is computed from them is repeatable."""
+        entries = sorted(self._entries.items(), key=lambda item: (item[0][0] or "", item[0][1]))
+        return [entry.value for _, entry in entries if entry.value is not None]
+
+    def feed(self, event_type: str | None, raw: dict[str, Any]) -> None:
+        """Take in one watch event (None is kopf's word for what it found when it began), or a write's answer."""
+        self._feeds += 1
+        if event_type == "DELETED":
+            self._remove(raw)
+        else:
+            self._put(raw, trusted_since=self._feeds)
+
+    def begin_relist(self) -> "Relist[T]":
+        """Call this before the list is asked for, so that what a watch brings meanwhile is known to be newer."""
+        return Relist(self, self._feeds)
+
+    def relist(self, items: Iterable[dict[str, Any]], resource_version: str = "") -> None:
+        """Take over a list that is complete and current."""
+        relist = self.begin_relist()
+        relist.add(items)
+        relist.commit(resource_version)
+
+    def _put(self, raw: dict[str, Any], trusted_since: int) -> None:
+        """Store the object unless it is deleted or older; incomparable versions: unless touched since then."""
+        metadata = raw["metadata"]
+        key, uid, version = _key(raw), metadata["uid"], metadata.get("resourceVersion", "")
+        old = self._entries.get(key)
+        if uid in self._deleted:
+            return
+        if old is not None:
+            older = is_older(version, old.version)
+            if older or (older is None and old.touched > trusted_since):
+                return
+            if version == old.version and uid == old.uid:
+                return
+            if uid != old.uid:
+                self._bury(old.uid)
+        previous = old.value if old is not None and old.uid == uid else None
+        value = self._converted(key, raw, previous)
+        self._entries[key] = _Entry(uid, version, self._feeds, value)
+        if value != (old.value if old else None):
+            self._bump()
+
+    def _converted(self, key: Key, raw: dict[str, Any], previous: T | None) -> T | None:
+        try:
+            value = self._convert(raw)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # One object that we cannot read must not blind us to the others.
+            self.rejected[key] = f"{type(error).__name__}: {error}"
+            logger.error("%s %s cannot be read, the last good state stays: %s", self.resource.kind, key, error)
+            return previous
+        self.rejected.pop(key, None)
+        return value
+
+    def _remove(self, raw: dict[str, Any]) -> None:
+        key, uid = _key(raw), raw["metadata"]["uid"]
+        self._bury(uid)
+        entry = self._entries.get(key)
+        if entry is not None and entry.uid == uid:
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        entry = self._entries.pop(key)
+        self.rejected.pop(key, None)
+        self._bury(entry.uid)
+        if entry.value is not None:
+            self._bump()
+
+    def _bury(self, uid: str) -> None:
+        self._deleted[uid] = None
+        while len(self._deleted) > _REMEMBERED_DELETIONS:
+            self._deleted.popitem(last=False)
+
+    def _drop_vanished(self, seen: set[Key], begun_at: int, list_version: str) -> None:
+        for key in [key for key in self._entries if key not in seen]:
+            entry = self._entries[key]
+            newer_than_list = is_older(list_version, entry.version)
+            if newer_than_list is None:
+                newer_than_list = entry.touched > begun_at
+            if not newer_than_list:
+                self._drop(key)
+
+
+class Relist(Generic[T]):
+    """A list being taken over page by page. Forget it when the list fails; nothing is removed before `commit`."""
+
+    def __init__(self, store: Store[T], begun_at: int) -> None:
+        self._store = store
+        self._begun_at = begun_at
+        self._seen: set[Key] = set()
+
+    def add(self, items: Iterable[dict[str, Any]]) -> None:
+        for raw in items:
+            self._seen.add(_key(raw))
+            self._store._put(raw, trusted_since=self._begun_at)
+
+    def commit(self, resource_version: str = "") -> None:
+        """The list is complete, as of `resource_version` (empty when unknown)."""
+        self._store._drop_vanished(self._seen, self._begun_at, resource_version)
+        if not self._store.synced:
+            self._store.synced = True
+            self._store._bump()
+
+
+class Cache:
+    """All stores, one counter of changes, and a way to sleep until something changes."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.generation = 0
+        """Grows with each change of any value; equal generations mean equal contents."""
+        self._clock = clock
+        self._stores: dict[Resource, Store[Any]] = {}
+        self._changed = asyncio.Event()
+
+    def add(self, resource: Resource, convert: Callable[[dict[str, Any]], T | None]) -> Store[T]:
+        """Keep objects of this kind as `convert(raw)`; None leaves one out (a finished pod).
+
+        A value must hold all that matters and nothing more: only when it differs from the last one (`!=`)
+        does the cache count as changed.
+        """
+        if resource in self._stores:
+            raise ValueError(f"{resource.name} is in the cache already")
+        store = Store(resource, convert, self.wake)
+        self._stores[resource] = store
+        return store
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        return tuple(self._stores)
+
+    @property
+    def stores(self) -> Mapping[Resource, Store[Any]]:
+        return self._stores
+
+    @property
+    def synced(self) -> bool:
+        """Whether each kind has been listed once; before that nothing may be decided."""
+        return all(store.synced for store in self._stores.values())
+
+    def feed(self, resource: Resource, event_type: str | None, raw: dict[str, Any]) -> None:
+        """See `Store.feed`. Feed the answers of own writes too, so that the next cycle sees what this one did."""
+        self._stores[resource].feed(event_type, raw)
+
+    def relist(self, resource: Resource, items: Iterable[dict[str, Any]], resource_version: str = "") -> None:
+        """See `Store.relist`."""
+        self._stores[resource].relist(items, resource_version)
+
+    def wake(self) -> None:
+        """Count a change and wake all who wait for one."""
+        self.generation += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait_synced(self) -> None:
+        while not self.synced:
+            await self._changed.wait()
+
+    async def next_batch(
+        self, after: int, *, idle_seconds: float, max_seconds: float, timeout_seconds: float | None = None
+    ) -> int:
+        """Sleep until the generation is above `after` and changes pause; the generation then.
+
+        After the first change it waits until none came for `idle_seconds`, at most `max_seconds`: a Deployment
+        scaled to 100 makes one batch. Returns after `timeout_seconds` also when nothing changed.
+        """
+        if not await self._grown(after, timeout_seconds):
+            return self.generation
+        deadline = self._clock() + max_seconds
+        while (left := deadline - self._clock()) > 0:
+            if not await self._grown(self.generation, min(idle_seconds, left)):
+                break
+        return self.generation
+
+    async def _grown(self, after: int, timeout_seconds: float | None) -> bool:
+        if self.generation > after:
+            return True
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def _key(raw: Mapping[str, Any]) -> Key:
+    metadata = raw["metadata"]
+    return metadata.get("namespace"), metadata["name"]

@@ -1,0 +1,146 @@
+"""The frame of the operator: kopf's watches, the relists and the main task, started and ended together."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import kopf
+
+from spotkube.cluster.cache import Cache
+from spotkube.cluster.client import KubeClient
+from spotkube.cluster.errors import ClusterError, NotFound
+from spotkube.cluster.relisting import Report, keep_relisting
+from spotkube.cluster.watching import connection_info, register_login, register_watches, watch_settings
+
+SHUTDOWN_SECONDS = 20.0
+"""For the main task to end by itself; below the 30 s that a kubelet gives a pod."""
+
+logger = logging.getLogger(__name__)
+
+
+class MissingKinds(ClusterError):  # noqa: N818
+    """The API server does not know kinds that we need: the CRDs are not installed."""
+
+
+@dataclass(frozen=True)
+class OperatorContext:
+    """What the main task gets. It should return soon after `stopping` is set; later it is cancelled."""
+
+    client: KubeClient
+    cache: Cache
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+Main = Callable[[OperatorContext], Awaitable[None]]
+
+
+async def run_operator(
+    client: KubeClient,
+    cache: Cache,
+    main: Main,
+    *,
+    relist_seconds: float = 300,
+    stop: asyncio.Event | None = None,
+    shutdown_seconds: float = SHUTDOWN_SECONDS,
+    report_relist: Report | None = None,
+) -> None:
+    """Watch every kind of the cache and run `main` until SIGTERM, SIGINT, or `stop` is set, or main ends.
+
+    `main` starts before the cache is filled: let it `await ctx.cache.wait_synced()`. Its error is raised here once
+    all is down, since an operator whose loop died must die too and be restarted. End a run by `stop` rather than by
+    cancelling it: kopf skips the orderly shutdown when cancelled.
+
+    Raises MissingKinds before anything is started when CRDs are missing.
+    """
+    await require_kinds(client, cache)
+    connection_info(client.connection.configuration)  # raises now rather than within kopf
+    stop = stop if stop is not None else asyncio.Event()
+    frame = _Frame(OperatorContext(client, cache), main, stop, relist_seconds, shutdown_seconds, report_relist)
+    registry = kopf.OperatorRegistry()
+    register_login(registry, client.connection)
+    register_watches(registry, cache, cache.resources)
+    once = {"errors": kopf.ErrorsMode.PERMANENT, "retries": 1, "registry": registry}
+    kopf.on.startup(id="start", **once)(frame.start)
+    kopf.on.cleanup(id="end", **once)(frame.end)
+    try:
+        await kopf.operator(
+            registry=registry, settings=watch_settings(), standalone=True, clusterwide=True, stop_flag=stop
+        )
+    finally:
+        await frame.cancel()
+    frame.raise_error()
+
+
+async def require_kinds(client: KubeClient, cache: Cache) -> None:
+    """Raise MissingKinds naming those kinds of the cache that the API server does not serve.
+
+    kopf would only warn, and never watch them, even if they appear later.
+    """
+    missing = []
+    for resource in cache.resources:
+        try:
+            await anext(client.pages(resource, page_size=1))
+        except NotFound:
+            missing.append(resource.name)
+    if missing:
+        raise MissingKinds(
+            f"the cluster has no {', '.join(missing)}: install them with `spotkube crds | kubectl apply -f -`"
+        )
+
+
+class _Frame:
+    """Starts and ends our two tasks from kopf's hooks."""
+
+    def __init__(
+        self,
+        context: OperatorContext,
+        main: Main,
+        stop: asyncio.Event,
+        relist_seconds: float,
+        shutdown_seconds: float,
+        report_relist: Report | None,
+    ) -> None:
+        self._context = context
+        self._main = main
+        self._stop = stop
+        self._relist_seconds = relist_seconds
+        self._shutdown_seconds = shutdown_seconds
+        self._report_relist = report_relist
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def start(self, **_: Any) -> None:
+        context = self._context
+        relists = keep_relisting(context.client, context.cache, self._relist_seconds, self._report_relist)
+        self._spawn("relists", relists)
+        self._spawn("main", self._main(context))
+
+    def _spawn(self, name: str, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(lambda _: self._stop.set())
+        self._tasks[name] = task
+
+    async def end(self, **_: Any) -> None:
+        """Let main finish what it is doing, within limits."""
+        self._context.stopping.set()
+        main = self._tasks.get("main")
+        if main is not None:
+            await asyncio.wait([main], timeout=self._shutdown_seconds)
+            if not main.done():
+                logger.warning("the main task did not end within %.0f s and is cancelled", self._shutdown_seconds)
+        await self.cancel()
+
+    async def cancel(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        for task in self._tasks.values():
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+
+    def raise_error(self) -> None:
+        """The first error of our tasks, if any."""
+        for task in self._tasks.values():
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error

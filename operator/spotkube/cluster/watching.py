@@ -1,0 +1,106 @@
+"""kopf as we use it: it keeps the watches alive and calls us for each event. Nothing else of it is used.
+
+No handler here touches an object: no finalizers, no annotations, no posted events. Handlers feed the cache, and the
+one loop decides by what the cache holds, never by what an event says.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import kopf
+
+from spotkube.api.labels import GROUP
+from spotkube.cluster.cache import Cache
+from spotkube.cluster.connecting import Connection
+from spotkube.cluster.errors import KubeConfigError
+from spotkube.cluster.resources import Resource
+
+SERVER_TIMEOUT_SECONDS = 300
+CONNECT_TIMEOUT_SECONDS = 10
+REQUEST_TIMEOUT_SECONDS = 30
+INACTIVITY_TIMEOUT_SECONDS = 70
+"""A watch gets a bookmark a minute; one that is silent for longer has died without a word."""
+
+_LOGIN_PAUSE_SECONDS = 5
+logger = logging.getLogger(__name__)
+
+
+def register_watches(registry: kopf.OperatorRegistry, cache: Cache, resources: Iterable[Resource]) -> None:
+    """Let kopf feed the events of these kinds, cluster-wide, into the cache."""
+    for resource in resources:
+        kopf.on.event(
+            group=resource.group,
+            version=resource.version,
+            plural=resource.plural,
+            id=f"cache-{resource.plural}",
+            registry=registry,
+        )(_feeder(cache, resource))
+
+
+def _feeder(cache: Cache, resource: Resource) -> Any:
+    async def feed(event: dict[str, Any], **_: Any) -> None:
+        cache.feed(resource, event["type"], dict(event["object"]))
+
+    return feed
+
+
+def watch_settings() -> kopf.OperatorSettings:
+    """kopf's settings: finite timeouts everywhere, and no trace left in the cluster."""
+    settings = kopf.OperatorSettings()
+    settings.watching.server_timeout = SERVER_TIMEOUT_SECONDS
+    settings.watching.connect_timeout = CONNECT_TIMEOUT_SECONDS
+    settings.watching.inactivity_timeout = INACTIVITY_TIMEOUT_SECONDS
+    settings.networking.request_timeout = REQUEST_TIMEOUT_SECONDS
+    settings.networking.connect_timeout = CONNECT_TIMEOUT_SECONDS
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    # Unused as long as all handlers are on.event; ours all the same, should that change.
+    settings.persistence.finalizer = f"{GROUP}/kopf"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    return settings
+
+
+def register_login(registry: kopf.OperatorRegistry, connection: Connection) -> None:
+    """Let kopf authenticate as our own client does, and read the credentials again when they are refused."""
+    last_login = -float("inf")
+
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        nonlocal last_login
+        if time.monotonic() - last_login < _LOGIN_PAUSE_SECONDS:
+            await asyncio.sleep(_LOGIN_PAUSE_SECONDS)  # refused at once: do not hammer the API server
+        try:
+            if last_login > 0:
+                await connection.reload()
+        except Exception as error:  # whatever a plugin or a file system may raise
+            raise kopf.TemporaryError(f"credentials cannot be read: {error}", delay=_LOGIN_PAUSE_SECONDS) from error
+        last_login = time.monotonic()
+        return connection_info(connection.configuration, priority=int(last_login))
+
+    kopf.on.login(id="login", registry=registry)(login)
+
+
+def connection_info(configuration: Any, priority: int = 0) -> kopf.ConnectionInfo:
+    """kopf's form of the official client's configuration.
+
+    kopf never again accepts credentials that were refused once, not even after an API server's passing weakness.
+    So `priority`, which means nothing with one login handler, tells one login's from the next one's.
+    Raises KubeConfigError for what kopf cannot do.
+    """
+    if configuration.tls_server_name:
+        raise KubeConfigError("tls-server-name in the kubeconfig is not supported: use a server name that matches")
+    scheme, _, token = (configuration.api_key.get("BearerToken") or "").partition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        scheme=scheme.capitalize() or None,
+        token=token.strip() or None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        proxy_url=configuration.proxy,
+        priority=priority,
+    )
