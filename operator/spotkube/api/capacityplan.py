@@ -132,8 +132,8 @@ class Baselines(StatusModel):
 
 
 class CapacityPlanStatus(ObservedStatus):
-    """What was decided. Conditions: Solved (every pod that can be placed is), Applied (the plan has been carried
-    out)."""
+    """What was decided. Written by SpotKube. Conditions: Solved (every pod that can be placed is), Applied (the plan
+    has been carried out)."""
 
     cost_now_usd_per_hour: UsdPerHour | None = None
     """What the nodes cost before the plan, in dollars an hour."""
@@ -189,6 +189,4 @@ class CapacityPlan(KubeObject):
 
     kind: Literal["CapacityPlan"] = "CapacityPlan"
     spec: CapacityPlanSpec
-    """What the decision was asked for; can't change."""
     status: CapacityPlanStatus = CapacityPlanStatus()
-    """What was decided; written by SpotKube."""

@@ -136,7 +136,8 @@ class FairQueueSpec(SpecModel):
 
 
 class FairQueueStatus(ObservedStatus):
-    """How the queue stands. Condition: Active; in this release False with reason AdmissionNotInForce."""
+    """How the queue stands. Written by SpotKube. Condition: Active; in this release False with reason
+    AdmissionNotInForce."""
 
     pending_workloads: Count | None = None
     """How many Workloads wait in the queue."""
@@ -167,6 +168,4 @@ class FairQueue(KubeObject):
 
     kind: Literal["FairQueue"] = "FairQueue"
     spec: FairQueueSpec
-    """Who shares, with which weights, and within which quota and budget."""
     status: FairQueueStatus = FairQueueStatus()
-    """How it stands; written by SpotKube."""

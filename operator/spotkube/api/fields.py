@@ -14,10 +14,6 @@ _SUFFIXES: Final = {
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)},
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
 }
-# The API server's own pattern for resource.Quantity, written out as controller-gen writes it.
-QUANTITY_PATTERN: Final = (
-    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
-)
 _QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:([KMGTPE]i|[numkMGTPE]?)|([eE][+-]?[0-9]+))")
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
@@ -42,8 +38,8 @@ def parse_duration_seconds(text: str) -> int:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _is_quantity_not_negative(text: str) -> bool:
-    return parse_quantity(text) >= 0
+def _is_quantity(text: str) -> bool:
+    return _QUANTITY.fullmatch(text) is not None
 
 
 def _int_as_text(value: Any) -> Any:
@@ -51,39 +47,45 @@ def _int_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _int_or_string(rule: Rule, pattern: str | None = None) -> WithJsonSchema:
-    schema: dict[str, Any] = {
-        "anyOf": [{"type": "integer"}, {"type": "string"}],
-        "x-kubernetes-int-or-string": True,
-        "maxLength": 32,
-        VALIDATIONS: [rule.as_schema()],
-    }
-    return WithJsonSchema(schema | ({"pattern": pattern} if pattern else {}))
+def _int_or_string(*rules: Rule) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "maxLength": 32,
+            VALIDATIONS: [rule.as_schema() for rule in rules],
+        }
+    )
 
 
+# Not the usual `pattern`: its refusal prints a regular expression of a hundred characters instead of the remedy.
+_WELL_FORMED = Rule(
+    "isQuantity(string(self))",
+    "not a quantity: write a number with an optional suffix, such as 500m, 2 or 8Gi",
+    _is_quantity,
+)
 _NOT_NEGATIVE = Rule(
     "!isQuantity(string(self)) || !quantity(string(self)).isLessThan(quantity('0'))",
     "a quantity may not be negative: write 0 for none, or leave the entry out for no limit",
-    _is_quantity_not_negative,
+    lambda text: parse_quantity(text) >= 0,
 )
 Quantity = Annotated[
     str,
     Field(max_length=32),
     BeforeValidator(_int_as_text),
+    _WELL_FORMED,
     _NOT_NEGATIVE,
-    _int_or_string(_NOT_NEGATIVE, QUANTITY_PATTERN),
+    _int_or_string(_WELL_FORMED, _NOT_NEGATIVE),
 ]
 """A resource.Quantity that is not negative, as text: "500m", "8Gi", "3"."""
 
 _COUNT_OR_PERCENT = Rule(
     "type(self) == int ? int(self) >= 0 : string(self).matches('^(100|[0-9]{1,2})%$')",
-    "write a number of pods such as 2, or a percentage from 0% to 100% such as 50%",
-    lambda text: re.fullmatch(r"[0-9]+|(100|[0-9]{1,2})%", text) is not None,
+    "write a number of pods such as 2 without quotes, or a percentage from 0% to 100% such as 50%",
+    lambda value: value >= 0 if isinstance(value, int) else re.fullmatch("(100|[0-9]{1,2})%", value) is not None,
 )
-CountOrPercent = Annotated[
-    str, Field(max_length=32), BeforeValidator(_int_as_text), _COUNT_OR_PERCENT, _int_or_string(_COUNT_OR_PERCENT)
-]
-"""A count of pods or a share of them, as text: "2" or "50%"."""
+CountOrPercent = Annotated[int | str, _COUNT_OR_PERCENT, _int_or_string(_COUNT_OR_PERCENT)]
+"""A count of pods (an int) or a share of them ("50%"), as a PodDisruptionBudget takes it."""
 
 _DURATION_CEL = "self != '' && self.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$')"
 Duration = Annotated[

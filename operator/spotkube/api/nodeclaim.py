@@ -76,7 +76,7 @@ class Notice(StatusModel):
 
 
 class NodeClaimStatus(ObservedStatus):
-    """The claim's life. Conditions: Launched, Registered, Ready, Draining."""
+    """The claim's life. Written by SpotKube. Conditions: Launched, Registered, Ready, Draining."""
 
     phase: Phase | None = None
     """Pending: decided, not bought yet. Launched: the instance exists. Registered: its Node exists. Ready: the Node
@@ -126,6 +126,4 @@ class NodeClaim(KubeObject):
 
     kind: Literal["NodeClaim"] = "NodeClaim"
     spec: NodeClaimSpec
-    """What was decided to buy; can't change."""
     status: NodeClaimStatus = NodeClaimStatus()
-    """Its life; written by SpotKube."""

@@ -150,7 +150,6 @@ class NodeTemplate(SpecModel):
     metadata: NodeMetadata = NodeMetadata()
     """Labels and annotations of the nodes."""
     spec: NodeTemplateSpec = NodeTemplateSpec()
-    """Which nodes may be bought, and their taints."""
 
 
 class Limits(SpecModel):
@@ -198,7 +197,6 @@ class NodePoolSpec(SpecModel):
     template: NodeTemplate = NodeTemplate()
     """What each node looks like."""
     limits: Limits = Limits()
-    """What the pool may hold at most."""
     spot: SpotLimits = SpotLimits()
     """Which spot offerings may be bought, and for whom."""
     ready_timeout: PositiveDuration = "5m"
@@ -208,8 +206,8 @@ class NodePoolSpec(SpecModel):
 
 
 class NodePoolStatus(ObservedStatus):
-    """How the pool stands. Conditions: Ready (it can be planned for), LimitReached (a limit kept something from
-    being bought)."""
+    """How the pool stands. Written by SpotKube. Conditions: Ready (it can be planned for), LimitReached (a limit
+    kept something from being bought)."""
 
     nodes: Count | None = None
     """How many NodeClaims the pool has."""
@@ -248,6 +246,4 @@ class NodePool(KubeObject):
 
     kind: Literal["NodePool"] = "NodePool"
     spec: NodePoolSpec
-    """What may be bought, how much of it, and when it is given back."""
     status: NodePoolStatus = NodePoolStatus()
-    """How it stands; written by SpotKube."""

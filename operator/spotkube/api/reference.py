@@ -67,7 +67,7 @@ def _type(schema: Schema) -> str:
 
 def _base_type(schema: dict[str, Any]) -> str:
     if schema.get("x-kubernetes-int-or-string"):
-        return "quantity" if "pattern" in schema else "integer or string"
+        return "quantity" if "isQuantity" in str(schema[VALIDATIONS]) else "integer or string"
     if "items" in schema:
         return f"list of {_base_type(schema['items'])}"
     if "additionalProperties" in schema:

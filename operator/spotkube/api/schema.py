@@ -1,7 +1,8 @@
 """Turns a model into a structural schema, the dialect of JSON Schema that a CustomResourceDefinition takes.
 
-An optional field is left out of `required` and is not nullable: the API server then drops an explicit null (or puts
-the default in its place), so that in CEL `has(self.field)` always means a value."""
+An optional field is left out of `required` and is not nullable, so that in CEL `has(self.field)` always means a
+value: the API server puts the default in place of an explicit null, or refuses the null where there is no
+default."""
 
 from typing import Any, Final
 

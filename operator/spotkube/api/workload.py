@@ -98,8 +98,8 @@ class JobSource(SpecModel):
             lambda job: job.template["spec"].get("restartPolicy") in ("Never", "OnFailure"),
         ),
         Rule(
-            "self.completions == oldSelf.completions",
-            "completions of a job can't change: delete the Workload and create it anew",
+            "self.completions == oldSelf.completions && self.template == oldSelf.template",
+            "completions and template of a job can't change: delete the Workload and create it anew",
         ),
     )
 
@@ -108,8 +108,7 @@ class JobSource(SpecModel):
     parallelism: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """How many of them may run at the same time; nodes are planned for that many."""
     backoff_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 6
-    """How many failed pods the job bears before it counts as failed. A pod lost with a spot node counts as failed
-    unless the template's podFailurePolicy says otherwise."""
+    """How many failed pods the job bears before it counts as failed."""
     template: PodTemplate
     """The job's pods, a core/v1 PodTemplateSpec. restartPolicy must be Never or OnFailure. Can't change."""
 
@@ -128,9 +127,11 @@ class StatefulSetSource(SpecModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "self.serviceName == oldSelf.serviceName && self.podManagementPolicy == oldSelf.podManagementPolicy",
-            "serviceName and podManagementPolicy of a stateful set can't change: delete the Workload and create "
-            "it anew",
+            "self.serviceName == oldSelf.serviceName && self.podManagementPolicy == oldSelf.podManagementPolicy"
+            " && (has(self.volumeClaimTemplates) ? self.volumeClaimTemplates : [])"
+            " == (has(oldSelf.volumeClaimTemplates) ? oldSelf.volumeClaimTemplates : [])",
+            "serviceName, podManagementPolicy and volumeClaimTemplates of a stateful set can't change:"
+            " delete the Workload and create it anew",
         ),
     )
 
@@ -171,7 +172,8 @@ class SpotPolicy(SpecModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "[has(self.never) && self.never, has(self.onDemandBase), has(self.spotFraction)].filter(is_set, is_set).size() <= 1",
+            "[has(self.never) && self.never, has(self.onDemandBase), has(self.spotFraction)]"
+            ".filter(is_set, is_set).size() <= 1",
             "never, onDemandBase and spotFraction exclude each other: keep one of them",
             lambda spot: [spot.never, spot.on_demand_base is not None, spot.spot_fraction is not None].count(True) <= 1,
         ),
@@ -273,8 +275,8 @@ class WorkloadSpec(SpecModel):
 
 
 class WorkloadStatus(ObservedStatus):
-    """How the Workload stands. Conditions: Placed (all pods have a node), Ready (all pods are ready, or the job is
-    done)."""
+    """How the Workload stands. Written by SpotKube. Conditions: Placed (all pods have a node), Ready (all pods are
+    ready, or the job is done)."""
 
     source: Annotated[str, Field(max_length=320)] | None = None
     """What runs, as kind/name."""
@@ -325,6 +327,4 @@ class Workload(KubeObject):
 
     kind: Literal["Workload"] = "Workload"
     spec: WorkloadSpec
-    """What runs, and under which rules."""
     status: WorkloadStatus = WorkloadStatus()
-    """How it stands; written by SpotKube."""
