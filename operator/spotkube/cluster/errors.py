@@ -2,6 +2,7 @@
 
     ClusterError
     +-- KubeConfigError          no usable kubeconfig, context or service account
+    +-- MissingKinds             CRDs that we need are not installed
     +-- ApiError                 the API server refused, or could not be asked
         +-- Unauthorized         401, also after the credentials were read again
         +-- Forbidden            403: a permission is missing
@@ -30,6 +31,10 @@ class ClusterError(Exception):
 
 class KubeConfigError(ClusterError):
     """There is no way to reach a cluster; the message names what was tried and what to do."""
+
+
+class MissingKinds(ClusterError):
+    """The API server does not serve kinds that we need; the message names them and the remedy."""
 
 
 class ApiError(ClusterError):

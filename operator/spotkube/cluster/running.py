@@ -1,9 +1,8 @@
 """The frame of the operator: kopf's watches, the relists and the main task, started and ended together."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,18 +10,15 @@ import kopf
 
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
-from spotkube.cluster.errors import ClusterError, NotFound
+from spotkube.cluster.errors import MissingKinds, NotFound
 from spotkube.cluster.relisting import Report, keep_relisting
 from spotkube.cluster.watching import connection_info, register_login, register_watches, watch_settings
 
 SHUTDOWN_SECONDS = 20.0
 """For the main task to end by itself; below the 30 s that a kubelet gives a pod."""
 
+MAIN = "main"
 logger = logging.getLogger(__name__)
-
-
-class MissingKinds(ClusterError):  # noqa: N818
-    """The API server does not know kinds that we need: the CRDs are not installed."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,8 @@ class OperatorContext:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-Main = Callable[[OperatorContext], Awaitable[None]]
+Work = Callable[[], Coroutine[Any, Any, None]]
+Main = Callable[[OperatorContext], Coroutine[Any, Any, None]]
 
 
 async def run_operator(
@@ -58,13 +55,18 @@ async def run_operator(
     await require_kinds(client, cache)
     connection_info(client.connection.configuration)  # raises now rather than within kopf
     stop = stop if stop is not None else asyncio.Event()
-    frame = _Frame(OperatorContext(client, cache), main, stop, relist_seconds, shutdown_seconds, report_relist)
+    context = OperatorContext(client, cache)
+    work: dict[str, Work] = {
+        "relists": lambda: keep_relisting(client, cache, relist_seconds, report_relist),
+        MAIN: lambda: main(context),
+    }
+    frame = _Frame(context, work, stop, shutdown_seconds)
     registry = kopf.OperatorRegistry()
     register_login(registry, client.connection)
     register_watches(registry, cache, cache.resources)
-    once = {"errors": kopf.ErrorsMode.PERMANENT, "retries": 1, "registry": registry}
-    kopf.on.startup(id="start", **once)(frame.start)
-    kopf.on.cleanup(id="end", **once)(frame.end)
+    permanent = kopf.ErrorsMode.PERMANENT  # the default is to try again for ever
+    kopf.on.startup(id="start", errors=permanent, registry=registry)(frame.start)
+    kopf.on.cleanup(id="end", errors=permanent, registry=registry)(frame.end)
     try:
         await kopf.operator(
             registry=registry, settings=watch_settings(), standalone=True, clusterwide=True, stop_flag=stop
@@ -92,40 +94,26 @@ async def require_kinds(client: KubeClient, cache: Cache) -> None:
 
 
 class _Frame:
-    """Starts and ends our two tasks from kopf's hooks."""
+    """Starts and ends our tasks from kopf's hooks; when one ends, for whatever reason, all shall end."""
 
     def __init__(
-        self,
-        context: OperatorContext,
-        main: Main,
-        stop: asyncio.Event,
-        relist_seconds: float,
-        shutdown_seconds: float,
-        report_relist: Report | None,
+        self, context: OperatorContext, work: Mapping[str, Work], stop: asyncio.Event, shutdown_seconds: float
     ) -> None:
         self._context = context
-        self._main = main
+        self._work = work
         self._stop = stop
-        self._relist_seconds = relist_seconds
         self._shutdown_seconds = shutdown_seconds
-        self._report_relist = report_relist
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def start(self, **_: Any) -> None:
-        context = self._context
-        relists = keep_relisting(context.client, context.cache, self._relist_seconds, self._report_relist)
-        self._spawn("relists", relists)
-        self._spawn("main", self._main(context))
-
-    def _spawn(self, name: str, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        task.add_done_callback(lambda _: self._stop.set())
-        self._tasks[name] = task
+        for name, work in self._work.items():
+            self._tasks[name] = asyncio.create_task(work(), name=name)
+            self._tasks[name].add_done_callback(lambda _: self._stop.set())
 
     async def end(self, **_: Any) -> None:
         """Let main finish what it is doing, within limits."""
         self._context.stopping.set()
-        main = self._tasks.get("main")
+        main = self._tasks.get(MAIN)
         if main is not None:
             await asyncio.wait([main], timeout=self._shutdown_seconds)
             if not main.done():
@@ -135,9 +123,7 @@ class _Frame:
     async def cancel(self) -> None:
         for task in self._tasks.values():
             task.cancel()
-        for task in self._tasks.values():
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def raise_error(self) -> None:
         """The first error of our tasks, if any."""
