@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from spotkube.catalog import load_catalog
 from spotkube.catalog.command import catalog

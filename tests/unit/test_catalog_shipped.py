@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import make_catalog
+from spotkube.api import labels as api_labels
 from spotkube.catalog import Catalog, UnknownFamilyError, load_catalog
 from spotkube.catalog.families import SHIPPED, linear_price, spot_price, usual_vcpus
 from spotkube.model.offerings import ON_DEMAND, SPOT, Offering
@@ -123,6 +124,11 @@ def test_labels_are_sorted_and_valid(catalog: Catalog) -> None:
         assert list(one.labels) == sorted(one.labels)
         for key, value in one.labels:
             assert LABEL_VALUE.match(value), (one.key, key, value)
+
+
+def test_carries_every_label_that_a_requirement_may_name(catalog: Catalog) -> None:
+    carried = {key for one in catalog.offerings for key, _ in one.labels}
+    assert carried >= {*api_labels.OFFERING_LABELS, *api_labels.WELL_KNOWN_OFFERING_LABELS}
 
 
 def test_labels_of_one_node(catalog: Catalog) -> None:
