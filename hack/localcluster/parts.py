@@ -20,6 +20,7 @@ SERVICE_RANGE = "10.96.0.0/16"
 SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
 KWOK_NODE_SELECTOR = "kwok.x-k8s.io/node=fake"
 NODE_LEASE_SECONDS = 40
+NODE_IP = "127.0.0.1"  # all fake nodes are this machine
 # Everything runs on one machine for one user: clients need not hold back.
 CLIENT_QPS = 500
 CLIENT_BURST = 1000
@@ -113,6 +114,7 @@ def kwok_arguments(kubeconfig: Path, stages: Path, server_address: str | None = 
         "--manage-all-nodes=false",
         f"--manage-nodes-with-annotation-selector={KWOK_NODE_SELECTOR}",
         f"--node-lease-duration-seconds={NODE_LEASE_SECONDS}",
+        f"--node-ip={NODE_IP}",
         *((f"--server-address={server_address}",) if server_address else ()),
     )
 

@@ -26,7 +26,8 @@ from typing import Any
 from localcluster.folders import ClusterFolder
 from localcluster.processes import ProcessId
 
-STOP_SECONDS = 4.0
+# kube-apiserver would wait for its watches for a minute; nothing here needs to be kept, so it gets a moment.
+STOP_SECONDS = 1.0
 STARTING_POLL_SECONDS = 0.05
 RUNNING_POLL_SECONDS = 0.25
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
