@@ -142,6 +142,10 @@ def test_a_price_that_is_none_is_refused(load: Callable[[Any], Catalog], price: 
         ),
         (lambda whole: whole["types"][0].update(offerings=[]), "(m5.large).offerings: [] is empty; give at least one"),
         (lambda whole: whole["types"][0].update(allocatable={"cpu": 3}), "(m5.large): allocatable is more than cpu or"),
+        (
+            lambda whole: whole["types"][0].update(allocatable={"memmory": "6Gi"}),
+            "(m5.large).allocatable: memmory is no resource; use cpu, memory, pods",
+        ),
         (lambda whole: whole["types"][0].update(allocatable=3), "(m5.large).allocatable: 3 is no map of resources"),
         (
             lambda whole: whole["types"][0]["offerings"][0].update(capacityType="reserved"),

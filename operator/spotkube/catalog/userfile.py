@@ -18,10 +18,11 @@ from spotkube.catalog.allocatable import MIB
 from spotkube.catalog.mistakes import mistakes
 from spotkube.catalog.specs import InstanceSpec, Price, capacity, free_for_pods
 from spotkube.model.offerings import ON_DEMAND, SPOT
-from spotkube.model.resources import CPU, MEMORY, ResourceList, parse_amount
+from spotkube.model.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS, ResourceList, parse_amount
 
 MICRO_USD = 1_000_000
 MAX_USD_HOUR = 100_000
+NATIVE_RESOURCES = (CPU, MEMORY, PODS, EPHEMERAL_STORAGE)
 # The worst band: where a file doesn't say how often spot is taken back, no limit on interruptions lets it in unseen.
 UNKNOWN_INTERRUPTION_PERCENT = 100
 
@@ -62,6 +63,11 @@ def _positive_amount(name: str, value: Any) -> int:
 def _amounts(value: Any) -> ResourceList:
     if not isinstance(value, dict):
         raise ValueError("is no map of resources; write it as in {cpu: 1930m, memory: 6Gi}")
+    for name in value:
+        if "/" not in str(name) and name not in NATIVE_RESOURCES and not str(name).startswith("hugepages-"):
+            raise ValueError(
+                f"{name} is no resource; use {', '.join(NATIVE_RESOURCES)} or a name such as example.com/fpga"
+            )
     return ResourceList.from_quantities(value)
 
 
