@@ -26,11 +26,15 @@ class Cause(StrEnum):
 
 
 class Errand(StrEnum):
-    """What an instance owes to the cluster: its Node, the sign of a notice on it, and its removal."""
+    """What an instance owes to the cluster: its Node and the sign of a notice on it.
+
+    And when it has ended, a record of the pods that went down with it, and then the removal of its Node.
+    """
 
     REGISTER = "register"
     ANNOUNCE = "announce"
-    BURY = "bury"
+    RECORD = "record"
+    REMOVE = "remove"
 
 
 class NotInterruptible(Exception):  # noqa: N818 - reads as the state it tells of
@@ -41,8 +45,8 @@ class NotInterruptible(Exception):  # noqa: N818 - reads as the state it tells o
 class Machine:
     """One instance with all that decides its future. Times are seconds since the epoch.
 
-    `joins` is False for one that boots and never becomes a Node. `registered`, `announced` and `buried` say which
-    errands are done. `deadline` and `notice_id` are set by a notice, `ended_at` and `cause` when it is terminated.
+    `joins` is False for one that boots and never becomes a Node. `registered`, `announced`, `recorded` and `removed`
+    say which errands are done. A notice sets `deadline` and `notice_id`, the end sets `ended_at` and `cause`.
     """
 
     id: str
@@ -58,7 +62,8 @@ class Machine:
     terminates_at: float | None = None
     ended_at: float | None = None
     cause: Cause | None = None
-    buried: bool = False
+    recorded: bool = False
+    removed: bool = False
 
     @property
     def provider_id(self) -> str:
@@ -134,7 +139,7 @@ def errand(machine: Machine) -> Errand | None:
     """What it owes to the cluster now."""
     if not machine.alive:
         # Also for one that isn't registered: its Node may have been created and the answer lost.
-        return None if machine.buried else Errand.BURY
+        return Errand.RECORD if not machine.recorded else Errand.REMOVE if not machine.removed else None
     if machine.state is InstanceState.RUNNING and machine.joins and not machine.registered:
         return Errand.REGISTER
     if machine.registered and machine.deadline is not None and not machine.announced:
@@ -149,5 +154,7 @@ def acknowledge(machine: Machine, done: Errand) -> Machine:
             return replace(machine, registered=True)
         case Errand.ANNOUNCE:
             return replace(machine, announced=True)
-        case Errand.BURY:
-            return replace(machine, buried=True)
+        case Errand.RECORD:
+            return replace(machine, recorded=True)
+        case Errand.REMOVE:
+            return replace(machine, removed=True)

@@ -16,18 +16,19 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS instances (
     id TEXT PRIMARY KEY, token TEXT NOT NULL UNIQUE, instance_order TEXT NOT NULL, launched_at REAL NOT NULL,
     boots_at REAL NOT NULL, state TEXT NOT NULL, joins INTEGER NOT NULL, registered INTEGER NOT NULL, deadline REAL,
-    notice_id TEXT, announced INTEGER NOT NULL, terminates_at REAL, ended_at REAL, cause TEXT, buried INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS capacity (offering TEXT PRIMARY KEY, instances INTEGER NOT NULL) STRICT;
+    notice_id TEXT, announced INTEGER NOT NULL, terminates_at REAL, ended_at REAL, cause TEXT,
+    recorded INTEGER NOT NULL, removed INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS capacity (offering TEXT PRIMARY KEY, instances INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS events (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, event TEXT NOT NULL, instance TEXT NOT NULL,
     detail TEXT NOT NULL
-) STRICT;
+);
 """
 _FIELDS = (
-    "id token instance_order launched_at boots_at state joins registered deadline notice_id announced terminates_at"
-    " ended_at cause buried"
-).split()
+    *("id", "token", "instance_order", "launched_at", "boots_at", "state", "joins", "registered", "deadline"),
+    *("notice_id", "announced", "terminates_at", "ended_at", "cause", "recorded", "removed"),
+)
 _SAVE = f"INSERT OR REPLACE INTO instances ({', '.join(_FIELDS)}) VALUES ({', '.join(':' + name for name in _FIELDS)})"
 # The limit for offerings that have none of their own.
 _DEFAULT = "*"
@@ -58,7 +59,7 @@ class Event:
 
 
 class Store:
-    """Calls take well under a millisecond and so may be made on the event loop. A state change and its event are one."""
+    """Calls take well under a millisecond, so the event loop may make them."""
 
     def __init__(self, path: Path) -> None:
         """Opens the file, making it and its folder if need be. Raises StoreInUse."""
@@ -141,5 +142,6 @@ def _machine(row: sqlite3.Row) -> Machine:
         terminates_at=row["terminates_at"],
         ended_at=row["ended_at"],
         cause=Cause(row["cause"]) if row["cause"] else None,
-        buried=bool(row["buried"]),
+        recorded=bool(row["recorded"]),
+        removed=bool(row["removed"]),
     )
