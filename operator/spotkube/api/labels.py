@@ -51,3 +51,6 @@ DISRUPTED_TAINT: Final = f"{GROUP}/disrupted"
 DISRUPTED_TAINT_EFFECT: Final = "NoSchedule"
 DO_NOT_DISRUPT: Final = f"{GROUP}/do-not-disrupt"
 """Annotation on a pod: "true" holds back every voluntary move of it. A spot notice is not voluntary."""
+
+TERMINATION_DEADLINE: Final = f"{GROUP}/termination-deadline"
+"""Annotation on a Node: when its instance ends (RFC 3339), from whoever knows it better than the taint tells."""

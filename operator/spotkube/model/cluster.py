@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from spotkube.model.notices import Notice
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.pods import DaemonSet, Labels, Pod, SpotRule
 from spotkube.model.resources import ResourceList
@@ -26,7 +27,9 @@ class ClaimPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A NodePool. None in a limit means that there is none; amounts are sums over its nodes' allocatable."""
+    """A NodePool. None in a limit means that there is none, and so does a resource that `limit_resources` does not name;
+    amounts are sums over its nodes' allocatable.
+    """
 
     name: str
     mode: Mode = Mode.RECOMMEND
@@ -35,7 +38,7 @@ class Pool:
     labels: Labels = ()
     taints: tuple[Taint, ...] = ()
     startup_taints: tuple[Taint, ...] = ()
-    limit_resources: ResourceList | None = None
+    limit_resources: tuple[tuple[str, int], ...] = ()
     limit_nodes: int | None = None
     limit_micro_usd_hour: int | None = None
     max_interruption_percent: int = 100
@@ -72,7 +75,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A Node of the cluster, ours (`claim` names its NodeClaim) or not."""
+    """A Node of the cluster, ours (`claim` names its NodeClaim) or not. `notice` is the gravest sign on it, if any."""
 
     name: str
     labels: Labels
@@ -82,6 +85,9 @@ class Node:
     unschedulable: bool = False
     claim: str | None = None
     deleting: bool = False
+    provider_id: str = ""
+    notice: Notice | None = None
+    finalizers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

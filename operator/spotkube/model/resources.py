@@ -65,6 +65,10 @@ class ResourceList(Mapping[str, int]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ResourceList) and self._amounts == other._amounts
 
+    def __reduce__(self) -> tuple[type["ResourceList"], tuple[dict[str, int]]]:
+        # Hashes of strings differ from process to process, so the stored one must not travel.
+        return ResourceList, (self._amounts,)
+
     def __repr__(self) -> str:
         return f"ResourceList({self._amounts})"
 

@@ -199,7 +199,7 @@ def _pool_left(snapshot: Snapshot, pools: Sequence[Pool]) -> IntLimits:
     for pool in pools:
         claims = [claim for claim in snapshot.claims if claim.pool == pool.name and not claim.leaving]
         used = sum((claim.allocatable for claim in claims), ResourceList())
-        limits = {name: amount - used[name] for name, amount in (pool.limit_resources or {}).items()}
+        limits = {name: amount - used[name] for name, amount in pool.limit_resources}
         if pool.limit_nodes is not None:
             limits[NODES] = pool.limit_nodes - len(claims)
         if pool.limit_micro_usd_hour is not None:

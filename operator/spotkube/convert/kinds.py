@@ -1,0 +1,59 @@
+"""NodePools and NodeClaims from their API models to the planner's values."""
+
+from spotkube.api import NodeClaim, NodePool
+from spotkube.api.common import Taint as ApiTaint
+from spotkube.api.fields import parse_duration_seconds
+from spotkube.api.nodepool import ConsolidationPolicy
+from spotkube.convert.pods import to_labels
+from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool
+from spotkube.model.offerings import OfferingKey
+from spotkube.model.resources import ResourceList, parse_amount
+from spotkube.model.selectors import Operator, Requirement, Taint, TaintEffect
+
+MICRO = 1_000_000
+
+
+def to_pool(pool: NodePool) -> Pool:
+    spec, template, limits = pool.spec, pool.spec.template, pool.spec.limits
+    gives_back = spec.disruption.consolidation_policy is ConsolidationPolicy.WHEN_EMPTY
+    return Pool(
+        name=pool.name,
+        mode=Mode(spec.mode),
+        weight=spec.weight,
+        requirements=tuple(Requirement(r.key, Operator(r.operator), r.values) for r in template.spec.requirements),
+        labels=to_labels(template.metadata.labels),
+        taints=_taints(template.spec.taints),
+        startup_taints=_taints(template.spec.startup_taints),
+        limit_resources=tuple(sorted((name, parse_amount(name, amount)) for name, amount in limits.resources.items())),
+        limit_nodes=limits.nodes,
+        limit_micro_usd_hour=None if limits.usd_per_hour is None else round(limits.usd_per_hour * MICRO),
+        max_interruption_percent=int(spec.spot.max_interruption_percent),
+        allow_unmanaged_on_spot=spec.spot.allow_unmanaged_pods,
+        ready_timeout_seconds=parse_duration_seconds(spec.ready_timeout),
+        empty_after_seconds=parse_duration_seconds(spec.disruption.consolidate_after) if gives_back else None,
+        deleting=pool.metadata.deletion_timestamp is not None,
+    )
+
+
+def to_claim(claim: NodeClaim) -> Claim:
+    spec, status, metadata = claim.spec, claim.status, claim.metadata
+    return Claim(
+        name=claim.name,
+        uid=metadata.uid or "",
+        pool=spec.node_pool,
+        offering=OfferingKey(spec.instance_type, spec.zone, spec.capacity_type.value),
+        price_micro_usd_hour=round(spec.price_usd_per_hour * MICRO),
+        allocatable=ResourceList.from_quantities(spec.allocatable),
+        labels=to_labels(spec.labels),
+        taints=_taints(spec.taints),
+        startup_taints=_taints(spec.startup_taints),
+        phase=ClaimPhase(status.phase) if status.phase else ClaimPhase.PENDING,
+        node=status.node_name,
+        deadline=status.notice.deadline.timestamp() if status.notice else None,
+        deleting=metadata.deletion_timestamp is not None,
+        created_at=metadata.creation_timestamp.timestamp() if metadata.creation_timestamp else 0.0,
+    )
+
+
+def _taints(taints: tuple[ApiTaint, ...]) -> tuple[Taint, ...]:
+    return tuple(Taint(taint.key, TaintEffect(taint.effect), taint.value) for taint in taints)

@@ -1,0 +1,31 @@
+"""Nodes from their JSON form."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from spotkube.api import labels as keys
+from spotkube.convert.notices import notice_of
+from spotkube.convert.pods import to_labels
+from spotkube.convert.selectors import to_taints
+from spotkube.model.cluster import Node
+from spotkube.model.resources import ResourceList
+
+
+def to_node(raw: Mapping[str, Any]) -> Node:
+    """Raises ValueError when the allocatable amounts are no quantities."""
+    metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+    labels = metadata.get("labels") or {}
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
+    return Node(
+        name=metadata["name"],
+        labels=to_labels(labels),
+        taints=to_taints(spec.get("taints")),
+        allocatable=ResourceList.from_quantities(status.get("allocatable")),
+        ready=ready,
+        unschedulable=bool(spec.get("unschedulable")),
+        claim=labels.get(keys.NODECLAIM),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        provider_id=spec.get("providerID") or "",
+        notice=notice_of(raw),
+        finalizers=tuple(metadata.get("finalizers") or ()),
+    )

@@ -1,0 +1,28 @@
+"""Word that a node's instance will end."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NoticeKind(StrEnum):
+    SPOT_INTERRUPTION = "SpotInterruption"
+    REBALANCE_RECOMMENDATION = "RebalanceRecommendation"
+    SCHEDULED_MAINTENANCE = "ScheduledMaintenance"
+    INSTANCE_TERMINATION = "InstanceTermination"
+    OUT_OF_SERVICE = "OutOfService"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One notice as a sign on a Node tells of it.
+
+    `deadline` is seconds since the epoch, None where the sign does not tell: then it is `lead_seconds` after the sign
+    was first seen. `source` is the taint, label or condition. `ends_instance` False is a mere warning.
+    """
+
+    kind: NoticeKind
+    source: str
+    id: str
+    lead_seconds: float
+    deadline: float | None = None
+    ends_instance: bool = True
