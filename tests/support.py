@@ -12,7 +12,7 @@ POLL_SECONDS = 0.1
 
 
 def wait_until(
-    condition: Callable[[], Answer], timeout: float = 30.0, message: str | Callable[[], object] = "condition"
+    condition: Callable[[], Answer | None], timeout: float = 30.0, message: str | Callable[[], object] = "condition"
 ) -> Answer:
     """Asks until the answer is truthy and returns it; an `AssertionError` with the message after `timeout` seconds.
 

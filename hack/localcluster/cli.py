@@ -80,8 +80,9 @@ def down(
     with _reported():
         chosen = [folder for folder in running() if every or _name_of(folder) == name]
         for folder in chosen:
+            ended = _name_of(folder)
             stop_running(folder)
-            typer.echo(f"Cluster {_name_of(folder)!r} has ended.", err=True)
+            typer.echo(f"Cluster {ended!r} has ended.", err=True)
         swept = sweep(Path(tempfile.gettempdir()))
         if not chosen and not swept:
             typer.echo("No such cluster runs.", err=True)

@@ -163,6 +163,13 @@ class LocalCluster(Cluster):
             self._binaries.update(ensure_binaries((name,)))
         return self._binaries[name]
 
+    def kubectl(self, *args: str, input: str | None = None, check: bool = True) -> str:
+        try:
+            return super().kubectl(*args, input=input, check=check)
+        except KubectlError:
+            self.check()  # "connection refused" says less than the log of the part that died
+            raise
+
     def detach(self) -> None:
         """Lets the cluster outlive this process; `python -m localcluster down` ends it."""
         self._folder.detached.touch()

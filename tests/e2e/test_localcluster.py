@@ -215,8 +215,16 @@ def test_part_that_dies_is_named_with_the_end_of_its_log(tmp_path: Path, monkeyp
     monkeypatch.setattr("localcluster.parts.NODE_LEASE_SECONDS", "many")
     with pytest.raises(PartError, match="kwok ended with code 1") as caught:
         LocalCluster.start(tmp_path)
-    assert 'invalid argument "many"' in str(caught.value)
+    assert "node-lease-duration-seconds" in str(caught.value), "its log, which says what it disliked, is not shown"
     assert not list(tmp_path.iterdir())
+
+
+def test_part_that_dies_later_is_named_by_the_next_kubectl(tmp_path: Path) -> None:
+    with LocalCluster.start(tmp_path) as cluster:
+        etcd = processes_of(ClusterFolder(cluster.directory))[0]
+        etcd.signal(signal.SIGKILL)
+        with pytest.raises(PartError, match="etcd ended with code -9"):
+            wait_until(lambda: cluster.kubectl("get", "namespaces", "--request-timeout=1s") == "never", 20)
 
 
 def start_in_another_process(parent: Path) -> tuple[subprocess.Popen[bytes], ClusterFolder]:
