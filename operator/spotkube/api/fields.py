@@ -29,8 +29,8 @@ def parse_quantity(text: str) -> Decimal:
 
 def parse_duration_seconds(text: str) -> int:
     """The seconds in a duration such as "90s", "20m" or "1h30m"; raises ValueError when it is none."""
-    match = _DURATION.fullmatch(text)
-    if match is None or not text:
+    match = _DURATION.fullmatch(text) if text else None
+    if match is None:
         raise ValueError(
             f"{text!r} is no duration: write hours, minutes and seconds in this order, such as 90s, 20m or 1h30m"
         )
@@ -40,6 +40,10 @@ def parse_duration_seconds(text: str) -> int:
 
 def _is_quantity(text: str) -> bool:
     return _QUANTITY.fullmatch(text) is not None
+
+
+def _is_duration(text: str) -> bool:
+    return bool(text) and _DURATION.fullmatch(text) is not None
 
 
 def _int_as_text(value: Any) -> Any:
@@ -94,7 +98,7 @@ Duration = Annotated[
     Rule(
         _DURATION_CEL,
         "not a duration: write hours, minutes and seconds in this order, such as 0s, 90s, 20m or 1h30m",
-        lambda text: parse_duration_seconds(text) >= 0,
+        _is_duration,
     ),
 ]
 """A duration of whole seconds, as text; see parse_duration_seconds."""
@@ -104,7 +108,7 @@ PositiveDuration = Annotated[
     Rule(
         f"{_DURATION_CEL} && duration(self) > duration('0s')",
         "must be a duration above zero: write hours, minutes and seconds in this order, such as 90s, 20m or 1h30m",
-        lambda text: parse_duration_seconds(text) > 0,
+        lambda text: _is_duration(text) and parse_duration_seconds(text) > 0,
     ),
 ]
 
