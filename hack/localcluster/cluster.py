@@ -142,11 +142,10 @@ class LocalCluster(Cluster):
 
     def check(self) -> None:
         """Raises PartError if a part of the cluster died."""
-        if self._supervisor is None or self._supervisor.poll() is None:
-            return
-        raise _death_of(self._folder) or PartError(
-            "supervisor", f"ended with code {self._supervisor.returncode}", self._folder.log_tail("supervisor")
-        )
+        if death := _death_of(self._folder):
+            raise death
+        if self._supervisor is not None and (code := self._supervisor.poll()) is not None:
+            raise PartError("supervisor", f"ended with code {code}", self._folder.log_tail("supervisor"))
 
     @property
     def directory(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from localcluster.cluster import Cluster, LocalCluster
-from localcluster.errors import PartError
+from localcluster.errors import KubectlError, PartError
 from localcluster.folders import ClusterFolder, cluster_folders
 from localcluster.processes import ProcessId
 from support import fake_node, wait_until
@@ -223,8 +224,14 @@ def test_part_that_dies_later_is_named_by_the_next_kubectl(tmp_path: Path) -> No
     with LocalCluster.start(tmp_path) as cluster:
         etcd = processes_of(ClusterFolder(cluster.directory))[0]
         etcd.signal(signal.SIGKILL)
+
+        def fails_for_good() -> bool:
+            with contextlib.suppress(KubectlError):  # until the supervisor has seen it, a fraction of a second
+                cluster.kubectl("get", "namespaces", "--request-timeout=1s")
+            return False
+
         with pytest.raises(PartError, match="etcd ended with code -9"):
-            wait_until(lambda: cluster.kubectl("get", "namespaces", "--request-timeout=1s") == "never", 20)
+            wait_until(fails_for_good, 20, "the death of etcd is reported")
 
 
 def start_in_another_process(parent: Path) -> tuple[subprocess.Popen[bytes], ClusterFolder]:
