@@ -13,8 +13,6 @@ from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
 
 from spotkube.cluster.errors import KubeConfigError
 
-SERVICE_ACCOUNT_NAMESPACE_FILE = Path(SERVICE_TOKEN_FILENAME).with_name("namespace")
-
 
 @dataclass(frozen=True)
 class Connection:
@@ -28,14 +26,6 @@ class Connection:
 def runs_in_cluster() -> bool:
     """Whether this process has a service account's token and knows the API server by environment."""
     return "KUBERNETES_SERVICE_HOST" in os.environ and Path(SERVICE_TOKEN_FILENAME).is_file()
-
-
-def own_namespace() -> str | None:
-    """The namespace of the pod that we run in, or None outside of a cluster."""
-    try:
-        return SERVICE_ACCOUNT_NAMESPACE_FILE.read_text().strip() or None
-    except OSError:
-        return None
 
 
 async def load_connection(kubeconfig: Path | None, context: str | None) -> Connection:

@@ -1,0 +1,214 @@
+"""Every setting of the operator: one model, filled from a YAML file, then the environment, then flags.
+
+`python -m spotkube.settings` prints docs/reference/configuration.md.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from spotkube.model.cluster import Mode
+
+ENV_PREFIX = "SPOTKUBE_"
+DEFAULT_NAMESPACE = "spotkube-system"
+SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names each one, where it came from, its value and the remedy."""
+
+
+def own_namespace() -> str:
+    """The namespace of the pod that we run in; outside of a cluster the one that the chart uses."""
+    try:
+        return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() or DEFAULT_NAMESPACE
+    except OSError:
+        return DEFAULT_NAMESPACE
+
+
+class Settings(BaseSettings):
+    """Build it with `load_settings`, whose errors are readable."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    # The cluster
+    kubeconfig: Path | None = Field(
+        None,
+        description="Kubeconfig file. Without it: the pod's service account, else $KUBECONFIG, else ~/.kube/config.",
+    )
+    context: str | None = Field(None, description="Context of the kubeconfig. Without it: the current one.")
+    namespace: str = Field(
+        default_factory=own_namespace,
+        min_length=1,
+        description="Namespace of the leader election's Lease. In a pod: its own; else `spotkube-system`.",
+    )
+    api_qps: float = Field(100, gt=0, description="Calls a second to the API server in the long run.")
+    api_burst: int = Field(
+        200, ge=1, description="Calls to the API server that may be made at once before `api_qps` holds."
+    )
+    relist_seconds: float = Field(
+        300, ge=10, description="Every kind is listed anew after this time, whatever the watches said."
+    )
+
+    # What to decide
+    mode_override: Mode | None = Field(
+        None,
+        description="Overrides the mode of every NodePool: `Apply` buys and drains, `Recommend` only writes plans, "
+        "`Paused` does nothing.",
+    )
+    catalog_file: Path | None = Field(
+        None, description="Catalog of instance types and prices. Without it: the one that comes with SpotKube."
+    )
+    provider_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+",
+        description="Where the local provider (the fake cloud) listens, as `http://127.0.0.1:9090`.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of every random choice of the planner.")
+    planner_budget_seconds: float = Field(
+        5, gt=0, description="The planner stops after this time with the best plan so far."
+    )
+    plan_history: int = Field(10, ge=1, description="CapacityPlans kept; older ones are deleted.")
+    resting_seconds: float = Field(
+        180, ge=0, description="An offering that failed or was interrupted is not bought for this time."
+    )
+    notice_margin_seconds: float = Field(
+        5, ge=0, description="Pods must be gone this long before the deadline of a termination notice."
+    )
+
+    # When to decide
+    cycle_seconds: float = Field(10, gt=0, description="A cycle runs at least this often, also when nothing changed.")
+    batch_idle_seconds: float = Field(
+        0.5, ge=0, description="After a change, a cycle starts once nothing more changed for this time."
+    )
+    batch_max_seconds: float = Field(
+        3, ge=0, description="After a change, a cycle starts at the latest after this time."
+    )
+
+    # Being one of several replicas
+    leader_election: bool = Field(
+        True, description="Act only while holding the Lease. Turn it off only for a single process."
+    )
+    lease_duration_seconds: float = Field(
+        15, gt=0, description="A lease that was not renewed for this time may be taken over."
+    )
+    lease_renew_deadline_seconds: float = Field(
+        10, gt=0, description="A leader that could not renew for this time stops acting."
+    )
+    lease_retry_seconds: float = Field(2, gt=0, description="How often the lease is looked at and renewed.")
+
+    # Being watched
+    health_port: int = Field(
+        8080, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics; 0 picks a free one."
+    )
+    log_format: Literal["json", "human"] = Field("json", description="One JSON object a line, or text for people.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe messages shown.")
+
+    @model_validator(mode="after")
+    def _orders(self) -> Self:
+        if self.batch_idle_seconds > self.batch_max_seconds:
+            raise ValueError(
+                f"batch_idle_seconds ({self.batch_idle_seconds:g}) must not be above "
+                f"batch_max_seconds ({self.batch_max_seconds:g})"
+            )
+        if not self.lease_duration_seconds > self.lease_renew_deadline_seconds > self.lease_retry_seconds:
+            raise ValueError(
+                f"lease_duration_seconds ({self.lease_duration_seconds:g}) must be above "
+                f"lease_renew_deadline_seconds ({self.lease_renew_deadline_seconds:g}), and that above "
+                f"lease_retry_seconds ({self.lease_retry_seconds:g}): else two replicas could lead at once"
+            )
+        return self
+
+
+def load_settings(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a YAML file (if any), overridden by SPOTKUBE_* variables, overridden by flags.
+
+    `overrides` are flags by field name; None means not given. Raises SettingsError.
+    """
+    sources = {
+        f"file {file}": _read_file(file) if file is not None else {},
+        "environment": dict(EnvSettingsSource(Settings)()),
+        "flag": {name: value for name, value in (overrides or {}).items() if value is not None},
+    }
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, given in sources.items():
+        values |= given
+        origins |= dict.fromkeys(given, origin)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(detail, origins) for detail in error.errors())) from error
+
+
+def misspelt_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """SPOTKUBE_* variables that set nothing but look like one that would: name -> the likely name.
+
+    Others are none of our business: Kubernetes itself sets SPOTKUBE_SERVICE_HOST where a Service is named spotkube.
+    """
+    known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
+    strangers = [name for name in environment if name.startswith(ENV_PREFIX) and name not in known]
+    return {name: near[0] for name in strangers if (near := difflib.get_close_matches(name, known, 1, 0.85))}
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise SettingsError(f"settings file {file} cannot be read: {error.strerror}; check the path") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {file} is not YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise SettingsError(f"settings file {file} must hold `name: value` lines, as `cycle_seconds: 10`")
+    return content
+
+
+def _explain(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
+    if not detail["loc"]:
+        return detail["msg"].removeprefix("Value error, ")
+    name = str(detail["loc"][0])
+    origin = origins.get(name, "default")
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(Settings.model_fields)}"
+        return f"{name} ({origin}) is no setting: {remedy}"
+    field = Settings.model_fields[name]
+    expected = detail["msg"].removeprefix("Input ")
+    return f"{name} ({origin}) is {detail['input']!r} but {expected}. {field.description} Default: {_default(name)}."
+
+
+def _default(name: str) -> str:
+    default = Settings.model_fields[name].default
+    if name == "namespace":
+        return f"{DEFAULT_NAMESPACE}, in a pod its own"
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "none" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def reference_markdown() -> str:
+    """docs/reference/configuration.md."""
+    rows = [
+        f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {_default(name)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    head = (
+        "# Configuration\n\n"
+        "<!-- Generated by `python -m spotkube.settings`; do not edit. -->\n\n"
+        "Settings come from a YAML file of `name: value` lines, which environment variables override, which flags of\n"
+        "`spotkube run` override. An unknown name or a bad value ends the start with a message that names it.\n\n"
+        "| name in the file | environment variable | default | meaning |\n|---|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference_markdown(), end="")
