@@ -1,0 +1,47 @@
+{{/* Name of the chart's objects: the release's, with "spotkube" in it. 52 characters leave room for suffixes. */}}
+{{- define "spotkube.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains "spotkube" .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-spotkube" .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{/* Cluster-scoped names carry the namespace, so that releases of one name in two namespaces do not share rights. */}}
+{{- define "spotkube.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "spotkube.fullname" .) -}}
+{{- end }}
+
+{{- define "spotkube.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "spotkube.fullname" .) -}}
+{{- else -}}
+{{- required "serviceAccount.name: name the ServiceAccount to use, or set serviceAccount.create to true" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "spotkube.selectorLabels" -}}
+app.kubernetes.io/name: spotkube
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "spotkube.labels" -}}
+{{ include "spotkube.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: spotkube
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "spotkube.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,55 @@
+"""The chart's files that can be judged without Helm and without a cluster."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spotkube.api.crds import render_crds
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHART = ROOT / "helm" / "spotkube"
+
+
+def load(name: str) -> dict[str, Any]:
+    document = yaml.safe_load((CHART / name).read_text(encoding="utf-8"))
+    assert isinstance(document, dict)
+    return document
+
+
+@pytest.mark.parametrize("directory", [ROOT / "crds", CHART / "crds"], ids=["crds", "chart"])
+def test_the_crds_are_those_of_the_models(directory: Path) -> None:
+    stored = {path.name: path.read_text(encoding="utf-8") for path in directory.iterdir()}
+
+    assert stored == render_crds(), f"run `python -m spotkube.api.crds --write {directory.relative_to(ROOT)}`"
+
+
+def test_the_chart_has_the_version_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    chart = load("Chart.yaml")
+
+    assert chart["version"] == chart["appVersion"] == project["version"]
+
+
+def differences(schema: dict[str, Any], values: Any, path: str = "values") -> list[str]:
+    """Values without a schema and schemas without a value, in the parts that refuse unknown names."""
+    if schema.get("additionalProperties") is not False or not isinstance(values, dict):
+        return []
+    known = schema["properties"]
+    found = [f"{path}.{name} has no schema" for name in values.keys() - known.keys()]
+    for name in known.keys() & values.keys():
+        found += differences(known[name], values[name], f"{path}.{name}")
+    return found
+
+
+def test_every_default_has_a_schema_and_every_top_level_name_a_default() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    values = load("values.yaml")
+
+    assert differences(schema, values) == []
+    assert schema["properties"].keys() - values.keys() == {"global"}, "helm itself adds `global`"
