@@ -54,3 +54,8 @@ DO_NOT_DISRUPT: Final = f"{GROUP}/do-not-disrupt"
 
 TERMINATION_DEADLINE: Final = f"{GROUP}/termination-deadline"
 """Annotation on a Node: when its instance ends (RFC 3339), from whoever knows it better than the taint tells."""
+
+EXCLUDE_FROM_LOAD_BALANCERS: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
+"""Kubernetes' label that takes a Node off the load balancers of Services."""
+APPLIED: Final = f"{GROUP}/applied"
+"""Annotation on what is made for a Workload: a digest of what it was last made from."""

@@ -10,6 +10,7 @@ from spotkube.api.fields import Count, CountOrPercent, Name, Percent, PositiveDu
 from spotkube.api.rules import Rule, SpecModel
 
 _ANY_OBJECT: Final[dict[str, Any]] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_NAME: Final[dict[str, Any]] = {"type": "string", "maxLength": 63}
 _POD_TEMPLATE_SCHEMA: Final[dict[str, Any]] = _ANY_OBJECT | {
     "required": ["spec"],
     "properties": {
@@ -23,13 +24,14 @@ _POD_TEMPLATE_SCHEMA: Final[dict[str, Any]] = _ANY_OBJECT | {
                     "type": "array",
                     "description": "The pod's containers, at least one. Their requests are what nodes are bought for.",
                     "minItems": 1,
+                    "maxItems": 200,
                     "items": _ANY_OBJECT
                     | {
                         "required": ["name"],
-                        "properties": {"name": {"type": "string", "description": "Name of the container."}},
+                        "properties": {"name": _NAME | {"description": "Name of the container."}},
                     },
                 },
-                "restartPolicy": {"type": "string", "description": "A job's pods need Never or OnFailure."},
+                "restartPolicy": _NAME | {"description": "A job's pods need Never or OnFailure."},
             },
         },
     },
@@ -41,7 +43,7 @@ _VOLUME_CLAIM_SCHEMA: Final[dict[str, Any]] = _ANY_OBJECT | {
         | {
             "required": ["name"],
             "description": "Name, labels and annotations of the claims.",
-            "properties": {"name": {"type": "string", "description": "Name by which volumeMounts refer to it."}},
+            "properties": {"name": _NAME | {"description": "Name by which volumeMounts refer to it."}},
         },
         "spec": _ANY_OBJECT | {"description": "A core/v1 PersistentVolumeClaimSpec."},
     },
