@@ -39,15 +39,23 @@ class Built:
 
 
 def pods_to_place(snapshot: Snapshot) -> list[Pod]:
-    """Pods that wait for us: those of Workloads, those with our gate, and others that no node can take."""
+    """Pods that wait for us: those of Workloads, those with our gate, and others that no node can take.
+
+    Pods on nodes that are leaving count too: their room is bought before they are moved, and once one is evicted, the
+    pod that follows it takes that room. So nothing is bought twice.
+    """
+    leaving = {claim.node or claim.name for claim in snapshot.claims if claim.leaving}
     return [
         pod
         for pod in snapshot.pods
-        if pod.node is None
-        and not (pod.deleting or pod.daemon or pod.mirror)
-        and set(pod.gates) <= {PLACEMENT_GATE}
-        and (pod.workload is not None or pod.gates or pod.unschedulable)
+        if not (pod.deleting or pod.daemon or pod.mirror) and (_waits(pod) if pod.node is None else pod.node in leaving)
     ]
+
+
+def _waits(pod: Pod) -> bool:
+    if not set(pod.gates) <= {PLACEMENT_GATE}:
+        return False
+    return pod.workload is not None or bool(pod.gates) or pod.unschedulable
 
 
 def build(snapshot: Snapshot, pools: Sequence[Pool]) -> Built:

@@ -1,0 +1,120 @@
+"""What is written for a claim: its own status, and the marks on its Node."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from spotkube.api import NodeClaim, labels
+from spotkube.api.common import Condition, ConditionStatus
+from spotkube.api.nodeclaim import NodeClaimStatus, Phase
+from spotkube.api.nodeclaim import Notice as ApiNotice
+from spotkube.controllers.claims.steps import Advance, RecordNotice
+from spotkube.model.cluster import Node
+from spotkube.model.offerings import Offering, OfferingKey
+from spotkube.model.resources import ResourceList
+from spotkube.model.selectors import Taint, TaintEffect
+from spotkube.providers.port import InstanceOrder
+
+Json = dict[str, Any]
+_MILESTONES = (Phase.LAUNCHED, Phase.REGISTERED, Phase.READY, Phase.DRAINING)
+
+
+def order_of(claim: NodeClaim, offerings: Mapping[OfferingKey, Offering]) -> InstanceOrder:
+    """The order for the claim's instance; its UID makes repeating it harmless."""
+    spec = claim.spec
+    key = OfferingKey(spec.instance_type, spec.zone, spec.capacity_type.value)
+    allocatable = ResourceList.from_quantities(spec.allocatable)
+    offering = offerings.get(key)
+    return InstanceOrder(
+        token=claim.metadata.uid or "",
+        name=claim.name,
+        offering=key,
+        labels=tuple(sorted(spec.labels.items())),
+        taints=tuple(Taint(t.key, TaintEffect(t.effect), t.value) for t in (*spec.taints, *spec.startup_taints)),
+        capacity=offering.capacity if offering else allocatable,
+        allocatable=allocatable,
+        tags=((labels.NODEPOOL, spec.node_pool), (labels.NODECLAIM, claim.name)),
+    )
+
+
+def advanced(claim: NodeClaim, step: Advance, now: float) -> NodeClaimStatus:
+    """The status after entering a phase."""
+    times = {**claim.status.phase_times, step.phase: _time(now)}
+    status = claim.status.model_copy(
+        update={
+            "observed_generation": claim.metadata.generation,
+            "phase": step.phase,
+            "phase_times": times,
+            "provider_id": step.provider_id or claim.status.provider_id,
+            "node_name": step.node or claim.status.node_name,
+            "message": None,
+        }
+    )
+    return status.model_copy(update={"conditions": _conditions(status, claim.metadata.generation)})
+
+
+def noticed(claim: NodeClaim, step: RecordNotice, now: float) -> NodeClaimStatus:
+    notice = ApiNotice(
+        kind=step.notice.kind.value,
+        source=step.notice.source,
+        deadline=_time(step.deadline),
+        received_at=_time(now),
+        id=step.notice.id[:253],
+    )
+    return claim.status.model_copy(update={"notice": notice})
+
+
+def status_patch(status: NodeClaimStatus) -> Json:
+    """A merge patch; null removes what was there."""
+    body = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {"status": {"message": None, **body}}
+
+
+def cordon_patch(node: Node) -> list[Json]:
+    """Taint, cordon and off the load balancers at once: no pod may slip in between. A JSON patch, since the list of
+    taints is replaced as a whole by any other kind."""
+    taint = {"key": labels.DISRUPTED_TAINT, "effect": labels.DISRUPTED_TAINT_EFFECT}
+    label = labels.EXCLUDE_FROM_LOAD_BALANCERS.replace("/", "~1")
+    operations: list[Json] = [
+        {"op": "add", "path": "/spec/unschedulable", "value": True},
+        {"op": "add", "path": f"/metadata/labels/{label}", "value": "true"},
+    ]
+    if not node.taints:
+        operations.append({"op": "add", "path": "/spec/taints", "value": [taint]})
+    elif all(there.key != labels.DISRUPTED_TAINT for there in node.taints):
+        operations.append({"op": "add", "path": "/spec/taints/-", "value": taint})
+    return operations
+
+
+def finalizer_added(finalizers: tuple[str, ...]) -> list[Json]:
+    """A JSON patch; the test makes it fail when somebody else was faster."""
+    if not finalizers:
+        return [{"op": "add", "path": "/metadata/finalizers", "value": [labels.TERMINATION_FINALIZER]}]
+    return [{"op": "add", "path": "/metadata/finalizers/-", "value": labels.TERMINATION_FINALIZER}]
+
+
+def finalizer_removed(finalizers: tuple[str, ...]) -> Json:
+    return {"metadata": {"finalizers": [name for name in finalizers if name != labels.TERMINATION_FINALIZER]}}
+
+
+def _conditions(status: NodeClaimStatus, generation: int | None) -> tuple[Condition, ...]:
+    return tuple(_condition(milestone, status, generation) for milestone in _MILESTONES)
+
+
+def _condition(milestone: Phase, status: NodeClaimStatus, generation: int | None) -> Condition:
+    reached = milestone in status.phase_times
+    if milestone is Phase.READY:
+        reached = status.phase is Phase.READY
+    now = status.phase_times[status.phase] if status.phase else _time(0)
+    when = now if milestone is Phase.READY and not reached else status.phase_times.get(milestone, now)
+    return Condition(
+        type=milestone.value,
+        status=ConditionStatus.TRUE if reached else ConditionStatus.FALSE,
+        observed_generation=generation,
+        last_transition_time=when,
+        reason=milestone.value if reached else f"Not{milestone.value}",
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

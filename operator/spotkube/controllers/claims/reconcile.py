@@ -1,0 +1,183 @@
+"""Takes each claim its next steps: asks `steps` what is due, does it, and looks again."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from spotkube.api import NodeClaim, labels
+from spotkube.api.nodeclaim import NodeClaimStatus, Phase
+from spotkube.cluster.errors import ApiError, Conflict, NotFound
+from spotkube.cluster.resources import NODECLAIMS, NODES
+from spotkube.controllers.claims import patches, steps
+from spotkube.controllers.claims.evicting import Evictor
+from spotkube.controllers.claims.steps import Facts, Step, next_step
+from spotkube.controllers.toolbox import Toolbox, each
+from spotkube.controllers.view import View
+from spotkube.convert.nodes import to_node
+from spotkube.model.offerings import Offering, OfferingKey
+from spotkube.providers.port import InstanceState, InsufficientCapacity, ProviderError
+
+# A claim goes from notice to the first eviction in five steps; more than this in one go would be a loop.
+MAX_STEPS = 8
+logger = logging.getLogger(__name__)
+
+
+class ClaimController:
+    """Level-triggered: what is done depends on the claim, its Node and its instance as they are now."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._evictor = Evictor(tools)
+
+    async def reconcile(self, view: View) -> None:
+        """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
+        offerings = {offering.key: offering for offering in view.snapshot.offerings}
+
+        async def one(claim: NodeClaim) -> None:
+            try:
+                await self._walk(claim, view, offerings)
+            except (ApiError, ProviderError) as error:
+                logger.warning("claim %s: %s", claim.name, error)
+
+        await each(view.claims.values(), one)
+
+    async def _walk(self, claim: NodeClaim, view: View, offerings: Mapping[OfferingKey, Offering]) -> None:
+        facts = self._facts(claim, view)
+        for _ in range(MAX_STEPS):
+            step = next_step(claim, facts)
+            if isinstance(step, steps.Wait):
+                await self._say(claim, step.message)
+                return
+            self._tools.require_leader()
+            try:
+                after = await self._take(step, claim, facts, offerings)
+            except NotFound:
+                return  # somebody else finished it
+            if after is None:
+                return
+            claim, facts = after
+
+    def _facts(self, claim: NodeClaim, view: View) -> Facts:
+        node = view.node_of(claim)
+        return Facts(
+            now=view.now,
+            pool=view.pool_model(claim.spec.node_pool),
+            node=node,
+            instance=(view.instances or {}).get(claim.metadata.uid or ""),
+            instances_known=view.instances is not None,
+            pods=view.pods_on.get(node.name, ()) if node else (),
+            margin_seconds=self._tools.notice_margin_seconds,
+        )
+
+    async def _take(
+        self, step: Step, claim: NodeClaim, facts: Facts, offerings: Mapping[OfferingKey, Offering]
+    ) -> tuple[NodeClaim, Facts] | None:
+        """Carries out one step. Returns what is known after it, or None when the rest is for another cycle."""
+        match step:
+            case steps.Launch():
+                return await self._launch(claim, facts, offerings)
+            case steps.Advance():
+                return await self._advance(claim, step, facts)
+            case steps.RecordNotice():
+                self._tools.metrics.notices_total.labels(step.notice.kind.value).inc()
+                self._event(claim, "TerminationNotice", f"{step.notice.kind.value} by {step.notice.source}", "Record")
+                return await self._write(claim, patches.noticed(claim, step, facts.now)), facts
+            case steps.GiveBack():
+                await self.give_back(claim, step)
+                return await self._reread(claim, facts)
+            case steps.Cordon() if facts.node is not None:
+                raw = await self._tools.client.patch(NODES, step.node, patches.cordon_patch(facts.node), kind="json")
+                self._tools.cache.feed(NODES, "MODIFIED", raw)
+                return claim, replace(facts, node=to_node(raw))
+            case steps.Drain():
+                await self._evictor.act(step.actions)
+                await self._say(claim, step.message)
+                return None
+            case steps.EndInstance():
+                await self._tools.provider.delete(step.provider_id)
+                self._event(claim, "Terminating", "its instance is being ended", "Terminate")
+                return None
+            case steps.RemoveNode() if facts.node is not None:
+                await self.remove_node(step.node, facts.node.finalizers)
+                return claim, replace(facts, node=None)
+            case steps.Finish():
+                body = patches.finalizer_removed(claim.metadata.finalizers or ())
+                await self._tools.client.patch(NODECLAIMS, claim.name, body)
+        return None
+
+    async def _launch(
+        self, claim: NodeClaim, facts: Facts, offerings: Mapping[OfferingKey, Offering]
+    ) -> tuple[NodeClaim, Facts] | None:
+        kind = (claim.spec.node_pool, claim.spec.capacity_type.value)
+        try:
+            instance = await self._tools.provider.create(patches.order_of(claim, offerings))
+        except InsufficientCapacity as error:
+            await self.give_back(claim, steps.GiveBack(steps.GiveBackReason.NO_CAPACITY, str(error), rest=True))
+            return None
+        if instance.state is InstanceState.TERMINATED:
+            gone = steps.GiveBack(steps.GiveBackReason.INSTANCE_GONE, "its instance ended before it joined", rest=True)
+            await self.give_back(claim, gone)
+            return None
+        self._tools.metrics.claims_launched_total.labels(*kind).inc()
+        self._event(claim, "Launched", f"bought {claim.spec.instance_type} in {claim.spec.zone}", "Launch")
+        step = steps.Advance(Phase.LAUNCHED, provider_id=instance.provider_id)
+        after = await self._write(claim, patches.advanced(claim, step, facts.now))
+        return after, replace(facts, instance=instance)
+
+    async def _advance(self, claim: NodeClaim, step: steps.Advance, facts: Facts) -> tuple[NodeClaim, Facts]:
+        if step.phase is Phase.REGISTERED:
+            facts = await self._guard_node(facts)
+        if step.phase is Phase.READY and claim.metadata.creation_timestamp:
+            waited = facts.now - claim.metadata.creation_timestamp.timestamp()
+            self._tools.metrics.claim_ready_seconds.observe(waited)
+            self._event(claim, "Ready", f"Node {step.node} takes pods", "Register")
+        return await self._write(claim, patches.advanced(claim, step, facts.now)), facts
+
+    async def _guard_node(self, facts: Facts) -> Facts:
+        """Puts our finalizer onto the Node, so that deleting it drains it first."""
+        node = facts.node
+        if node is None or labels.TERMINATION_FINALIZER in node.finalizers:
+            return facts
+        raw = await self._tools.client.patch(NODES, node.name, patches.finalizer_added(node.finalizers), kind="json")
+        return replace(facts, node=to_node(raw))
+
+    async def give_back(self, claim: NodeClaim, step: steps.GiveBack) -> None:
+        """Deletes the claim, which its finalizer turns into a drain."""
+        self._tools.require_leader()
+        if step.rest:
+            spec = claim.spec
+            self._tools.resting.rest(OfferingKey(spec.instance_type, spec.zone, spec.capacity_type.value))
+        await self._tools.client.delete(NODECLAIMS, claim.name, uid=claim.metadata.uid)
+        self._tools.metrics.claims_failed_total.labels(step.reason.value).inc()
+        self._event(claim, step.reason.value, step.message, "GiveBack")
+        logger.info("claim %s is given back: %s", claim.name, step.message)
+
+    async def remove_node(self, name: str, finalizers: tuple[str, ...]) -> None:
+        """Deletes a Node whose instance is gone."""
+        try:
+            if labels.TERMINATION_FINALIZER in finalizers:
+                await self._tools.client.patch(NODES, name, patches.finalizer_removed(finalizers))
+            await self._tools.client.delete(NODES, name)
+        except NotFound:
+            return
+
+    async def _reread(self, claim: NodeClaim, facts: Facts) -> tuple[NodeClaim, Facts] | None:
+        raw = await self._tools.client.get(NODECLAIMS, claim.name)
+        if raw is None or raw["metadata"]["uid"] != claim.metadata.uid:
+            return None
+        self._tools.cache.feed(NODECLAIMS, "MODIFIED", raw)
+        return NodeClaim.from_dict(raw), facts
+
+    async def _say(self, claim: NodeClaim, message: str) -> None:
+        if (claim.status.message or "") != message:
+            await self._write(claim, claim.status.model_copy(update={"message": message or None}))
+
+    async def _write(self, claim: NodeClaim, status: NodeClaimStatus) -> NodeClaim:
+        raw = await self._tools.client.patch(NODECLAIMS, claim.name, patches.status_patch(status), subresource="status")
+        if raw["metadata"]["uid"] != claim.metadata.uid:
+            raise Conflict(409, "Conflict", f"claim {claim.name} is another one now")
+        self._tools.cache.feed(NODECLAIMS, "MODIFIED", raw)
+        return NodeClaim.from_dict(raw)
+
+    def _event(self, claim: NodeClaim, reason: str, message: str, action: str) -> None:
+        self._tools.event(claim, reason, message, action)

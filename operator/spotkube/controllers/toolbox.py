@@ -1,0 +1,59 @@
+"""What every controller works with: the clients, the clock, and who may act."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from spotkube.api.common import KubeObject
+from spotkube.cluster.cache import Cache
+from spotkube.cluster.client import KubeClient
+from spotkube.cluster.events import EventRecorder, EventType, ObjectRef
+from spotkube.controllers.resting import RestingOfferings
+from spotkube.metrics import Metrics
+from spotkube.providers.port import CloudProvider
+
+T = TypeVar("T")
+# Enough to keep the API server's answer time from adding up, few enough not to crowd others out.
+CONCURRENT_CALLS = 32
+
+
+class NotLeading(Exception):  # noqa: N818 - it is a state, not a fault
+    """We no longer hold the lease: nothing more may be bought or destroyed."""
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    client: KubeClient
+    cache: Cache
+    provider: CloudProvider
+    recorder: EventRecorder
+    metrics: Metrics
+    resting: RestingOfferings
+    is_leader: Callable[[], bool]
+    clock: Callable[[], float]
+    notice_margin_seconds: float
+
+    def require_leader(self) -> None:
+        """To be called right before each call that changes anything. Raises NotLeading."""
+        if not self.is_leader():
+            raise NotLeading
+
+    def event(self, about: KubeObject, reason: str, message: str, action: str, type_: EventType = "Normal") -> None:
+        meta = about.metadata
+        ref = ObjectRef(about.api_version, about.resource.kind, meta.name, meta.uid or "", meta.namespace)
+        self.recorder.record(ref, type_, reason, message, action)
+
+
+async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
+    """Works on all items, a few at a time. The first error is raised once all are done, so none holds up the others."""
+    gate = asyncio.Semaphore(CONCURRENT_CALLS)
+
+    async def one(item: T) -> None:
+        async with gate:
+            await work(item)
+
+    results = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
