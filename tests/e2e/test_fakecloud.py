@@ -1,4 +1,4 @@
-"""The fake cloud on a real cluster: instances become Nodes with exactly what was ordered, and take their pods with them."""
+"""The fake cloud on a real cluster: instances become Nodes with what was ordered, and take their pods with them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,11 @@ class CloudProcess:
 
     def start(self) -> None:
         self._port_file.unlink(missing_ok=True)
-        self._process = subprocess.Popen(self._command, env=os.environ | {"PYTHONPATH": str(ROOT / "operator")})
-        wait_until(self._port_file.exists, 30, lambda: f"the fake cloud to listen; its log: {self._log.read_text()}")
+        process = self._process = subprocess.Popen(
+            self._command, env=os.environ | {"PYTHONPATH": str(ROOT / "operator")}
+        )
+        wait_until(lambda: self._port_file.exists() or process.poll() is not None, 30, "the fake cloud to listen")
+        assert process.poll() is None, "the fake cloud ended; standard error says why"
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         assert self._process is not None

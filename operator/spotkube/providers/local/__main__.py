@@ -6,10 +6,11 @@ import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from kubernetes.aio.config import ConfigException
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -19,10 +20,13 @@ from spotkube.providers.local.cloud import Delays
 from spotkube.providers.local.nodes import format_time
 from spotkube.providers.local.process import Options, log_to, serve
 from spotkube.providers.local.store import StoreInUse
-from spotkube.providers.local.wire import CapacityMessage, InstanceMessage, parse_key
+from spotkube.providers.local.wire import CapacityMessage, InstanceMessage
 from spotkube.providers.port import Instance, InstanceState, ProviderError
 
 T = TypeVar("T")
+# Never shortened, as kubectl does: a narrow screen wraps lines, but names can be copied.
+TABLE_COLUMNS = 300
+_CAPACITY_HELP = "write TYPE/ZONE/CAPACITY=N, as in m7i.large/us-east-1a/spot=3"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
@@ -44,17 +48,19 @@ def parse_capacity(assignments: list[str], default: int | None) -> CapacityMessa
     limits: dict[str, int | None] = {}
     for each in assignments:
         key, _, count = each.partition("=")
-        try:
-            parse_key(key)
-            limits[key] = int(count)
-        except ValueError as error:
-            raise typer.BadParameter(
-                f"{each!r}: write TYPE/ZONE/CAPACITY=N, as in m7i.large/us-east-1a/spot=3"
-            ) from error
-    return CapacityMessage(limits=limits) if default is None else CapacityMessage(default=default, limits=limits)
+        if not count.isdecimal():
+            raise typer.BadParameter(f"{each!r}: {_CAPACITY_HELP}")
+        limits[key] = int(count)
+    try:
+        return CapacityMessage(limits=limits) if default is None else CapacityMessage(default=default, limits=limits)
+    except ValidationError as error:
+        raise typer.BadParameter(f"{', '.join(assignments)}: {_CAPACITY_HELP}") from error
 
 
-Seconds = Annotated[float, typer.Option(parser=parse_seconds, metavar="DURATION")]
+def duration_option(shown_default: str, help_text: str) -> Any:
+    return typer.Option(parser=parse_seconds, metavar="DURATION", show_default=shown_default, help=help_text)
+
+
 Endpoint = Annotated[
     str, typer.Option(envvar="SPOTKUBE_PROVIDER_ENDPOINT", help="Where the fake cloud listens: http://127.0.0.1:PORT")
 ]
@@ -72,8 +78,8 @@ def start(
     catalog: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="What is sold; default: the shipped catalog.")
     ] = None,
-    registration_delay: Annotated[Seconds, typer.Option(help="From order to Node.")] = 2.0,
-    terminate_delay: Annotated[Seconds, typer.Option(help="From deletion to terminated.")] = 1.0,
+    registration_delay: Annotated[float, duration_option("2s", "From order to Node.")] = 2.0,
+    terminate_delay: Annotated[float, duration_option("1s", "From deletion to terminated.")] = 1.0,
     capacity: Annotated[
         list[str] | None, typer.Option(metavar="TYPE/ZONE/CAPACITY=N", help="At most N alive at once; repeatable.")
     ] = None,
@@ -116,14 +122,14 @@ def instances(
     if output is OutputFormat.JSON:
         typer.echo(json.dumps([InstanceMessage.of(each).model_dump(mode="json") for each in found], indent=2))
     else:
-        Console().print(_table(found))
+        Console(width=TABLE_COLUMNS).print(_table(found))
 
 
 @app.command()
 def interrupt(
     name: Annotated[str, typer.Argument(help="Name of the node, or ID of the instance.")],
     endpoint: Endpoint,
-    notice: Annotated[Seconds, typer.Option(help="From the notice to the end.")] = 120.0,
+    notice: Annotated[float, duration_option("120s", "From the notice to the end.")] = 120.0,
 ) -> None:
     """Take a spot instance back: its Node gets the sign of a termination notice now, and dies when that is over."""
 

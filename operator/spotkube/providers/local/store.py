@@ -61,10 +61,10 @@ class Event:
 class Store:
     """Calls take well under a millisecond, so the event loop may make them."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file, making it and its folder if need be. Raises StoreInUse."""
+    def __init__(self, path: Path, wait_seconds: float = 2.0) -> None:
+        """Opens the file, making it and its folder if need be. Raises StoreInUse if it is still held after the wait."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, timeout=2.0)
+        self._db = sqlite3.connect(path, timeout=wait_seconds)
         self._db.row_factory = sqlite3.Row
         try:
             # Held until close: two clouds on one file would sell the same capacity twice.
