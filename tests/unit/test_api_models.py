@@ -247,3 +247,11 @@ def test_durations(hours: int, minutes: int, seconds: int) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="such as 90s, 20m or 1h30m"):
         parse_duration_seconds(text)
+
+
+def test_words_of_ours_that_grew_too_long_are_cut_and_not_refused() -> None:
+    status = Workload.from_dict(yaml.safe_load(WORKLOAD) | {"status": {"waitingFor": "no " * 1000}}).status
+
+    assert status.waiting_for is not None
+    assert len(status.waiting_for) == 1024
+    assert status.waiting_for.endswith("…")

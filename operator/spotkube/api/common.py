@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field
 
-from spotkube.api.fields import LabelKey, LabelValue, Time
+from spotkube.api.fields import LabelKey, LabelValue, Time, clipped
 from spotkube.api.labels import GROUP
 from spotkube.api.rules import ApiModel, Keyed, SpecModel, StatusModel
 
@@ -94,7 +94,7 @@ class Condition(StatusModel):
     """When the status last changed from one value to another."""
     reason: Annotated[str, Field(min_length=1, max_length=1024)]
     """Why the condition has this status: one word in CamelCase, for programs."""
-    message: Annotated[str, Field(max_length=32768)] = ""
+    message: Annotated[str, Field(max_length=32768), clipped(32768)] = ""
     """Why the condition has this status, for people; may be empty."""
 
 

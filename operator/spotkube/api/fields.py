@@ -15,6 +15,7 @@ _SUFFIXES: Final = {
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
 }
 _QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:([KMGTPE]i|[numkMGTPE]?)|([eE][+-]?[0-9]+))")
+_LABEL_KEY = re.compile("^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
 
@@ -121,21 +122,41 @@ def _whole_utc_seconds(time: datetime) -> datetime:
 Time = Annotated[AwareDatetime, AfterValidator(_whole_utc_seconds)]
 """A metav1.Time: UTC, whole seconds."""
 
+
+def clipped(limit: int) -> BeforeValidator:
+    """For words of ours: a reason that grew too long must be cut, not keep a status from being written."""
+    return BeforeValidator(
+        lambda text: f"{text[: limit - 1]}…" if isinstance(text, str) and len(text) > limit else text
+    )
+
+
 Name = Annotated[str, Field(min_length=1, max_length=253)]
-LabelValue = Annotated[str, Field(max_length=63)]
-Text = Annotated[str, Field(max_length=1024)]
+Text = Annotated[str, Field(max_length=1024), clipped(1024)]
+"""Words that the operator writes; cut at 1024 characters."""
+LabelValue = Annotated[
+    str,
+    Field(max_length=63),
+    Rule(
+        "self == '' || self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",
+        "not a label value: write letters, digits, '-', '_' and '.', beginning and ending with a letter or digit",
+        lambda text: re.fullmatch("([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", text) is not None,
+    ),
+]
+KEYS_ARE_LABEL_KEYS: Final = Rule(
+    f"self.all(key, size(key) <= 317 && key.matches('{_LABEL_KEY.pattern}'))",
+    "a key here is not of the form of a label: write name or domain/name, such as team or example.com/team",
+    lambda labels: all(len(key) <= 317 and _LABEL_KEY.fullmatch(key) for key in labels),
+)
 LabelKey = Annotated[
     str,
     Field(max_length=317),
     Rule(
-        "self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",
+        f"self.matches('{_LABEL_KEY.pattern}')",
         "not a label key: write name or domain/name, such as team or example.com/team",
-        lambda key: (
-            re.fullmatch(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", key) is not None
-        ),
+        lambda key: _LABEL_KEY.fullmatch(key) is not None,
     ),
 ]
-Labels = Annotated[dict[str, LabelValue], Field(max_length=100)]
+Labels = Annotated[dict[str, LabelValue], Field(max_length=100), KEYS_ARE_LABEL_KEYS]
 Quantities = Annotated[dict[str, Quantity], Field(max_length=32)]
 UsdPerHour = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]

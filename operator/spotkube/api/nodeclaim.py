@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, Taints
-from spotkube.api.fields import Labels, LabelValue, Name, Quantities, Text, Time
+from spotkube.api.fields import Labels, LabelValue, Name, Quantities, Text, Time, clipped
 from spotkube.api.rules import Rule, SpecModel, StatusModel
 
 
@@ -89,7 +89,7 @@ class NodeClaimStatus(ObservedStatus):
     """Name of the Node."""
     notice: Notice | None = None
     """A termination notice that the node has received."""
-    message: Annotated[str, Field(max_length=4096)] | None = None
+    message: Annotated[str, Field(max_length=4096), clipped(4096)] | None = None
     """What last went wrong or is being waited for, in words."""
     replaced_by: Name | None = None
     """The NodeClaim that was bought in its place."""

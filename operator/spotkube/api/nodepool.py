@@ -8,7 +8,17 @@ from pydantic import Field
 
 from spotkube.api import labels
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, Taints
-from spotkube.api.fields import Count, Duration, LabelKey, Labels, LabelValue, PositiveDuration, Quantities, UsdPerHour
+from spotkube.api.fields import (
+    KEYS_ARE_LABEL_KEYS,
+    Count,
+    Duration,
+    LabelKey,
+    Labels,
+    LabelValue,
+    PositiveDuration,
+    Quantities,
+    UsdPerHour,
+)
 from spotkube.api.rules import Rule, SpecModel
 
 
@@ -126,9 +136,9 @@ class NodeMetadata(SpecModel):
 
     labels: Labels = Field(default_factory=dict)
     """Labels that each node gets beside those of what was bought; pods may select nodes by them."""
-    annotations: Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=100)] = Field(
-        default_factory=dict
-    )
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=100), KEYS_ARE_LABEL_KEYS
+    ] = Field(default_factory=dict)
     """Annotations that each node gets."""
 
 
