@@ -1,0 +1,153 @@
+"""The Workload controller: makes what Workloads ask for and writes how they stand.
+
+It is called once a cycle with all that is known, and compares; when nothing differs it does not ask the API server
+anything. What was made goes with its Workload, by owner references: there is nothing to do when one is deleted.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from spotkube.api.common import find_condition
+from spotkube.api.workload import Workload, WorkloadStatus
+from spotkube.cluster.errors import ApiError
+from spotkube.cluster.resources import WORKLOADS, Resource
+from spotkube.controllers.workloads.children import Object
+from spotkube.controllers.workloads.status import READY, NodeFacts, Problem, is_over, workload_status
+from spotkube.controllers.workloads.waiting import Outlook
+from spotkube.controllers.workloads.writing import Client, Observe, Recorder, Writer, ref_of
+from spotkube.convert.workloads import Budget, Source, SourceKey, key_of, source_key, targets_of, workload_of
+from spotkube.model.pods import Pod
+
+WRITERS = 16
+"""Workloads written for at the same time; the client's rate limit holds besides."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadView:
+    """What one cycle knows. `now` is seconds since the epoch; `sources` holds the Jobs, Deployments and StatefulSets
+    of the cluster, `budgets` its PodDisruptionBudgets by namespace and name, `pods` all live pods, ours or not."""
+
+    now: float
+    workloads: Sequence[Workload] = ()
+    sources: Mapping[SourceKey, Source] = field(default_factory=dict)
+    budgets: Mapping[tuple[str, str], Budget] = field(default_factory=dict)
+    pods: Iterable[Pod] = ()
+    nodes: Mapping[str, NodeFacts] = field(default_factory=dict)
+    outlook: Outlook = field(default_factory=Outlook)
+
+
+def _ignore(resource: Resource, answer: Object) -> None:
+    """The watches will bring it."""
+
+
+class WorkloadController:
+    """Level-triggered and idempotent: whatever it remembers only saves calls."""
+
+    def __init__(self, client: Client, recorder: Recorder, observe: Observe = _ignore) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._observe = observe
+        self._writer = Writer(client, recorder, observe)
+
+    async def reconcile(self, view: WorkloadView) -> None:
+        """One pass over all Workloads. What goes wrong with one is told there and does not stop the others."""
+        targets = targets_of(view.workloads)
+        pods: dict[str, list[Pod]] = defaultdict(list)
+        for pod in view.pods:
+            if (key := workload_of(pod, targets)) is not None:
+                pods[key].append(pod)
+        limit = asyncio.Semaphore(WRITERS)
+
+        async def guarded(workload: Workload) -> None:
+            async with limit:
+                try:
+                    await self._reconcile_one(workload, view, targets, pods.get(key_of(workload), []))
+                except ApiError as error:
+                    logger.warning("Workload %s waits for the next cycle: %s", key_of(workload), error)
+                except Exception:  # a mistake of ours about one must not cost the others
+                    logger.exception("Workload %s could not be handled", key_of(workload))
+
+        await asyncio.gather(*(guarded(w) for w in view.workloads if w.metadata.deletion_timestamp is None))
+        self._writer.forget_all_but(
+            {workload.metadata.uid or "" for workload in view.workloads},
+            {source.uid for source in view.sources.values()} | {budget.uid for budget in view.budgets.values()},
+        )
+
+    async def _reconcile_one(
+        self, workload: Workload, view: WorkloadView, targets: Mapping[SourceKey, str], pods: Sequence[Pod]
+    ) -> None:
+        source = view.sources.get(source_key(workload))
+        if workload.spec.target_ref is not None:
+            source, problem = _find_target(workload, source, targets)
+        elif source is None and is_over(workload):
+            return
+        else:
+            source, problem = await self._writer.ensure_child(workload, source, view.now)
+        budget = view.budgets.get((workload.metadata.namespace or "", workload.name))
+        budget_problem = await self._writer.ensure_budget(workload, source, budget, view.now)
+        problem = problem or budget_problem
+        status = workload_status(
+            workload,
+            pods=pods,
+            nodes=view.nodes,
+            source=source,
+            outlook=view.outlook,
+            now=view.now,
+            problem=problem,
+        )
+        await self._write_status(workload, status, problem)
+
+    async def _write_status(self, workload: Workload, status: WorkloadStatus, problem: Problem | None) -> None:
+        change = status_patch(workload.status, status)
+        if not change:
+            return
+        if problem is not None and _is_news(workload.status, problem):
+            self._recorder.record(ref_of(workload), "Warning", problem.reason, problem.message, "Reconcile")
+        answer = await self._client.patch(
+            WORKLOADS,
+            workload.name,
+            {"status": change},
+            namespace=workload.metadata.namespace,
+            subresource="status",
+        )
+        self._observe(WORKLOADS, answer)
+
+
+def status_patch(old: WorkloadStatus, new: WorkloadStatus) -> Object:
+    """The merge patch from one status to the other; empty when they are equal."""
+    before = old.model_dump(mode="json", by_alias=True)
+    after = new.model_dump(mode="json", by_alias=True)
+    return {name: _without_nulls(value) for name, value in after.items() if value != before[name]}
+
+
+def _without_nulls(value: object) -> object:
+    """A list is replaced as a whole, and null within its items would be stored or refused."""
+    if not isinstance(value, list):
+        return value
+    return [{key: item for key, item in entry.items() if item is not None} for entry in value]
+
+
+def _is_news(old: WorkloadStatus, problem: Problem) -> bool:
+    ready = find_condition(old.conditions, READY)
+    return ready is None or (ready.reason, ready.message) != (problem.reason, problem.message)
+
+
+def _find_target(
+    workload: Workload, source: Source | None, targets: Mapping[SourceKey, str]
+) -> tuple[Source | None, Problem | None]:
+    name, key = source_key(workload)[1], key_of(workload)
+    if source is None:
+        message = f"targetRef {name} does not exist: create it or delete this Workload"
+        return None, Problem("TargetNotFound", message)
+    if source.workload:
+        message = f"{name} is made by Workload {source.workload} already: delete this one"
+        return None, Problem("TargetTaken", message)
+    if (other := targets[source.key]) != key:
+        message = f"{name} is the target of Workload {other} already: delete one of the two"
+        return None, Problem("TargetTaken", message)
+    return source, None

@@ -1,0 +1,213 @@
+"""Workloads, what makes their pods, and whose a pod is."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from spotkube.api import labels as keys
+from spotkube.api.workload import SourceKind, SpotPolicy, Workload
+from spotkube.model.cluster import WorkloadRule
+from spotkube.model.pods import NEVER_ON_SPOT, Pod, SpotRule
+
+Json = Mapping[str, Any]
+SourceKey = tuple[str, str]
+"""Namespace and "Kind/name", as in `Pod.owner`."""
+
+
+class JobEnd(StrEnum):
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What only a Job has. `completions` is None for one that ends when its first pod has ended well."""
+
+    parallelism: int = 1
+    completions: int | None = 1
+    backoff_limit: int = 6
+    succeeded: int = 0
+    active: int = 0
+    suspended: bool = False
+    end: JobEnd | None = None
+
+    @property
+    def running_wanted(self) -> int:
+        """How many pods shall run now."""
+        if self.end is not None or self.suspended:
+            return 0
+        if self.completions is None:
+            return self.active if self.succeeded else self.parallelism
+        return min(self.parallelism, max(0, self.completions - self.succeeded))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A Job, Deployment or StatefulSet that makes a Workload's pods: its own child, or its target.
+
+    `controller` is the uid of the object's controller, `workload` that controller's name if it is a Workload.
+    `replicas` is what the spec asks for (of a Job as many as run at the same time). `message` tells why it failed, or
+    why its pods can't be made. `applied` is the annotation by which a child knows what it was made from;
+    `spec_digest` changes when anybody changes the spec, except for the number of replicas.
+    """
+
+    kind: SourceKind
+    namespace: str
+    name: str
+    uid: str
+    replicas: int
+    controller: str = ""
+    workload: str = ""
+    job: JobFacts | None = None
+    message: str = ""
+    selector: Json = field(default_factory=dict)
+    applied: str = ""
+    spec_digest: str = ""
+
+    @property
+    def key(self) -> SourceKey:
+        return self.namespace, f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A PodDisruptionBudget, as far as we have to know whether it is ours and what it was made from."""
+
+    namespace: str
+    name: str
+    uid: str
+    controller: str = ""
+    applied: str = ""
+    spec_digest: str = ""
+
+
+def digest(value: Any) -> str:
+    """A short name for a JSON value; equal values have equal names."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def to_source(raw: Json) -> Source:
+    """A Job, Deployment or StatefulSet as the API server gives it."""
+    metadata, spec, kind = raw["metadata"], raw["spec"], SourceKind(raw["kind"])
+    controller = _controller(metadata)
+    job = _to_job(raw) if kind is SourceKind.JOB else None
+    return Source(
+        kind=kind,
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        replicas=_at_once(job) if job is not None else int(_or(spec.get("replicas"), 1)),
+        controller=str(controller.get("uid", "")),
+        workload=str(controller["name"]) if controller.get("kind") == "Workload" else "",
+        job=job,
+        message=_message(raw),
+        selector=spec.get("selector") or {},
+        applied=_applied(metadata),
+        spec_digest="" if job is not None else digest({k: v for k, v in spec.items() if k != "replicas"}),
+    )
+
+
+def to_budget(raw: Json) -> Budget:
+    """A PodDisruptionBudget as the API server gives it."""
+    metadata = raw["metadata"]
+    controller = str(_controller(metadata).get("uid", ""))
+    return Budget(
+        metadata["namespace"],
+        metadata["name"],
+        metadata["uid"],
+        controller,
+        _applied(metadata),
+        digest(raw.get("spec") or {}),
+    )
+
+
+def to_spot_rule(spot: SpotPolicy) -> SpotRule:
+    if spot.never:
+        return NEVER_ON_SPOT
+    if spot.on_demand_base is not None:
+        return SpotRule(on_demand_base=spot.on_demand_base)
+    return SpotRule(fraction=1.0 if spot.spot_fraction is None else spot.spot_fraction)
+
+
+def wanted_replicas(workload: Workload, target: Source | None = None) -> int:
+    """How many pods the Workload wants at the same time: by its own template, or else by its target (0 without)."""
+    spec = workload.spec
+    if spec.job is not None:
+        return min(spec.job.parallelism, spec.job.completions)
+    service = spec.deployment or spec.stateful_set
+    if service is not None:
+        return service.replicas
+    return target.replicas if target is not None else 0
+
+
+def to_workload_rule(workload: Workload, replicas: int) -> WorkloadRule:
+    """`replicas` as `wanted_replicas` gives it."""
+    return WorkloadRule(key_of(workload), to_spot_rule(workload.spec.spot), replicas)
+
+
+def key_of(workload: Workload) -> str:
+    """ "namespace/name", as in `Pod.workload`."""
+    return f"{workload.metadata.namespace}/{workload.name}"
+
+
+def source_key(workload: Workload) -> SourceKey:
+    """Where its source is found: the target, or the child of its own name."""
+    target = workload.spec.target_ref
+    name = target.name if target is not None else workload.name
+    return workload.metadata.namespace or "", f"{workload.spec.source_kind}/{name}"
+
+
+def targets_of(workloads: Iterable[Workload]) -> dict[SourceKey, str]:
+    """Which Workload (its key) each target belongs to. Of two that name the same target the first by name has it."""
+    targets: dict[SourceKey, str] = {}
+    for workload in sorted(workloads, key=key_of):
+        if workload.spec.target_ref is not None:
+            targets.setdefault(source_key(workload), key_of(workload))
+    return targets
+
+
+def workload_of(pod: Pod, targets: Mapping[SourceKey, str]) -> str | None:
+    """The key of the pod's Workload: by its label, which our children's pods have, or by its owner."""
+    return pod.workload or targets.get((pod.namespace, pod.owner))
+
+
+def _to_job(raw: Json) -> JobFacts:
+    spec, status = raw["spec"], raw.get("status") or {}
+    ends = [c["type"] for c in status.get("conditions") or () if c["type"] in JobEnd and c["status"] == "True"]
+    return JobFacts(
+        parallelism=int(_or(spec.get("parallelism"), 1)),
+        completions=spec.get("completions"),
+        backoff_limit=int(_or(spec.get("backoffLimit"), 6)),
+        succeeded=int(status.get("succeeded") or 0),
+        active=int(status.get("active") or 0),
+        suspended=bool(spec.get("suspend")),
+        end=JobEnd(ends[0]) if ends else None,
+    )
+
+
+def _at_once(job: JobFacts) -> int:
+    return job.parallelism if job.completions is None else min(job.parallelism, job.completions)
+
+
+def _message(raw: Json) -> str:
+    """Why a job failed, or why a ReplicaSet can't make pods (a quota, an admission policy)."""
+    for condition in (raw.get("status") or {}).get("conditions") or ():
+        if condition["type"] in ("Failed", "ReplicaFailure") and condition["status"] == "True":
+            return str(condition.get("message") or condition.get("reason") or "")
+    return ""
+
+
+def _controller(metadata: Json) -> Json:
+    return next((owner for owner in metadata.get("ownerReferences") or () if owner.get("controller")), {})
+
+
+def _applied(metadata: Json) -> str:
+    return str((metadata.get("annotations") or {}).get(keys.APPLIED) or "")
+
+
+def _or(value: Any, default: int) -> Any:
+    return default if value is None else value
