@@ -14,6 +14,8 @@ class View:
     """Frozen for one cycle. Times are seconds since the epoch.
 
     Attributes:
+        pods: live pods by UID, with the nominations that are still being written.
+        pods_as_stored: the same pods as the API server has them.
         pods_on: live pods by the Node that they are bound to.
         instances: by the UID of the claim that they were bought for; None when the cloud could not be asked.
     """
@@ -25,6 +27,7 @@ class View:
     workloads: tuple[Workload, ...]
     nodes: Mapping[str, Node]
     pods: Mapping[str, Pod]
+    pods_as_stored: Mapping[str, Pod]
     pods_on: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict)
     instances: Mapping[str, Instance] | None = None
 

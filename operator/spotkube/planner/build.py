@@ -48,11 +48,14 @@ def pods_to_place(snapshot: Snapshot) -> list[Pod]:
     return [
         pod
         for pod in snapshot.pods
-        if not (pod.deleting or pod.daemon or pod.mirror) and (_waits(pod) if pod.node is None else pod.node in leaving)
+        if not (pod.deleting or pod.daemon or pod.mirror) and _wants_room(pod, leaving)
     ]
 
 
-def _waits(pod: Pod) -> bool:
+def _wants_room(pod: Pod, leaving: set[str]) -> bool:
+    if pod.node is not None:
+        # A bare pod ends with its node, since nobody makes it anew.
+        return pod.node in leaving and bool(pod.owner)
     if not set(pod.gates) <= {PLACEMENT_GATE}:
         return False
     return pod.workload is not None or bool(pod.gates) or pod.unschedulable

@@ -1,0 +1,71 @@
+"""Carries a decision out: the record first, then the claims, then the places of the pods."""
+
+import logging
+
+from spotkube.api import CapacityPlan
+from spotkube.api.capacityplan import CapacityPlanSpec, CapacityPlanStatus
+from spotkube.api.common import ObjectMeta
+from spotkube.api.nodepool import PoolMode
+from spotkube.cluster.errors import ApiError
+from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS
+from spotkube.controllers.placement import PlacementController
+from spotkube.controllers.plans import Decision, outdated, plan_name, to_claims, to_status
+from spotkube.controllers.toolbox import Toolbox, each
+from spotkube.controllers.view import View
+from spotkube.model.cluster import Mode
+from spotkube.model.plan import Placement
+
+logger = logging.getLogger(__name__)
+
+
+class Carrier:
+    """Between the record and the last claim the operator may be killed at any moment: what was bought by then is there
+    for the next plan to use, and nothing is bought for the same pods again."""
+
+    def __init__(self, tools: Toolbox, placement: PlacementController, plan_history: int) -> None:
+        self._tools = tools
+        self._placement = placement
+        self._plan_history = plan_history
+
+    async def carry_out(self, decision: Decision, view: View) -> None:
+        """Writes the CapacityPlan and, in mode Apply, its claims. Raises ApiError, NotLeading."""
+        name = plan_name(decision.mode, view.now)
+        pools = view.snapshot.pools
+        claims = to_claims(decision, pools, name) if decision.mode is Mode.APPLY else []
+        await self._record(name, decision, to_status(decision, view, claims, applied=False))
+        if decision.mode is not Mode.APPLY:
+            return
+        # Before the first claim is written, so that no cycle plans for these pods again.
+        self._placement.remember(decision.plan.placements)
+        for node, claim in zip(decision.plan.additions, claims, strict=True):
+            self._placement.remember(Placement(pod, claim.name) for pod in node.pods)
+        bodies = [claim.to_dict() for claim in claims]
+
+        async def create(body: dict[str, object]) -> None:
+            self._tools.require_leader()
+            raw = await self._tools.client.create(NODECLAIMS, {k: v for k, v in body.items() if k != "status"})
+            self._tools.cache.feed(NODECLAIMS, "ADDED", raw)
+
+        await each(bodies, create)
+        await self._write_status(name, to_status(decision, view, claims, applied=True))
+
+    async def prune(self, plans: list[CapacityPlan]) -> None:
+        """Deletes the oldest CapacityPlans beyond what is kept."""
+        for plan in outdated(plans, self._plan_history):
+            self._tools.require_leader()
+            try:
+                await self._tools.client.delete(CAPACITYPLANS, plan.name, uid=plan.metadata.uid)
+            except ApiError as error:
+                logger.warning("CapacityPlan %s could not be pruned, which is tried again: %s", plan.name, error)
+
+    async def _record(self, name: str, decision: Decision, status: CapacityPlanStatus) -> None:
+        self._tools.require_leader()
+        spec = CapacityPlanSpec(mode=PoolMode(decision.mode), seed=decision.seed, trigger=decision.trigger[:1024])
+        body = CapacityPlan(metadata=ObjectMeta(name=name), spec=spec).to_dict()
+        await self._tools.client.create(CAPACITYPLANS, {k: v for k, v in body.items() if k != "status"})
+        await self._write_status(name, status)
+
+    async def _write_status(self, name: str, status: CapacityPlanStatus) -> None:
+        body = {"status": status.model_dump(mode="json", by_alias=True, exclude_none=True)}
+        raw = await self._tools.client.patch(CAPACITYPLANS, name, body, subresource="status")
+        self._tools.cache.feed(CAPACITYPLANS, "MODIFIED", raw)

@@ -1,0 +1,69 @@
+"""Brings pods onto the nodes that were planned for them, by nomination.
+
+kube-scheduler tries a pod's nominated node first and keeps that room from others, and still runs all its filters. Pods
+that were born with our gate are let go once their node is Ready.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+
+from spotkube.api.labels import PLACEMENT_GATE
+from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
+from spotkube.cluster.resources import PODS
+from spotkube.controllers.toolbox import Toolbox, each
+from spotkube.controllers.view import View
+from spotkube.model.plan import Placement
+from spotkube.model.pods import Pod
+
+logger = logging.getLogger(__name__)
+
+
+class PlacementController:
+    """Remembers where the plans in force put each pod until it is bound. After a restart, what was nominated stands in
+    the pods themselves, and what was not is planned again onto the claims that exist."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._targets: dict[str, str] = {}
+
+    def remember(self, placements: Iterable[Placement]) -> None:
+        self._targets.update({placement.pod: placement.target for placement in placements})
+
+    def overlay(self, pod: Pod) -> Pod:
+        """The pod as if its nomination were written already, so that no cycle plans for it twice."""
+        target = self._targets.get(pod.uid)
+        return replace(pod, nominated=target) if target and pod.node is None else pod
+
+    async def reconcile(self, view: View) -> None:
+        """Writes nominations, and lifts our gate from pods whose node is Ready."""
+        waiting = {uid: pod for uid, pod in view.pods.items() if pod.node is None and not pod.deleting}
+        names = {claim.name: claim.status.node_name or claim.name for claim in view.claims.values()}
+        known = names.keys() | view.nodes.keys()
+        self._targets = {uid: to for uid, to in self._targets.items() if uid in waiting and to in known}
+
+        async def one(pod: Pod) -> None:
+            try:
+                await self._place(pod, names.get(pod.nominated or "", pod.nominated or ""), view)
+            except (NotFound, Conflict):
+                return  # the pod is gone or was bound meanwhile
+            except (ApiError, Invalid) as error:
+                logger.warning("pod %s could not be placed, which is tried again: %s", pod.key, error)
+
+        await each((pod for pod in waiting.values() if pod.nominated), one)
+
+    async def _place(self, pod: Pod, node_name: str, view: View) -> None:
+        written = view.pods_as_stored[pod.uid].nominated
+        if pod.uid in self._targets and written != node_name:
+            self._tools.require_leader()
+            await self._patch(pod, {"status": {"nominatedNodeName": node_name}}, subresource="status")
+        node = view.nodes.get(node_name)
+        if PLACEMENT_GATE in pod.gates and node is not None and node.ready and not node.unschedulable:
+            self._tools.require_leader()
+            others = [{"name": gate} for gate in pod.gates if gate != PLACEMENT_GATE]
+            await self._patch(pod, {"spec": {"schedulingGates": others}})
+
+    async def _patch(self, pod: Pod, body: dict[str, object], subresource: str | None = None) -> None:
+        body = {"metadata": {"uid": pod.uid}, **body}
+        raw = await self._tools.client.patch(PODS, pod.name, body, namespace=pod.namespace, subresource=subresource)
+        self._tools.cache.feed(PODS, "MODIFIED", raw)

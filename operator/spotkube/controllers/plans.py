@@ -1,0 +1,193 @@
+"""Decisions written down as CapacityPlans, and carried out where the mode is Apply."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from spotkube.api import CapacityPlan, NodeClaim, labels
+from spotkube.api.capacityplan import (
+    MAX_ADDITIONS,
+    MAX_DRAINS,
+    MAX_FRONT,
+    MAX_UNPLACEABLE,
+    Addition,
+    Baselines,
+    CapacityPlanStatus,
+    Drain,
+    FrontPoint,
+    NodeCounts,
+    PodCounts,
+    UnplaceablePods,
+    WorkDone,
+)
+from spotkube.api.common import Condition, ConditionStatus, ObjectMeta
+from spotkube.api.common import Taint as ApiTaint
+from spotkube.api.nodeclaim import CapacityType, NodeClaimSpec
+from spotkube.controllers.view import View
+from spotkube.convert.kinds import MICRO
+from spotkube.model.cluster import Mode, Pool
+from spotkube.model.plan import Plan, PlannedNode
+from spotkube.model.selectors import Taint
+from spotkube.planner.kinds import node_labels
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A Plan with what the record needs: why it was made and how long it took. `drains` are claims with reasons."""
+
+    mode: Mode
+    seed: int
+    trigger: str
+    plan: Plan
+    solve_seconds: float
+    drains: tuple[tuple[str, str], ...] = ()
+
+
+def plan_name(mode: Mode, now: float) -> str:
+    """Sorts by time; the tail keeps two within one second apart."""
+    return f"{mode.lower()}-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def claim_name(pool: str) -> str:
+    return f"{pool}-{secrets.token_hex(4)}"
+
+
+def to_claims(decision: Decision, pools: Sequence[Pool], plan: str) -> list[NodeClaim]:
+    """The NodeClaims of the plan's additions, in their order, named anew. Their finalizer is on them from the start."""
+    by_name = {pool.name: pool for pool in pools}
+    return [_to_claim(node, by_name[node.pool], plan) for node in decision.plan.additions]
+
+
+def _to_claim(node: PlannedNode, pool: Pool, plan: str) -> NodeClaim:
+    name, offering = claim_name(pool.name), node.offering
+    return NodeClaim(
+        metadata=ObjectMeta(
+            name=name,
+            labels={labels.NODEPOOL: pool.name, labels.CAPACITY_TYPE: offering.capacity_type},
+            finalizers=(labels.TERMINATION_FINALIZER,),
+        ),
+        spec=NodeClaimSpec(
+            node_pool=pool.name,
+            instance_type=offering.instance_type,
+            zone=offering.zone,
+            capacity_type=CapacityType(offering.capacity_type),
+            arch=offering.arch,
+            price_usd_per_hour=offering.price_micro_usd_hour / MICRO,
+            allocatable=offering.allocatable.to_quantities(),
+            labels={**dict(node_labels(pool, offering)), labels.NODECLAIM: name},
+            taints=_api_taints(pool.taints),
+            startup_taints=_api_taints(pool.startup_taints),
+            plan=plan,
+            reason=node.reason[:1024],
+        ),
+    )
+
+
+def to_status(
+    decision: Decision, view: View, claims: Sequence[NodeClaim], *, applied: bool, failed: str = ""
+) -> CapacityPlanStatus:
+    """The record of a decision; lists are cut at what an object can bear, counts are not."""
+    plan, now = decision.plan, view.now
+    unplaceable = sum(len(group.pods) for group in plan.unplaceable)
+    names = [claim.name for claim in claims] or [None] * len(plan.additions)
+    pools = {pool.name for pool in view.snapshot.pools if pool.mode is decision.mode}
+    drains = {name for name, _ in decision.drains}
+    keep = [c for c in view.snapshot.claims if c.pool in pools and not c.leaving and c.name not in drains]
+    return CapacityPlanStatus(
+        observed_generation=1,
+        conditions=_conditions(decision, unplaceable, now, applied=applied, failed=failed),
+        cost_now_usd_per_hour=_dollars(plan.cost_now_micro_usd_hour),
+        cost_after_usd_per_hour=_dollars(plan.cost_after_micro_usd_hour),
+        lower_bound_usd_per_hour=_dollars(plan.lower_bound_micro_usd_hour),
+        gap_percent=round(100 * plan.gap, 3) if plan.lower_bound_micro_usd_hour else None,
+        pods=PodCounts(total=plan.placed_pods + unplaceable, placed=plan.placed_pods, unplaceable=unplaceable),
+        nodes=NodeCounts(add=len(plan.additions), keep=len(keep), drain=len(decision.drains)),
+        additions=tuple(
+            _addition(node, name) for node, name in zip(plan.additions[:MAX_ADDITIONS], names, strict=False)
+        ),
+        drains=tuple(Drain(claim=name, reason=reason) for name, reason in decision.drains[:MAX_DRAINS]),
+        unplaceable=tuple(
+            UnplaceablePods(name=group.name[:512], count=len(group.pods), reason=group.reason[:1024])
+            for group in plan.unplaceable[:MAX_UNPLACEABLE]
+        ),
+        front=tuple(
+            FrontPoint(
+                usd_per_hour=_dollars(point.micro_usd_hour),
+                interruptions_per_month=point.interruptions_per_month,
+                chosen=point.chosen,
+            )
+            for point in plan.front[:MAX_FRONT]
+        ),
+        work=WorkDone(column_rounds=plan.work.column_rounds, generations=plan.work.generations),
+        solve_seconds=round(decision.solve_seconds, 3),
+        baselines=Baselines(
+            first_fit_usd_per_hour=_dollars_or_none(plan.baselines.first_fit_micro_usd_hour),
+            all_on_demand_usd_per_hour=_dollars_or_none(plan.baselines.all_on_demand_micro_usd_hour),
+        ),
+    )
+
+
+def outdated(plans: Sequence[CapacityPlan], keep: int) -> list[CapacityPlan]:
+    """The plans beyond the `keep` newest of each mode."""
+    gone = []
+    for mode in {plan.spec.mode for plan in plans}:
+        of_mode = [plan for plan in plans if plan.spec.mode is mode]
+        of_mode.sort(key=lambda plan: (plan.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC), plan.name))
+        gone += of_mode[: max(0, len(of_mode) - keep)]
+    return gone
+
+
+def _addition(node: PlannedNode, claim: str | None) -> Addition:
+    return Addition(
+        node_pool=node.pool,
+        instance_type=node.offering.instance_type,
+        zone=node.offering.zone,
+        capacity_type=CapacityType(node.offering.capacity_type),
+        price_usd_per_hour=_dollars(node.offering.price_micro_usd_hour),
+        pods=len(node.pods),
+        claim=claim,
+        reason=node.reason[:1024],
+    )
+
+
+def _conditions(
+    decision: Decision, unplaceable: int, now: float, *, applied: bool, failed: str
+) -> tuple[Condition, ...]:
+    solved = _condition(
+        "Solved",
+        unplaceable == 0,
+        "AllPlaced" if unplaceable == 0 else "Unplaceable",
+        "" if unplaceable == 0 else f"{unplaceable} pods have no place: see status.unplaceable",
+        now,
+    )
+    if failed:
+        return solved, _condition("Applied", False, "Failed", failed[:1024], now)
+    if decision.mode is Mode.RECOMMEND:
+        message = "mode Recommend: set spec.mode of the NodePools to Apply to carry such plans out"
+        return solved, _condition("Applied", False, "RecommendOnly", message, now)
+    reason = "Applied" if applied else "InProgress"
+    return solved, _condition("Applied", applied, reason, "", now)
+
+
+def _condition(type_: str, holds: bool, reason: str, message: str, now: float) -> Condition:
+    return Condition(
+        type=type_,
+        status=ConditionStatus.TRUE if holds else ConditionStatus.FALSE,
+        observed_generation=1,
+        last_transition_time=datetime.fromtimestamp(now, UTC),
+        reason=reason,
+        message=message,
+    )
+
+
+def _api_taints(taints: Sequence[Taint]) -> tuple[ApiTaint, ...]:
+    return tuple(ApiTaint.model_validate({"key": t.key, "value": t.value, "effect": t.effect.value}) for t in taints)
+
+
+def _dollars(micro: int) -> float:
+    return round(micro / MICRO, 6)
+
+
+def _dollars_or_none(micro: int | None) -> float | None:
+    return None if micro is None else _dollars(micro)

@@ -1,0 +1,112 @@
+"""NodePools: their status, and their end, which takes their nodes along."""
+
+import logging
+from datetime import UTC, datetime
+
+from spotkube.api import NodePool
+from spotkube.api.common import Condition, ConditionStatus
+from spotkube.api.labels import TERMINATION_FINALIZER
+from spotkube.api.nodepool import NodePoolStatus
+from spotkube.cluster.errors import ApiError, NotFound
+from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS
+from spotkube.controllers.toolbox import Toolbox, each
+from spotkube.controllers.view import View
+from spotkube.convert.kinds import MICRO
+from spotkube.model.cluster import Claim, ClaimPhase, Pool
+from spotkube.model.resources import ResourceList
+
+logger = logging.getLogger(__name__)
+
+
+def pool_status(pool: NodePool, model: Pool, claims: list[Claim], now: float) -> NodePoolStatus:
+    """What `kubectl get nodepools.spotkube.io` shows. A claim with a notice still costs, so it still counts here."""
+    reached = _limits_reached(model, [claim for claim in claims if not claim.leaving])
+    conditions = (
+        _condition(pool, "Ready", True, "Planned", f"mode {model.mode} is in force", now),
+        _condition(
+            pool,
+            "LimitReached",
+            bool(reached),
+            "LimitReached" if reached else "BelowLimits",
+            f"nothing more may be bought: {', '.join(reached)}" if reached else "",
+            now,
+        ),
+    )
+    return NodePoolStatus(
+        observed_generation=pool.metadata.generation,
+        conditions=conditions,
+        nodes=len(claims),
+        ready_nodes=sum(1 for claim in claims if claim.phase is ClaimPhase.READY),
+        usd_per_hour=round(sum(claim.price_micro_usd_hour for claim in claims) / MICRO, 6),
+        resources=sum((claim.allocatable for claim in claims), ResourceList()).to_quantities(),
+    )
+
+
+class PoolController:
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    async def reconcile(self, view: View) -> None:
+        async def one(pool: NodePool) -> None:
+            try:
+                await self._reconcile_one(pool, view)
+            except NotFound:
+                return
+            except ApiError as error:
+                logger.warning("NodePool %s: %s", pool.name, error)
+
+        await each(view.pools.values(), one)
+
+    async def _reconcile_one(self, pool: NodePool, view: View) -> None:
+        claims = [claim for claim in view.snapshot.claims if claim.pool == pool.name]
+        finalizers = pool.metadata.finalizers or ()
+        if pool.metadata.deletion_timestamp is not None:
+            # Its claims are given back by the claim controller, which sees that their pool is going.
+            if not claims and TERMINATION_FINALIZER in finalizers and not await self._has_claims(pool.name):
+                await self._set_finalizers(pool, [f for f in finalizers if f != TERMINATION_FINALIZER])
+            return
+        if TERMINATION_FINALIZER not in finalizers:
+            await self._set_finalizers(pool, [*finalizers, TERMINATION_FINALIZER])
+        model = view.pool_model(pool.name)
+        if model is None:
+            return
+        status = pool_status(pool, model, claims, view.now)
+        if status != pool.status:
+            body = {"status": status.model_dump(mode="json", by_alias=True, exclude_none=True)}
+            self._tools.require_leader()
+            raw = await self._tools.client.patch(NODEPOOLS, pool.name, body, subresource="status")
+            self._tools.cache.feed(NODEPOOLS, "MODIFIED", raw)
+
+    async def _has_claims(self, pool: str) -> bool:
+        claims, _ = await self._tools.client.list(NODECLAIMS)
+        return any(claim["spec"]["nodePool"] == pool for claim in claims)
+
+    async def _set_finalizers(self, pool: NodePool, finalizers: list[str]) -> None:
+        self._tools.require_leader()
+        body = {"metadata": {"finalizers": finalizers, "resourceVersion": pool.metadata.resource_version}}
+        await self._tools.client.patch(NODEPOOLS, pool.name, body)
+
+
+def _limits_reached(pool: Pool, claims: list[Claim]) -> list[str]:
+    used = sum((claim.allocatable for claim in claims), ResourceList())
+    dollars = sum(claim.price_micro_usd_hour for claim in claims)
+    reached = [f"limits.resources.{name}" for name, limit in pool.limit_resources if used[name] >= limit]
+    if pool.limit_nodes is not None and len(claims) >= pool.limit_nodes:
+        reached.append("limits.nodes")
+    if pool.limit_micro_usd_hour is not None and dollars >= pool.limit_micro_usd_hour:
+        reached.append("limits.usdPerHour")
+    return reached
+
+
+def _condition(pool: NodePool, type_: str, holds: bool, reason: str, message: str, now: float) -> Condition:
+    status = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
+    before = next((c for c in pool.status.conditions if c.type == type_), None)
+    since = before.last_transition_time if before and before.status is status else datetime.fromtimestamp(now, UTC)
+    return Condition(
+        type=type_,
+        status=status,
+        observed_generation=pool.metadata.generation,
+        last_transition_time=since,
+        reason=reason,
+        message=message,
+    )
