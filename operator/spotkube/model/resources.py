@@ -1,6 +1,7 @@
 """Amounts of resources as Kubernetes counts them, in whole numbers: cpu in millicores, memory in bytes."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 
@@ -14,12 +15,18 @@ EPHEMERAL_STORAGE = "ephemeral-storage"
 MAX_AMOUNT = 2**53
 
 Quantity = str | int | float
+# What the API server takes; Decimal alone would let underscores, blanks and NaN pass.
+_QUANTITY = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]?|[eE][+-]?[0-9]+)")
 
 
 def parse_amount(name: str, quantity: Quantity) -> int:
     """The quantity in the unit that `name` is counted in, rounded up. Raises ValueError naming resource and value."""
+    # A float is meant as it is written: 0.1 is 100m, and not the 101m that its binary value rounds up to.
+    text = "" if isinstance(quantity, bool) else str(quantity)
     try:
-        value: Decimal = parse_quantity(quantity)
+        if not _QUANTITY.fullmatch(text):
+            raise ValueError("not well-formed")
+        value: Decimal = parse_quantity(text)
         amount = math.ceil(value * 1000 if name == CPU else value)
     except (ValueError, InvalidOperation, OverflowError) as error:
         raise ValueError(f"{name}: {quantity!r} is no quantity; write it as in 500m, 2, 1.5Gi") from error
