@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from spotkube.api.crds import render_crds
+from spotkube.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "helm" / "spotkube"
@@ -53,3 +54,26 @@ def test_every_default_has_a_schema_and_every_top_level_name_a_default() -> None
 
     assert differences(schema, values) == []
     assert schema["properties"].keys() - values.keys() == {"global"}, "helm itself adds `global`"
+
+
+SET_BY_THE_CHART = {"kubeconfig", "context", "namespace", "health_port", "catalog_file"}
+
+
+def plain(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """What pydantic says of a setting, without titles, defaults and null (write nothing instead)."""
+    if "anyOf" in schema:
+        schema = schema | plain(schema["anyOf"][0], definitions)
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]] | schema
+    return {key: value for key, value in schema.items() if key not in {"title", "default", "anyOf", "$ref", "format"}}
+
+
+def test_the_schema_of_config_is_that_of_the_settings() -> None:
+    """What the chart decides itself can't be given twice."""
+    model = Settings.model_json_schema()
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"]["config"]
+    expected = {name: plain(setting, model.get("$defs", {})) for name, setting in model["properties"].items()}
+
+    assert schema["additionalProperties"] is False
+    assert expected.keys() >= SET_BY_THE_CHART
+    assert schema["properties"] == {name: expected[name] for name in expected.keys() - SET_BY_THE_CHART}
