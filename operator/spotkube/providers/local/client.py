@@ -97,9 +97,7 @@ class LocalProvider:
         """Status, body and ETag. Raises ProviderUnavailable when there is no answer."""
         content = message.model_dump(mode="json") if isinstance(message, BaseModel) else message
         if self._session is None:
-            # A connection for each call: on a kept one aiohttp would hide a lost answer by repeating GET and DELETE.
-            connector = aiohttp.TCPConnector(force_close=True)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
         try:
             async with self._session.request(method, self._base_url + path, json=content, headers=headers) as response:
                 return response.status, await response.read(), response.headers.get("ETag")
