@@ -39,7 +39,8 @@ class Supervisor:
     def __init__(self, folder: ClusterFolder) -> None:
         self._folder = folder
         self._description: dict[str, Any] = folder.read("cluster.json") or {}
-        self._owner_pid = os.getppid()
+        owner = folder.process("owner")
+        self._owner_pid = owner.pid if owner else None  # not getppid(): it may have died a moment ago
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
         self._die_with_me = _death_signal()
