@@ -1,6 +1,5 @@
 """NodePool: what may be bought, how much of it, and when it is given back."""
 
-import re
 from enum import IntEnum, StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -12,13 +11,12 @@ from spotkube.api.fields import (
     KEYS_ARE_LABEL_KEYS,
     Count,
     Duration,
-    LabelKey,
     Labels,
-    LabelValue,
     PositiveDuration,
     Quantities,
     UsdPerHour,
 )
+from spotkube.api.requirements import OWN_PREFIX, Requirement
 from spotkube.api.rules import Rule, SpecModel
 
 
@@ -30,15 +28,6 @@ class PoolMode(StrEnum):
 
 class Provider(StrEnum):
     LOCAL = "local"
-
-
-class Operator(StrEnum):
-    IN = "In"
-    NOT_IN = "NotIn"
-    EXISTS = "Exists"
-    DOES_NOT_EXIST = "DoesNotExist"
-    GT = "Gt"
-    LT = "Lt"
 
 
 class ConsolidationPolicy(StrEnum):
@@ -56,65 +45,7 @@ class InterruptionBand(IntEnum):
     ANY = 100
 
 
-_VALUE_COUNTS: Final = {Operator.IN: (1, 100), Operator.NOT_IN: (1, 100), Operator.GT: (1, 1), Operator.LT: (1, 1)}
-_OWN_PREFIX: Final = f"{labels.GROUP}/"
 _DECIDED_LABELS: Final = (labels.HOSTNAME, *labels.WELL_KNOWN_OFFERING_LABELS)
-
-
-def _values_fit(requirement: "Requirement") -> bool:
-    lowest, highest = _VALUE_COUNTS.get(requirement.operator, (0, 0))
-    return lowest <= len(requirement.values) <= highest
-
-
-def _bound_is_integer(requirement: "Requirement") -> bool:
-    if requirement.operator not in (Operator.GT, Operator.LT):
-        return True
-    return all(re.fullmatch("[0-9]{1,18}", value) for value in requirement.values)
-
-
-class Requirement(SpecModel):
-    """What a label of the nodes must be; several on one pool must all hold."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) >= 1"
-            " : self.operator in ['Gt', 'Lt'] ? has(self.values) && size(self.values) == 1"
-            " : !has(self.values) || size(self.values) == 0",
-            "values don't fit the operator: give In and NotIn at least one, Gt and Lt exactly one, Exists and "
-            "DoesNotExist none",
-            _values_fit,
-        ),
-        Rule(
-            "!(self.operator in ['Gt', 'Lt']) || !has(self.values) || self.values.all(v, v.matches('^[0-9]{1,18}$'))",
-            'Gt and Lt compare whole numbers: write the bound as one, in quotes, such as "4"',
-            _bound_is_integer,
-        ),
-        Rule(
-            f"!self.key.startsWith('{_OWN_PREFIX}') || self.key in [{', '.join(map(repr, labels.OFFERING_LABELS))}]",
-            f"no such label of ours: choose from {', '.join(labels.OFFERING_LABELS)}",
-            lambda item: not item.key.startswith(_OWN_PREFIX) or item.key in labels.OFFERING_LABELS,
-        ),
-        Rule(
-            f"self.key != '{labels.CAPACITY_TYPE}' || !has(self.values)"
-            " || self.values.all(v, v in ['spot', 'on-demand'])",
-            "no such capacity type: write spot or on-demand",
-            lambda item: item.key != labels.CAPACITY_TYPE or set(item.values) <= {"spot", "on-demand"},
-        ),
-        Rule(
-            f"self.key != '{labels.HOSTNAME}'",
-            "kubernetes.io/hostname is not known before a node is bought: require an instance type, a zone or a "
-            "label instead",
-            lambda item: item.key != labels.HOSTNAME,
-        ),
-    )
-
-    key: LabelKey
-    """The label, such as spotkube.io/instance-family, node.kubernetes.io/instance-type, topology.kubernetes.io/zone,
-    kubernetes.io/arch or spotkube.io/capacity-type."""
-    operator: Operator
-    """In, NotIn, Exists, DoesNotExist, Gt or Lt."""
-    values: Annotated[tuple[LabelValue, ...], Field(max_length=100)] = ()
-    """At least one for In and NotIn, exactly one whole number for Gt and Lt, none for Exists and DoesNotExist."""
 
 
 class NodeMetadata(SpecModel):
@@ -122,9 +53,9 @@ class NodeMetadata(SpecModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            f"!has(self.labels) || self.labels.all(k, !k.startsWith('{_OWN_PREFIX}'))",
+            f"!has(self.labels) || self.labels.all(k, !k.startsWith('{OWN_PREFIX}'))",
             "labels in spotkube.io/ are set by SpotKube: write spec.template.spec.requirements to choose nodes by them",
-            lambda metadata: not any(key.startswith(_OWN_PREFIX) for key in metadata.labels),
+            lambda metadata: not any(key.startswith(OWN_PREFIX) for key in metadata.labels),
         ),
         Rule(
             f"!has(self.labels) || self.labels.all(k, !(k in [{', '.join(map(repr, _DECIDED_LABELS))}]))",
