@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes.aio import client as kube_client
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
@@ -69,7 +70,7 @@ async def _from_kubeconfig(kubeconfig: Path | None, context: str | None) -> Conn
     except kube_config.ConfigException as error:
         remedy = "list the contexts with `kubectl config get-contexts`"
         raise KubeConfigError(f"kubeconfig {location}, context {context or 'current'}: {error}; {remedy}") from error
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (yaml.YAMLError, OSError, ValueError, AttributeError, TypeError) as error:
         raise KubeConfigError(f"kubeconfig {location} cannot be read: {error}") from error
     return Connection(configuration, load, in_cluster=False)
 

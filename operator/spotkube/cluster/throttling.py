@@ -1,9 +1,9 @@
 """How fast we may ask, and how often we ask again."""
 
-import asyncio
 import logging
 import random
 import time
+from asyncio import sleep
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -37,7 +37,7 @@ class RateLimiter:
         """Wait for our turn."""
         wait_seconds = self.reserve()
         if wait_seconds > 0:
-            await asyncio.sleep(wait_seconds)
+            await sleep(wait_seconds)
 
 
 async def retrying(
@@ -62,5 +62,5 @@ async def retrying(
             if isinstance(error, TooManyRequests) and error.retry_after_seconds is not None:
                 delay = max(delay, min(error.retry_after_seconds, max_delay_seconds))
             logger.debug("attempt %d failed, next in %.1f s: %s", attempt + 1, delay, error)
-        await asyncio.sleep(delay)
+        await sleep(delay)
     return await call()

@@ -7,7 +7,7 @@ one loop decides by what the cache holds, never by what an event says.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import kopf
@@ -64,20 +64,25 @@ def watch_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def register_login(registry: kopf.OperatorRegistry, connection: Connection) -> None:
+def register_login(
+    registry: kopf.OperatorRegistry, connection: Connection, clock: Callable[[], float] = time.monotonic
+) -> None:
     """Let kopf authenticate as our own client does, and read the credentials again when they are refused."""
-    last_login = -float("inf")
+    last_login: float | None = None
+
+    async def reload() -> None:
+        try:
+            await connection.reload()
+        except Exception as error:  # whatever a plugin or a file system may raise
+            raise kopf.TemporaryError(f"credentials cannot be read: {error}", delay=_LOGIN_PAUSE_SECONDS) from error
 
     async def login(**_: Any) -> kopf.ConnectionInfo:
         nonlocal last_login
-        if time.monotonic() - last_login < _LOGIN_PAUSE_SECONDS:
-            await asyncio.sleep(_LOGIN_PAUSE_SECONDS)  # refused at once: do not hammer the API server
-        try:
-            if last_login > 0:
-                await connection.reload()
-        except Exception as error:  # whatever a plugin or a file system may raise
-            raise kopf.TemporaryError(f"credentials cannot be read: {error}", delay=_LOGIN_PAUSE_SECONDS) from error
-        last_login = time.monotonic()
+        if last_login is not None:
+            if clock() - last_login < _LOGIN_PAUSE_SECONDS:
+                await asyncio.sleep(_LOGIN_PAUSE_SECONDS)  # refused at once: do not hammer the API server
+            await reload()
+        last_login = clock()
         return connection_info(connection.configuration, priority=int(last_login))
 
     kopf.on.login(id="login", registry=registry)(login)

@@ -1,0 +1,282 @@
+"""The cache: watch events and lists in any order, and what must hold whatever the order."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spotkube.cluster.cache import Cache, Store, is_older
+from spotkube.cluster.resources import NODES, PODS
+
+
+def pod(name: str, version: str = "1", uid: str | None = None, phase: str = "Running") -> dict[str, Any]:
+    metadata = {"namespace": "shop", "name": name, "uid": uid or f"uid-{name}", "resourceVersion": version}
+    return {"metadata": metadata, "status": {"phase": phase}}
+
+
+def running(raw: dict[str, Any]) -> tuple[str, str] | None:
+    """A converter that leaves out finished pods, keeps name and phase, and chokes on pods without a phase."""
+    phase = raw["status"]["phase"]
+    return None if phase == "Succeeded" else (raw["metadata"]["name"], phase)
+
+
+@pytest.fixture
+def cache() -> Cache:
+    return Cache()
+
+
+@pytest.fixture
+def pods(cache: Cache) -> Store[tuple[str, str]]:
+    return cache.add(PODS, running)
+
+
+@pytest.mark.parametrize(
+    ("version", "than", "older"),
+    [("9", "10", True), ("10", "9", False), ("7", "7", False), ("a", "a", False), ("a", "b", None), ("", "7", None)],
+)
+def test_versions_compare_as_numbers_or_not_at_all(version: str, than: str, older: bool | None) -> None:
+    assert is_older(version, than) is older
+
+
+def test_events_are_kept_as_values_in_order_of_their_names(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.feed(PODS, "ADDED", pod("b"))
+    cache.feed(PODS, None, pod("a"))
+    cache.feed(PODS, "MODIFIED", pod("b", "2", phase="Pending"))
+    assert pods.values() == [("a", "Running"), ("b", "Pending")]
+    assert pods.get("a", "shop") == ("a", "Running")
+    assert pods.get("a") is None
+    cache.feed(PODS, "DELETED", pod("a", "3"))
+    assert (pods.values(), len(pods)) == ([("b", "Pending")], 1)
+
+
+def test_what_the_converter_leaves_out_is_not_there(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.feed(PODS, "ADDED", pod("a", "1"))
+    cache.feed(PODS, "MODIFIED", pod("a", "3", phase="Succeeded"))
+    cache.feed(PODS, "MODIFIED", pod("a", "2"))  # late
+    assert (pods.values(), len(pods)) == ([], 0)
+
+
+def test_a_late_event_never_takes_an_object_back(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.feed(PODS, "MODIFIED", pod("a", "10", phase="Pending"))
+    cache.feed(PODS, "MODIFIED", pod("a", "9"))
+    assert pods.values() == [("a", "Pending")]
+
+
+def test_a_deleted_object_never_comes_back_but_its_name_may(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.feed(PODS, "ADDED", pod("a", "1"))
+    cache.feed(PODS, "DELETED", pod("a", "3"))
+    cache.feed(PODS, "MODIFIED", pod("a", "2"))
+    cache.relist(PODS, [pod("a", "2")])
+    assert pods.values() == []
+    cache.feed(PODS, "ADDED", pod("a", "4", uid="new"))
+    cache.feed(PODS, "DELETED", pod("a", "3"))  # the old one's, once more
+    assert pods.values() == [("a", "Running")]
+
+
+def test_a_list_drops_what_vanished_unseen(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.relist(PODS, [pod("a"), pod("b")], "5")
+    cache.relist(PODS, [pod("b")], "9")
+    assert pods.values() == [("b", "Running")]
+
+
+@pytest.mark.parametrize("list_version", ["8", "opaque", ""])
+def test_a_list_does_not_drop_what_came_after_it_was_taken(
+    cache: Cache, pods: Store[tuple[str, str]], list_version: str
+) -> None:
+    relist = pods.begin_relist()
+    cache.feed(PODS, "ADDED", pod("new", "9"))
+    relist.add([pod("a")])
+    relist.commit(list_version)
+    assert pods.values() == [("a", "Running"), ("new", "Running")]
+
+
+def test_a_list_does_not_undo_what_came_after_it_was_taken(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.feed(PODS, "ADDED", pod("a", "v1"))
+    cache.feed(PODS, "ADDED", pod("b", "v1"))
+    relist = pods.begin_relist()
+    cache.feed(PODS, "MODIFIED", pod("a", "v3", phase="Pending"))
+    cache.feed(PODS, "DELETED", pod("b", "v4"))
+    relist.add([pod("a", "v1"), pod("b", "v1")])
+    relist.commit("v2")
+    assert pods.values() == [("a", "Pending")]
+
+
+def test_a_list_that_fails_half_way_drops_nothing_and_counts_for_nothing(
+    cache: Cache, pods: Store[tuple[str, str]]
+) -> None:
+    cache.feed(PODS, None, pod("a"))
+    pods.begin_relist().add([pod("b")])
+    assert pods.values() == [("a", "Running"), ("b", "Running")]
+    assert not cache.synced
+
+
+def test_synced_means_that_every_kind_was_listed(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    nodes = cache.add(NODES, lambda raw: raw)
+    cache.relist(PODS, [])
+    assert (pods.synced, nodes.synced, cache.synced) == (True, False, False)
+    cache.relist(NODES, [])
+    assert cache.synced
+
+
+def test_an_object_that_cannot_be_read_keeps_its_last_good_state(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.feed(PODS, "ADDED", pod("a", "1"))
+    broken = pod("a", "2") | {"status": {}}
+    cache.feed(PODS, "MODIFIED", broken)
+    assert pods.values() == [("a", "Running")]
+    assert pods.rejected == {("shop", "a"): "KeyError: 'phase'"}
+    cache.feed(PODS, "MODIFIED", pod("a", "3", phase="Pending"))
+    assert (pods.values(), pods.rejected) == ([("a", "Pending")], {})
+
+
+def test_an_unreadable_namesake_does_not_inherit(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.feed(PODS, "ADDED", pod("a", "1"))
+    cache.feed(PODS, "ADDED", pod("a", "2", uid="new") | {"status": {}})
+    assert pods.values() == []
+
+
+def test_the_generation_counts_changes_of_values_only(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.feed(PODS, "ADDED", pod("a", "1"))
+    before = cache.generation
+    cache.feed(PODS, "MODIFIED", pod("a", "2"))  # a heartbeat, say
+    cache.feed(PODS, "ADDED", pod("done", "3", phase="Succeeded"))
+    assert cache.generation == before
+    cache.feed(PODS, "MODIFIED", pod("a", "4", phase="Pending"))
+    cache.feed(PODS, "DELETED", pod("a", "5"))
+    assert cache.generation == before + 2
+
+
+def test_a_kind_is_added_once(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    with pytest.raises(ValueError, match="pods is in the cache already"):
+        cache.add(PODS, running)
+
+
+async def test_waiting_for_a_change_ends_with_the_change(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    waiting = asyncio.create_task(cache.next_batch(cache.generation, idle_seconds=0, max_seconds=0))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    cache.feed(PODS, "ADDED", pod("a"))
+    assert await waiting == 1
+
+
+async def test_a_change_that_came_before_waiting_is_not_missed(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.feed(PODS, "ADDED", pod("a"))
+    assert await cache.next_batch(0, idle_seconds=0, max_seconds=0) == 1
+
+
+async def test_nothing_changed_within_the_timeout(cache: Cache) -> None:
+    assert await cache.next_batch(0, idle_seconds=9, max_seconds=9, timeout_seconds=0.001) == 0
+
+
+async def test_a_stream_of_changes_is_one_batch(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    batch = asyncio.create_task(cache.next_batch(0, idle_seconds=0.2, max_seconds=60))
+    for number in range(20):
+        cache.feed(PODS, "ADDED", pod(str(number), str(number + 1)))
+        await asyncio.sleep(0)
+    assert await batch == 20
+
+
+async def test_a_stream_that_never_pauses_is_cut() -> None:
+    now = 0.0
+    cache = Cache(clock=lambda: now)
+    batch = asyncio.create_task(cache.next_batch(0, idle_seconds=60, max_seconds=3))
+    while not batch.done():
+        now += 1
+        cache.wake()
+        await asyncio.sleep(0)
+    assert await batch <= 5
+
+
+async def test_waiting_until_synced(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    waiting = asyncio.create_task(cache.wait_synced())
+    cache.feed(PODS, "ADDED", pod("a"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    cache.relist(PODS, [pod("a")], "3")
+    await waiting
+
+
+@dataclass
+class Server:
+    """What an API server would hold, and every event that a watch of it would see, in order."""
+
+    opaque: bool
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    version: int = 0
+
+    def step(self, name: str, action: str) -> None:
+        """One write; `action` is put or delete."""
+        self.version += 1
+        version = self.version_name
+        old = self.objects.get(name)
+        if action == "delete" and old is not None:
+            del self.objects[name]
+            self.events.append(("DELETED", pod(name, version, old["metadata"]["uid"], "Running")))
+        elif action == "put":
+            uid = old["metadata"]["uid"] if old else f"uid-{self.version}"
+            self.objects[name] = pod(name, version, uid, f"phase-{self.version}")
+            self.events.append(("MODIFIED" if old else "ADDED", self.objects[name]))
+
+    @property
+    def version_name(self) -> str:
+        # Opaque versions that would mislead whoever compares them as text.
+        return f"v{1000 - self.version}" if self.opaque else str(self.version)
+
+
+moves = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["put", "delete"]), st.sampled_from("abc")),
+        st.tuples(st.sampled_from(["watch", "begin", "page", "commit", "fail"]), st.just("")),
+    ),
+    max_size=60,
+)
+
+
+@given(moves=moves, opaque=st.booleans())
+def test_the_cache_comes_to_the_servers_state_whatever_the_order(moves: list[tuple[str, str]], opaque: bool) -> None:
+    """Writes, a watch that lags behind, and lists that are taken, delivered and finished at any later moment."""
+    server = Server(opaque)
+    cache = Cache()
+    store = cache.add(PODS, running)
+    delivered = 0
+    relist, snapshot, version = store.begin_relist(), list[dict[str, Any]](), ""
+    newest: dict[str, int] = {}
+
+    def check() -> None:
+        """No object goes back in time, and only those that existed are there."""
+        for name, phase in store.values():
+            number = int(phase.removeprefix("phase-"))
+            assert opaque or number >= newest.get(name, 0)
+            newest[name] = number
+
+    for move, name in moves:
+        match move:
+            case "put" | "delete":
+                server.step(name, move)
+            case "watch" if delivered < len(server.events):
+                cache.feed(PODS, *server.events[delivered])
+                delivered += 1
+            case "begin":
+                relist = store.begin_relist()
+                snapshot, version = list(server.objects.values()), server.version_name
+            case "page" if snapshot:
+                relist.add([snapshot.pop()])
+            case "commit" if version:
+                relist.add(snapshot)
+                relist.commit(version)
+                snapshot, version = [], ""
+            case "fail":
+                snapshot, version = [], ""
+        check()
+
+    for event in server.events[delivered:]:
+        cache.feed(PODS, *event)
+    expected = sorted((name, raw["status"]["phase"]) for name, raw in server.objects.items())
+    assert store.values() == expected
+    relist = store.begin_relist()
+    relist.add(list(server.objects.values()))
+    relist.commit(server.version_name)
+    assert store.values() == expected
