@@ -90,7 +90,8 @@ def to_status(
     """The record of a decision; lists are cut at what an object can bear, counts are not."""
     plan, now = decision.plan, view.now
     unplaceable = sum(len(group.pods) for group in plan.unplaceable)
-    names = [claim.name for claim in claims] or [None] * len(plan.additions)
+    names: list[str | None] = [claim.name for claim in claims]
+    names = names or [None] * len(plan.additions)
     pools = {pool.name for pool in view.snapshot.pools if pool.mode is decision.mode}
     drains = {name for name, _ in decision.drains}
     keep = [c for c in view.snapshot.claims if c.pool in pools and not c.leaving and c.name not in drains]

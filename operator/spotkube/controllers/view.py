@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spotkube.api import NodeClaim, NodePool, Workload
+from spotkube.convert.workloads import Budget, Source, SourceKey
 from spotkube.model.cluster import Mode, Node, Pool, Snapshot
 from spotkube.model.pods import Pod
 from spotkube.providers.port import Instance
@@ -30,6 +31,8 @@ class View:
     pods_as_stored: Mapping[str, Pod]
     pods_on: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict)
     instances: Mapping[str, Instance] | None = None
+    sources: Mapping[SourceKey, Source] = field(default_factory=dict)
+    budgets: Mapping[tuple[str, str], Budget] = field(default_factory=dict)
 
     def pool_model(self, name: str) -> Pool | None:
         return next((pool for pool in self.snapshot.pools if pool.name == name), None)

@@ -44,8 +44,8 @@ class Bin:
         return SPOT if dict(self.labels).get(keys.CAPACITY_TYPE) == SPOT else ON_DEMAND
 
 
-def make_bins(snapshot: Snapshot, pools: frozenset[str]) -> list[Bin]:
-    """Bins of the cluster in a stable order; claims of other pools than `pools` are left out, foreign nodes are in.
+def make_bins(snapshot: Snapshot) -> list[Bin]:
+    """Bins of the cluster in a stable order: nodes of ours, of whatever pool, nodes of others, and claims on their way.
 
     A pod nominated onto a bin keeps its place there as long as it fits.
     """
@@ -60,22 +60,22 @@ def make_bins(snapshot: Snapshot, pools: frozenset[str]) -> list[Bin]:
     bins = [
         _from_node(node, claims.get(node.claim or ""), pods_on[node.name], snapshot.daemonsets)
         for node in sorted(nodes.values(), key=lambda node: node.name)
-        if _takes_pods(node, claims.get(node.claim or ""), pools)
+        if _takes_pods(node, claims.get(node.claim or ""))
     ]
     bins += [
         _from_claim(claim, pods_on[claim.name], snapshot.daemonsets)
         for claim in sorted(claims.values(), key=lambda claim: claim.name)
-        if claim.pool in pools and not claim.leaving and (claim.node or claim.name) not in nodes
+        if not claim.leaving and (claim.node or claim.name) not in nodes
     ]
     return bins
 
 
-def _takes_pods(node: Node, claim: Claim | None, pools: frozenset[str]) -> bool:
+def _takes_pods(node: Node, claim: Claim | None) -> bool:
     if node.unschedulable or node.deleting:
         return False
     if node.claim is None:
         return node.ready
-    if claim is None or claim.pool not in pools or claim.leaving:
+    if claim is None or claim.leaving:
         return False
     # A node of ours that is not ready yet takes pods as soon as it is; one that was ready before is sick.
     return node.ready or claim.phase is not ClaimPhase.READY

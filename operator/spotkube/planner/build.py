@@ -62,8 +62,8 @@ def _wants_room(pod: Pod, leaving: set[str]) -> bool:
 
 
 def build(snapshot: Snapshot, pools: Sequence[Pool]) -> Built:
-    """The problem of placing what waits onto what is there and what `pools` may still buy."""
-    bins = make_bins(snapshot, frozenset(pool.name for pool in pools))
+    """The problem of placing what waits onto what is there, whosever it is, and onto what `pools` may still buy."""
+    bins = make_bins(snapshot)
     settled = {pod.uid for b in bins for pod in b.residents}
     pods = [pod for pod in pods_to_place(snapshot) if pod.uid not in settled]
     residents = [(pod, b) for b in bins for pod in b.residents]

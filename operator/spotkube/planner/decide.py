@@ -44,12 +44,12 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
     search = replace(budget, seconds=None if budget.seconds is None else budget.seconds * _SEARCH_SHARE)
     result = solve(built.problem, seed=seed, budget=search)
     dealt = _deal(built, result)
-    placed = _placed(snapshot, built, dealt)
+    names = frozenset(pool.name for pool in pools)
+    owned = [claim for claim in snapshot.claims if claim.pool in names]
+    placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
     fleet = build_fleet(snapshot, pools, placed)
     rest = replace(budget, seconds=None if budget.seconds is None else budget.seconds * (1 - _SEARCH_SHARE))
     bound = _fleet_bound(built, result, fleet, rest)
-    names = frozenset(pool.name for pool in pools)
-    owned = [claim for claim in snapshot.claims if claim.pool in names]
     staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
     return Plan(
         additions=tuple(_additions(built, result, dealt)),
@@ -81,11 +81,11 @@ def _take(queues: list[list[str]], row: IntArray) -> tuple[str, ...]:
     return tuple(taken)
 
 
-def _placed(snapshot: Snapshot, built: Built, dealt: _Dealt) -> frozenset[str]:
+def _placed(owned: frozenset[str], built: Built, dealt: _Dealt) -> frozenset[str]:
     """All pods on nodes of these pools, now or after the plan: cost and bound are of the same pods."""
     placed = {uid for pods in dealt.nodes for uid in pods}
     for bin_, pods in zip(built.bins, dealt.bins, strict=True):
-        if bin_.claim:
+        if bin_.claim in owned:
             placed.update(pods)
             placed.update(pod.uid for pod in bin_.residents if not (pod.daemon or pod.mirror))
     return frozenset(placed)

@@ -1,0 +1,173 @@
+"""From the cache and the cloud to the View that one cycle works with."""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+
+from spotkube.api import CapacityPlan, FairQueue, NodeClaim, NodePool, Workload
+from spotkube.cluster.cache import Cache
+from spotkube.cluster.resources import (
+    CAPACITYPLANS,
+    DAEMONSETS,
+    DEPLOYMENTS,
+    FAIRQUEUES,
+    JOBS,
+    NODECLAIMS,
+    NODEPOOLS,
+    NODES,
+    PODDISRUPTIONBUDGETS,
+    PODS,
+    STATEFULSETS,
+    WORKLOADS,
+)
+from spotkube.controllers.placement import PlacementController
+from spotkube.controllers.resting import RestingOfferings
+from spotkube.controllers.view import View
+from spotkube.convert.kinds import to_claim, to_pool
+from spotkube.convert.nodes import to_node
+from spotkube.convert.pods import to_daemonset, to_pod
+from spotkube.convert.workloads import (
+    Budget,
+    Source,
+    key_of,
+    source_key,
+    targets_of,
+    to_budget,
+    to_source,
+    to_workload_rule,
+    wanted_replicas,
+    workload_of,
+)
+from spotkube.metrics import Metrics
+from spotkube.model.cluster import Mode, Pool, Snapshot
+from spotkube.model.offerings import Offering
+from spotkube.model.pods import Pod
+from spotkube.providers.port import CloudProvider, Instance, ProviderError
+
+logger = logging.getLogger(__name__)
+
+
+class Observer:
+    """Owns the stores of the cache, and the last offerings that the cloud told of."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        provider: CloudProvider,
+        placement: PlacementController,
+        resting: RestingOfferings,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        mode_override: Mode | None = None,
+    ) -> None:
+        self.pods = cache.stores[PODS]
+        self.nodes = cache.stores[NODES]
+        self.daemonsets = cache.stores[DAEMONSETS]
+        self.sources = [cache.stores[resource] for resource in (JOBS, DEPLOYMENTS, STATEFULSETS)]
+        self.budgets = cache.stores[PODDISRUPTIONBUDGETS]
+        self.workloads = cache.stores[WORKLOADS]
+        self.pools = cache.stores[NODEPOOLS]
+        self.claims = cache.stores[NODECLAIMS]
+        self.plans = cache.stores[CAPACITYPLANS]
+        self.queues = cache.stores[FAIRQUEUES]
+        self._provider = provider
+        self._placement = placement
+        self._resting = resting
+        self._metrics = metrics
+        self._clock = clock
+        self._mode_override = mode_override
+        self._offerings: tuple[Offering, ...] = ()
+
+    @staticmethod
+    def fill(cache: Cache) -> None:
+        """Adds every kind that we watch to an empty cache."""
+        cache.add(PODS, to_pod)
+        cache.add(NODES, to_node)
+        cache.add(DAEMONSETS, to_daemonset)
+        for resource in (JOBS, DEPLOYMENTS, STATEFULSETS):
+            cache.add(resource, to_source)
+        cache.add(PODDISRUPTIONBUDGETS, to_budget)
+        cache.add(WORKLOADS, Workload.from_dict)
+        cache.add(NODEPOOLS, NodePool.from_dict)
+        cache.add(NODECLAIMS, NodeClaim.from_dict)
+        cache.add(CAPACITYPLANS, CapacityPlan.from_dict)
+        cache.add(FAIRQUEUES, FairQueue.from_dict)
+
+    async def look(self) -> View:
+        """What is known right now. A cloud that does not answer leaves `instances` None and the offerings as they
+        were."""
+        instances = await self._instances()
+        offerings = await self._current_offerings()
+        sources: dict[tuple[str, str], Source] = {s.key: s for store in self.sources for s in store.values()}
+        workloads: list[Workload] = self.workloads.values()
+        targets = targets_of(workloads)
+        stored: list[Pod] = [replace(pod, workload=workload_of(pod, targets)) for pod in self.pods.values()]
+        pods = [self._placement.overlay(pod) for pod in stored]
+        pods_on: dict[str, list[Pod]] = defaultdict(list)
+        for pod in pods:
+            if pod.node is not None:
+                pods_on[pod.node].append(pod)
+        claims: list[NodeClaim] = self.claims.values()
+        pools: list[NodePool] = self.pools.values()
+        snapshot = Snapshot(
+            taken_at=self._clock(),
+            pods=tuple(pods),
+            nodes=tuple(self.nodes.values()),
+            claims=tuple(to_claim(claim) for claim in claims),
+            pools=tuple(self._pool(pool) for pool in pools),
+            workloads=tuple(
+                to_workload_rule(workload, wanted_replicas(workload, sources.get(source_key(workload))))
+                for workload in sorted(workloads, key=key_of)
+            ),
+            daemonsets=tuple(self.daemonsets.values()),
+            offerings=offerings,
+            resting=self._resting.current(),
+        )
+        return View(
+            now=snapshot.taken_at,
+            snapshot=snapshot,
+            pools={pool.name: pool for pool in pools},
+            claims={claim.name: claim for claim in claims},
+            workloads=tuple(workloads),
+            nodes={node.name: node for node in snapshot.nodes},
+            pods={pod.uid: pod for pod in pods},
+            pods_as_stored={pod.uid: pod for pod in stored},
+            pods_on={name: tuple(there) for name, there in pods_on.items()},
+            instances=instances,
+            sources=sources,
+            budgets=self._budgets(),
+        )
+
+    def _budgets(self) -> dict[tuple[str, str], Budget]:
+        budgets: list[Budget] = self.budgets.values()
+        return {(budget.namespace, budget.name): budget for budget in budgets}
+
+    def _pool(self, pool: NodePool) -> Pool:
+        model = to_pool(pool)
+        if self._mode_override is None or model.mode is Mode.PAUSED:
+            return model
+        return replace(model, mode=self._mode_override)
+
+    async def _instances(self) -> dict[str, Instance] | None:
+        try:
+            with self._metrics.provider_call_seconds.labels("list").time():
+                instances = await self._provider.list()
+        except ProviderError as error:
+            self._metrics.provider_calls_total.labels("list", "error").inc()
+            logger.warning("the cloud's instances are not known: %s", error)
+            return None
+        self._metrics.provider_calls_total.labels("list", "ok").inc()
+        return {instance.token: instance for instance in instances}
+
+    async def _current_offerings(self) -> tuple[Offering, ...]:
+        try:
+            self._offerings = await self._provider.offerings()
+        except ProviderError as error:
+            logger.warning("the cloud's offerings are not known, those told last stay in force: %s", error)
+        return self._offerings
+
+
+def count_claims(view: View) -> Counter[tuple[str, str, str]]:
+    """NodeClaims by pool, capacity type and phase."""
+    return Counter((claim.pool, claim.offering.capacity_type, claim.phase.value) for claim in view.snapshot.claims)
