@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    kubeconfig: Path | None = config.getoption("--kubeconfig")
+    if kubeconfig is not None and not kubeconfig.is_file():
+        raise pytest.UsageError(f"--kubeconfig: there is no file {kubeconfig}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that use `cluster`, directly or not, carry its marker, so that `-m 'not cluster'` leaves them out."""
     for item in items:
@@ -44,8 +50,6 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         with LocalCluster.start(name="tests") as local:
             yield local
         return
-    if not kubeconfig.is_file():
-        raise pytest.UsageError(f"--kubeconfig: there is no file {kubeconfig}")
     yield Cluster(kubeconfig.resolve())
 
 
