@@ -177,7 +177,7 @@ def workload_of(pod: Pod, targets: Mapping[SourceKey, str]) -> str | None:
 
 def _to_job(raw: Json) -> JobFacts:
     spec, status = raw["spec"], raw.get("status") or {}
-    ends = [c["type"] for c in status.get("conditions") or () if c["type"] in JobEnd and c["status"] == "True"]
+    true = {condition["type"] for condition in status.get("conditions") or () if condition["status"] == "True"}
     return JobFacts(
         parallelism=int(_or(spec.get("parallelism"), 1)),
         completions=spec.get("completions"),
@@ -185,7 +185,7 @@ def _to_job(raw: Json) -> JobFacts:
         succeeded=int(status.get("succeeded") or 0),
         active=int(status.get("active") or 0),
         suspended=bool(spec.get("suspend")),
-        end=JobEnd(ends[0]) if ends else None,
+        end=next((end for end in JobEnd if end in true), None),
     )
 
 

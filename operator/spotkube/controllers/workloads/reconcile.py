@@ -73,10 +73,7 @@ class WorkloadController:
                     logger.exception("Workload %s could not be handled", key_of(workload))
 
         await asyncio.gather(*(guarded(w) for w in view.workloads if w.metadata.deletion_timestamp is None))
-        self._writer.forget_all_but(
-            {workload.metadata.uid or "" for workload in view.workloads},
-            {source.uid for source in view.sources.values()} | {budget.uid for budget in view.budgets.values()},
-        )
+        self._writer.forget_all_but({workload.metadata.uid or "" for workload in view.workloads})
 
     async def _reconcile_one(
         self, workload: Workload, view: WorkloadView, targets: Mapping[SourceKey, str], pods: Sequence[Pod]

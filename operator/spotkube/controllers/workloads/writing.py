@@ -69,13 +69,13 @@ class Writer:
         self._observe = observe
         self._refusals = Refusals()
         self._desired: dict[str, tuple[int | None, Object]] = {}
-        self._specs: dict[str, str] = {}
+        self._left_behind: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def forget_all_but(self, workload_uids: Collection[str], object_uids: Collection[str]) -> None:
-        """Drop what is remembered of Workloads and objects that are gone."""
+    def forget_all_but(self, workload_uids: Collection[str]) -> None:
+        """Drop what is remembered of Workloads that are gone."""
         self._refusals.forget_all_but(workload_uids)
         self._desired = {uid: desired for uid, desired in self._desired.items() if uid in workload_uids}
-        self._specs = {uid: spec for uid, spec in self._specs.items() if uid in object_uids}
+        self._left_behind = {key: spec for key, spec in self._left_behind.items() if key[0] in workload_uids}
 
     async def ensure_child(
         self, workload: Workload, source: Source | None, now: float
@@ -119,7 +119,7 @@ class Writer:
         taken = _name_taken(name, "remove minAvailable if it covers the same pods, or rename it", holds_pods=False)
         if budget is not None and not ours:
             return taken
-        if budget is not None and self._is_current(budget, desired):
+        if budget is not None and self._is_current(workload, budget, desired):
             return None
         applied = _applied(desired)
         if problem := self._refusals.standing(uid, name, applied, now):
@@ -131,7 +131,7 @@ class Writer:
                 raise
             problem = Problem("BudgetRefused", f"{name} was refused: {error.message}", holds_pods=False)
             return self._refusals.add(uid, name, applied, now, problem)
-        self._specs[changed.uid] = changed.spec_digest
+        self._remember(workload, changed)
         return None if changed.controller == uid else taken
 
     async def _bring_child(self, workload: Workload, source: Source | None, desired: Object) -> Source:
@@ -141,12 +141,12 @@ class Writer:
             self._say(workload, "Normal", "ChildMade", f"made {made.key[1]}", "MakeChild")
         elif workload.spec.is_job:
             return await self._bring_job(workload, source, desired)
-        elif self._is_current(source, desired):
+        elif self._is_current(workload, source, desired):
             return source
         else:
             made = to_source(await self._apply(resource, desired, is_new=False))
             self._say(workload, "Normal", "ChildUpdated", f"brought {made.key[1]} up to date", "UpdateChild")
-        self._specs[made.uid] = made.spec_digest
+        self._remember(workload, made)
         return made
 
     async def _bring_job(self, workload: Workload, source: Source, desired: Object) -> Source:
@@ -170,9 +170,15 @@ class Writer:
         self._observe(JOBS, answer)
         return to_source(answer)
 
-    def _is_current(self, known: Source | Budget, desired: Object) -> bool:
-        left_behind = self._specs.setdefault(known.uid, known.spec_digest)
-        return known.applied == _applied(desired) and known.spec_digest == left_behind
+    def _is_current(self, workload: Workload, known: Source | Budget, desired: Object) -> bool:
+        uid, spec = self._left_behind.get(_memory_key(workload, known), ("", ""))
+        if uid != known.uid:  # not seen before, or seen before a restart
+            self._remember(workload, known)
+            spec = known.spec_digest
+        return known.applied == _applied(desired) and known.spec_digest == spec
+
+    def _remember(self, workload: Workload, known: Source | Budget) -> None:
+        self._left_behind[_memory_key(workload, known)] = known.uid, known.spec_digest
 
     async def _apply(self, resource: Resource, body: Object, *, is_new: bool) -> Object:
         """The object as it is then. Apply makes and changes alike, so something that is new to us is looked for
@@ -203,6 +209,10 @@ class Writer:
 def ref_of(workload: Workload) -> ObjectRef:
     metadata = workload.metadata
     return ObjectRef(workload.api_version, workload.kind, workload.name, metadata.uid or "", metadata.namespace)
+
+
+def _memory_key(workload: Workload, known: Source | Budget) -> tuple[str, str]:
+    return workload.metadata.uid or "", type(known).__name__
 
 
 def _applied(desired: Mapping[str, Any]) -> str:
