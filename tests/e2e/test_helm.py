@@ -13,6 +13,9 @@ import pytest
 from localcluster.cluster import Cluster
 from localcluster.errors import KubectlError
 from spotkube.api import KINDS
+from spotkube.cluster.cache import Cache
+from spotkube.cluster.resources import Resource
+from spotkube.observe import Observer
 from spotkube.settings import load_settings
 from support import fake_node, wait_until
 from support_chart import CHART, RELEASE, SERVICE_ACCOUNT, HelmError, Manifest, helm, install_operator_identity, render
@@ -249,16 +252,21 @@ def bought(kubectl: Kubectl, installed: str, namespace: str, fake_nodes: None) -
 # Rights
 
 ELSEWHERE = "default"
+
+
+def watched_kinds() -> list[Resource]:
+    """The kinds that the operator's cache holds."""
+    cache = Cache()
+    Observer.fill(cache)
+    return list(cache.resources)
+
+
+WATCHED = watched_kinds()
 ALLOWED = [
     # verb, group, resource, namespace ("" is the whole cluster), name
-    *[(verb, "", kind, "", "") for verb in ("list", "watch") for kind in ("pods", "nodes", "namespaces")],
-    *[("watch", "", kind, "", "") for kind in ("persistentvolumes", "persistentvolumeclaims")],
-    *[("watch", "apps", kind, "", "") for kind in ("daemonsets", "deployments", "replicasets", "statefulsets")],
-    ("watch", "batch", "jobs", "", ""),
-    ("watch", "policy", "poddisruptionbudgets", "", ""),
-    *[("watch", "spotkube.io", kind.resource.plural, "", "") for kind in KINDS],
+    *[(verb, kind.group, kind.plural, "", "") for kind in WATCHED for verb in ("list", "watch")],
     *[("patch", "spotkube.io", f"{kind.resource.plural}/status", "", "") for kind in KINDS],
-    *[("patch", "spotkube.io", kind.resource.plural, "", "") for kind in KINDS],
+    *[("patch", "spotkube.io", kind, "", "") for kind in ("capacityplans", "nodeclaims", "nodepools")],
     *[(verb, "", "pods", ELSEWHERE, "any") for verb in ("patch", "delete")],
     ("patch", "", "pods/status", ELSEWHERE, "any"),
     ("create", "", "pods/eviction", ELSEWHERE, "any"),
@@ -275,7 +283,7 @@ FORBIDDEN = [
     *[(verb, "", "secrets", "OWN", "") for verb in ("get", "list", "create")],
     *[(verb, "", "configmaps", "OWN", "") for verb in ("get", "update")],
     *[("create", "", kind, ELSEWHERE, "") for kind in ("pods", "pods/exec", "pods/binding", "serviceaccounts/token")],
-    ("create", "", "nodes", "", ""),
+    *[(verb, "", "nodes", "", "") for verb in ("create", "deletecollection")],
     ("patch", "", "nodes/status", "", ""),
     ("patch", "", "namespaces", "", ELSEWHERE),
     ("deletecollection", "", "pods", ELSEWHERE, ""),
@@ -287,6 +295,7 @@ FORBIDDEN = [
         for verb in ("create", "delete")
         for kind in ("workloads", "nodepools", "fairqueues")
     ],
+    *[("patch", "spotkube.io", kind, "", "") for kind in ("workloads", "fairqueues")],
     ("create", "coordination.k8s.io", "leases", "kube-system", ""),
     ("update", "coordination.k8s.io", "leases", "OWN", "another"),
     ("update", "coordination.k8s.io", "leases", "kube-system", "spotkube"),
@@ -341,6 +350,23 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(cluster: Cluster, ide
     account = f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}"
     assert cluster.kubectl("auth", "can-i", "delete", "nodes", "--as", account).strip() == "yes"
     assert cluster.kubectl("auth", "can-i", "get", "secrets", "-A", "--as", account, check=False).startswith("no")
+
+
+def test_no_kind_may_be_listed_but_those_that_the_operator_watches(cluster: Cluster) -> None:
+    (role, *_) = [
+        manifest
+        for manifest in render(cluster, "ns", "--set", "rbac.aggregateUserRoles=false")
+        if manifest["kind"] == "ClusterRole"
+    ]
+
+    listed = {
+        (group, resource)
+        for rule in role["rules"]
+        if "list" in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert listed == {(kind.group, kind.plural) for kind in WATCHED}
 
 
 def test_people_with_kubernetes_own_roles_see_our_kinds_and_write_workloads(kubectl: Kubectl, installed: str) -> None:
