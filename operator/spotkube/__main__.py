@@ -1,0 +1,5 @@
+"""`python -m spotkube` is the `spotkube` command."""
+
+from spotkube.cli import main
+
+main()

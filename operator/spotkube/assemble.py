@@ -1,0 +1,181 @@
+"""Puts the operator together from its settings, and runs it. Everything is made here once and handed down."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+
+from spotkube.catalog import load_catalog
+from spotkube.cluster.cache import Cache
+from spotkube.cluster.client import KubeClient
+from spotkube.cluster.events import EventRecorder
+from spotkube.cluster.leader import LeaderElector
+from spotkube.cluster.leases import LeaseTimes
+from spotkube.cluster.resources import Resource
+from spotkube.cluster.running import OperatorContext, run_operator
+from spotkube.controllers.carrying import Carrier
+from spotkube.controllers.claims.reconcile import ClaimController
+from spotkube.controllers.empties import EmptyNodes
+from spotkube.controllers.garbage import GarbageCollector
+from spotkube.controllers.placement import PlacementController
+from spotkube.controllers.pools import PoolController
+from spotkube.controllers.queues import QueueController
+from spotkube.controllers.resting import RestingOfferings
+from spotkube.controllers.toolbox import Toolbox
+from spotkube.controllers.workloads.reconcile import WorkloadController
+from spotkube.health import Health, serving
+from spotkube.loop import Controllers, Loop, Pace
+from spotkube.metrics import Metrics
+from spotkube.observe import Observer
+from spotkube.planning import Planning
+from spotkube.providers import connect_provider
+from spotkube.settings import Settings, SettingsError
+from spotkube.worker import PlannerWorker
+
+LEASE_NAME = "spotkube"
+# Cycles that may be missed before a kubelet restarts us; a first plan's compilation fits in.
+MISSED_CYCLES = 12
+logger = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
+    """Runs until SIGTERM, SIGINT or `stop`. Raises SettingsError, ClusterError, and what ends the loop."""
+    if settings.provider_url is None:
+        raise SettingsError("provider_url is not set: say where the cloud is, as --provider-url http://127.0.0.1:9090")
+    async with await _connect(settings) as client, await _connect(settings) as lease_client:
+        metrics, cache = Metrics(), Cache()
+        Observer.fill(cache)
+        identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        elector = _elector(settings, lease_client, identity, cache, metrics)
+        provider = connect_provider("local", settings.provider_url)
+        tools = Toolbox(
+            client=client,
+            cache=cache,
+            provider=provider,
+            recorder=EventRecorder(client, socket.gethostname()),
+            metrics=metrics,
+            resting=RestingOfferings(settings.resting_seconds, time.time),
+            is_leader=elector.is_leader if elector else lambda: True,
+            clock=time.time,
+            notice_margin_seconds=settings.notice_margin_seconds,
+        )
+        silence = max(settings.cycle_seconds * MISSED_CYCLES, 60.0)
+        health = Health(max_silence_seconds=silence, checks={"cache": lambda: cache.synced})
+
+        async def main(context: OperatorContext) -> None:
+            async with _background(tools, elector):
+                await _loop(settings, tools, health, context)
+
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(provider.close)
+            port = await stack.enter_async_context(serving(health, metrics, port=settings.health_port))
+            logger.info("metrics and health are served on port %d", port)
+            await run_operator(
+                client,
+                cache,
+                main,
+                relist_seconds=settings.relist_seconds,
+                stop=stop,
+                report_relist=_relist_counter(metrics),
+            )
+
+
+async def _connect(settings: Settings) -> KubeClient:
+    return await KubeClient.connect(
+        settings.kubeconfig, settings.context, qps=settings.api_qps, burst=settings.api_burst
+    )
+
+
+async def _loop(settings: Settings, tools: Toolbox, health: Health, context: OperatorContext) -> None:
+    worker = PlannerWorker()
+    planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds)
+    placement = PlacementController(tools)
+    observer = Observer(
+        tools.cache,
+        tools.provider,
+        placement,
+        tools.resting,
+        tools.metrics,
+        tools.clock,
+        settings.mode_override,
+        load_catalog(settings.catalog_file).offerings if settings.catalog_file else None,
+    )
+    controllers = Controllers(
+        claims=ClaimController(tools),
+        placement=placement,
+        workloads=WorkloadController(
+            tools.client, tools.recorder, lambda resource, raw: tools.cache.feed(resource, "MODIFIED", raw)
+        ),
+        pools=PoolController(tools),
+        queues=QueueController(tools),
+        garbage=GarbageCollector(tools),
+        carrier=Carrier(tools, placement, settings.plan_history),
+        empties=EmptyNodes(),
+    )
+    pace = Pace(settings.cycle_seconds, settings.batch_idle_seconds, settings.batch_max_seconds)
+    warming = asyncio.create_task(worker.warm_up())
+    try:
+        await tools.cache.wait_synced()
+        logger.info("the cache is filled, the loop begins")
+        await Loop(tools, observer, planning, controllers, pace).run(context.stopping, health)
+    finally:
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
+        await planning.stop()
+
+
+def _elector(
+    settings: Settings, client: KubeClient, identity: str, cache: Cache, metrics: Metrics
+) -> LeaderElector | None:
+    metrics.leader.set(0 if settings.leader_election else 1)
+    if not settings.leader_election:
+        return None
+
+    def started() -> None:
+        logger.info("this replica leads now")
+        metrics.leader.set(1)
+        cache.wake()
+
+    def stopped() -> None:
+        logger.info("this replica no longer leads")
+        metrics.leader.set(0)
+
+    return LeaderElector(
+        client,
+        namespace=settings.namespace,
+        name=LEASE_NAME,
+        identity=identity,
+        times=LeaseTimes(
+            settings.lease_duration_seconds, settings.lease_renew_deadline_seconds, settings.lease_retry_seconds
+        ),
+        on_started=started,
+        on_stopped=stopped,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _background(tools: Toolbox, elector: LeaderElector | None) -> AsyncIterator[None]:
+    """Posts events and renews the lease meanwhile; gives the lease back at the end, so that another takes over fast."""
+    tasks = [asyncio.create_task(tools.recorder.run())]
+    if elector:
+        tasks.append(asyncio.create_task(elector.run()))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await tools.recorder.flush()
+        if elector:
+            await elector.release()
+
+
+def _relist_counter(metrics: Metrics) -> Callable[[Resource, bool], None]:
+    def count(resource: Resource, succeeded: bool) -> None:
+        metrics.relists_total.labels(resource.name, "ok" if succeeded else "error").inc()
+
+    return count

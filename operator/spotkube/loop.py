@@ -1,0 +1,200 @@
+"""The one cycle: observe, act on what was decided, take each object its next step, ask for a decision, record."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spotkube.cluster.errors import ApiError
+from spotkube.controllers.carrying import Carrier
+from spotkube.controllers.claims.reconcile import ClaimController
+from spotkube.controllers.claims.steps import GiveBack, GiveBackReason
+from spotkube.controllers.empties import EmptyNodes
+from spotkube.controllers.garbage import GarbageCollector
+from spotkube.controllers.placement import PlacementController
+from spotkube.controllers.plans import Decision
+from spotkube.controllers.pools import PoolController
+from spotkube.controllers.queues import QueueController
+from spotkube.controllers.toolbox import NotLeading, Toolbox
+from spotkube.controllers.view import View
+from spotkube.controllers.workloads.reconcile import WorkloadController, WorkloadView
+from spotkube.controllers.workloads.status import node_facts
+from spotkube.controllers.workloads.waiting import Outlook
+from spotkube.health import Health
+from spotkube.model.cluster import ClaimPhase, Mode
+from spotkube.model.plan import Plan
+from spotkube.observe import Observer
+from spotkube.planning import Planning
+from spotkube.recording import record_decision, record_view
+
+# While claims are under way or pods are being moved, time itself is news: graces run out, deadlines come near.
+BUSY_SECONDS = 1.0
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Controllers:
+    """What each cycle runs, in this order of urgency."""
+
+    claims: ClaimController
+    placement: PlacementController
+    workloads: WorkloadController
+    pools: PoolController
+    queues: QueueController
+    garbage: GarbageCollector
+    carrier: Carrier
+    empties: EmptyNodes
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds: a cycle each `cycle` at least; after a change once `batch_idle` is quiet, `batch_max` later at most."""
+
+    cycle: float
+    batch_idle: float
+    batch_max: float
+
+
+class Loop:
+    def __init__(
+        self, tools: Toolbox, observer: Observer, planning: Planning, controllers: Controllers, pace: Pace
+    ) -> None:
+        self._tools = tools
+        self._observer = observer
+        self._planning = planning
+        self._controllers = controllers
+        self._pace = pace
+        self._last_told: dict[Mode, object] = {}
+        self._unplaceable: dict[Mode, Plan] = {}
+
+    async def run(self, stopping: asyncio.Event, health: Health) -> None:
+        """Until `stopping` is set. Errors end the cycle and not the loop; without the lease it only keeps watch."""
+        seen = 0
+        while not stopping.is_set():
+            health.beat()
+            if self._tools.is_leader():
+                await self._guarded_cycle()
+            seen = await self._next(seen, stopping)
+        await self._planning.stop()
+
+    async def cycle(self) -> None:
+        """One decision's way, as far as it can go now. Raises NotLeading when the lease is lost on the way."""
+        view = await self._observer.look()
+        decision = self._planning.take(view)
+        if decision is not None:
+            await self._act_on(decision, view)
+        await self._give_back_empty(view)
+        await self._controllers.claims.reconcile(view)
+        await self._controllers.placement.reconcile(view)
+        await self._controllers.workloads.reconcile(self._workload_view(view))
+        await self._controllers.pools.reconcile(view)
+        await self._controllers.queues.reconcile(self._observer.queues.values(), view)
+        await self._controllers.garbage.collect(view)
+        await self._controllers.carrier.prune(self._observer.plans.values())
+        self._planning.start_if_due(await self._observer.look())
+        record_view(self._tools.metrics, self._tools.cache, view)
+
+    async def _guarded_cycle(self) -> None:
+        metrics = self._tools.metrics
+        try:
+            with metrics.cycle_seconds.time():
+                await self.cycle()
+        except NotLeading:
+            logger.info("the lease is lost: nothing more is done")
+        except Exception:
+            # Level-triggered: whatever it was, the next cycle begins anew from what is.
+            metrics.cycles_total.labels("error").inc()
+            logger.exception("the cycle ended early and is tried again")
+        else:
+            metrics.cycles_total.labels("ok").inc()
+            metrics.last_cycle_timestamp_seconds.set(self._tools.clock())
+
+    async def _act_on(self, decision: Decision, view: View) -> None:
+        """Records and carries out what is new in it; a decision that says the same as the last one is dropped."""
+        self._unplaceable[decision.mode] = decision.plan
+        record_decision(self._tools.metrics, decision)
+        told = _gist(decision)
+        if decision.plan.additions or self._last_told.get(decision.mode) != told:
+            if decision.mode is not Mode.RECOMMEND or self._last_told.get(decision.mode) != told:
+                await self._controllers.carrier.carry_out(decision, view)
+        else:
+            self._controllers.placement.remember(decision.plan.placements)
+        self._last_told[decision.mode] = told
+
+    async def _give_back_empty(self, view: View) -> None:
+        due = self._controllers.empties.due(view)
+        if not due:
+            return
+        reason = "only daemons have run on it for its pool's consolidateAfter"
+        price = {claim.name: claim.price_micro_usd_hour for claim in view.snapshot.claims}
+        now = sum(price.values())
+        plan = Plan(cost_now_micro_usd_hour=now, cost_after_micro_usd_hour=now - sum(price[name] for name in due))
+        drains = tuple((name, reason) for name in due)
+        decision = Decision(Mode.APPLY, 0, f"{len(due)} nodes are empty", plan, 0.0, drains)
+        await self._controllers.carrier.carry_out(decision, view)
+        for name in due:
+            try:
+                step = GiveBack(GiveBackReason.EMPTY, reason)
+                await self._controllers.claims.give_back(view.claims[name], step)
+            except ApiError as error:
+                logger.warning("claim %s could not be given back, which is tried again: %s", name, error)
+
+    def _workload_view(self, view: View) -> WorkloadView:
+        expected = {
+            uid: pod.nominated
+            for uid, pod in view.pods.items()
+            if pod.node is None and pod.nominated is not None and pod.nominated in view.claims
+        }
+        return WorkloadView(
+            now=view.now,
+            workloads=view.workloads,
+            sources=view.sources,
+            budgets=view.budgets,
+            pods=tuple(view.pods_as_stored.values()),
+            nodes=node_facts(view.snapshot.nodes, view.snapshot.claims),
+            outlook=Outlook(view.claims, expected, self._reasons(view), self._recommended()),
+        )
+
+    def _reasons(self, view: View) -> Mapping[str, str]:
+        """Why pods have no place, from the plan that may buy, or else from the one that recommends."""
+        modes = {pool.mode for pool in view.snapshot.pools}
+        mode = Mode.APPLY if Mode.APPLY in modes else Mode.RECOMMEND
+        plan = self._unplaceable.get(mode)
+        return {uid: group.reason for group in plan.unplaceable for uid in group.pods} if plan else {}
+
+    def _recommended(self) -> Mapping[str, str]:
+        plan = self._unplaceable.get(Mode.RECOMMEND)
+        return {uid: node.pool for node in plan.additions for uid in node.pods} if plan else {}
+
+    async def _next(self, seen: int, stopping: asyncio.Event) -> int:
+        """Sleeps until something changed or it is time; the cache's generation then."""
+        settled = {ClaimPhase.READY.value}
+        claims = self._observer.claims.values()
+        busy = self._planning.busy or any(
+            claim.metadata.deletion_timestamp is not None or claim.status.phase not in settled for claim in claims
+        )
+        waits = [
+            asyncio.create_task(
+                self._tools.cache.next_batch(
+                    seen,
+                    idle_seconds=self._pace.batch_idle,
+                    max_seconds=self._pace.batch_max,
+                    timeout_seconds=BUSY_SECONDS if busy else self._pace.cycle,
+                )
+            ),
+            asyncio.create_task(stopping.wait()),
+        ]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        return self._tools.cache.generation
+
+
+def _gist(decision: Decision) -> object:
+    """What makes one decision differ from another for a reader."""
+    plan = decision.plan
+    bought = Counter((node.pool, node.offering.key, len(node.pods)) for node in plan.additions)
+    missing = Counter({group.name: len(group.pods) for group in plan.unplaceable})
+    return frozenset(bought.items()), frozenset(missing.items())
