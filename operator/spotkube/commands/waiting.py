@@ -1,0 +1,37 @@
+"""A bar with the time left while something is computed, on a terminal only."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+TICK_SECONDS = 0.1
+
+
+@contextmanager
+def bar(text: str, seconds: float) -> Iterator[None]:
+    """Shows on stderr how much of `seconds` is left; nothing where stderr is no terminal. It is gone at the end."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    done = threading.Event()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(text, total=seconds)
+        start = time.monotonic()
+
+        def tick() -> None:
+            while not done.wait(TICK_SECONDS):
+                progress.update(task, completed=min(time.monotonic() - start, seconds))
+
+        ticker = threading.Thread(target=tick, daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            done.set()
+            ticker.join()

@@ -1,0 +1,99 @@
+"""The objects of a set of manifests: checked, with the defaults that kubectl would give them, and who made whom."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from spotkube.api import labels as keys
+from spotkube.api.nodeclaim import NodeClaim
+from spotkube.api.nodepool import NodePool
+from spotkube.api.workload import Workload
+from spotkube.convert import schemas
+from spotkube.convert.checks import checked
+from spotkube.convert.documents import Document, ManifestError
+
+# Kind, namespace ("" for what has none), name.
+Ref = tuple[str, str, str]
+
+_MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
+    ("", "Pod"): schemas.Pod,
+    ("", "Node"): schemas.Node,
+    ("apps", "Deployment"): schemas.Replicated,
+    ("apps", "StatefulSet"): schemas.Replicated,
+    ("apps", "ReplicaSet"): schemas.Replicated,
+    ("apps", "DaemonSet"): schemas.DaemonSet,
+    ("batch", "Job"): schemas.Job,
+    ("batch", "CronJob"): schemas.CronJob,
+    (keys.GROUP, "Workload"): Workload,
+    (keys.GROUP, "NodePool"): NodePool,
+    (keys.GROUP, "NodeClaim"): NodeClaim,
+}
+_CLUSTER_SCOPED = ("Node", "NodePool", "NodeClaim")
+
+
+class Objects:
+    """The objects that matter for planning, in the order of the files. `unknown` counts the others by kind."""
+
+    def __init__(self, documents: Iterable[Document]) -> None:
+        """Raises ManifestError."""
+        self.unknown: Counter[str] = Counter()
+        self._documents: dict[Ref, Document] = {}
+        for document in documents:
+            model = _MODELS.get((document.group, document.kind))
+            if model is None:
+                self.unknown[f"{document.kind} ({document.content['apiVersion'] or 'no apiVersion'})"] += 1
+            else:
+                self._add(_with_defaults(document, model))
+
+    def __contains__(self, ref: Ref) -> bool:
+        return ref in self._documents
+
+    def __getitem__(self, ref: Ref) -> Document:
+        return self._documents[ref]
+
+    def items(self) -> Iterable[tuple[Ref, Document]]:
+        return self._documents.items()
+
+    def of_kind(self, kind: str) -> Iterator[Document]:
+        return (document for document in self._documents.values() if document.kind == kind)
+
+    def root(self, ref: Ref) -> Ref:
+        """The topmost object that made this one, as far as the files have them; itself if none did."""
+        seen = {ref}
+        while (parent := controller_of(self._documents[ref])) in self._documents and parent not in seen:
+            ref = parent
+            seen.add(ref)
+        return ref
+
+    def _add(self, document: Document) -> None:
+        ref = ref_of(document)
+        if ref in self._documents:
+            raise ManifestError(f"{document}: is given twice, first in {self[ref].place}; remove one of the two")
+        self._documents[ref] = document
+
+
+def ref_of(document: Document) -> Ref:
+    return document.kind, "" if document.kind in _CLUSTER_SCOPED else document.namespace, document.name
+
+
+def controller_of(document: Document) -> Ref:
+    """What made the object; a reference to nothing if nothing did."""
+    for owner in document.content["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return owner["kind"], document.namespace, owner["name"]
+    return "", "", ""
+
+
+def _with_defaults(document: Document, model: type[BaseModel]) -> Document:
+    # Our own kinds are lenient about metadata, since a live object's is always sound.
+    checked(schemas.Named, document)
+    metadata: dict[str, Any] = {"uid": f"{document.kind}/{document.namespace}/{document.name}"}
+    if document.kind not in _CLUSTER_SCOPED:
+        metadata["namespace"] = document.namespace
+    given = {key: value for key, value in document.content["metadata"].items() if value is not None}
+    whole = replace(document, content={**document.content, "metadata": {**metadata, **given}})
+    checked(model, whole)
+    return whole

@@ -1,0 +1,146 @@
+"""What makes pods: how many each Workload, Deployment, StatefulSet, ReplicaSet, Job and CronJob wants, and which."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from spotkube.api.workload import Workload
+from spotkube.convert import schemas
+from spotkube.convert.checks import checked, converted
+from spotkube.convert.documents import Document, ManifestError
+from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
+from spotkube.convert.pods import to_labels, to_shape
+from spotkube.convert.workloads import wanted_replicas
+from spotkube.model.pods import Pod
+
+Json = Mapping[str, Any]
+
+_FINISHED = ("Complete", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`workload` is the key of the Workload that the pods belong to, `first` the number in the first pod's name."""
+
+    document: Document
+    replicas: int
+    template: Json
+    workload: str | None = None
+    first: int = 1
+
+    def pods(self, already: int) -> list[Pod]:
+        """The pods that are still to be made when there are so many `already`."""
+        return converted(self.document, self._make, already)
+
+    def _make(self, already: int) -> list[Pod]:
+        document, spec = self.document, self.template["spec"]
+        labels = (self.template.get("metadata") or {}).get("labels") or {}
+        shape = to_shape(document.namespace, labels, spec)
+        gates = tuple(gate["name"] for gate in spec.get("schedulingGates") or ())
+        return [
+            Pod(
+                # Padded, since pods of one group are taken in the order of their uids.
+                uid=f"{document.kind}/{document.namespace}/{document.name}/{number:07}",
+                namespace=document.namespace,
+                name=f"{document.name}-{number}",
+                labels=to_labels(labels),
+                shape=shape,
+                owner=f"{document.kind}/{document.name}",
+                workload=self.workload,
+                gates=gates,
+                unschedulable=True,
+            )
+            for number in range(self.first + already, self.first + self.replicas)
+        ]
+
+
+def sources_of(objects: Objects, targets: Mapping[Ref, str]) -> Iterator[tuple[Ref, Source]]:
+    """Every object that makes pods and that no other one in the files makes itself."""
+    for ref, document in objects.items():
+        read = _READERS.get(document.kind)
+        if read is None or objects.root(ref) != ref:
+            continue
+        source = read(document)
+        if source is None or (document.kind == "CronJob" and _runs(ref, objects)):
+            continue
+        yield ref, replace(source, workload=source.workload or targets.get(ref))
+
+
+def targets_in(workloads: Mapping[Ref, Workload], objects: Objects) -> dict[Ref, str]:
+    """Which Workload (its key) each target belongs to. Raises ManifestError for a target that is not in the files."""
+    targets: dict[Ref, str] = {}
+    for (_, namespace, name), workload in workloads.items():
+        target = workload.spec.target_ref
+        if target is None:
+            continue
+        ref = (target.kind.value, namespace, target.name)
+        field = f"{objects[('Workload', namespace, name)]}: spec.targetRef.name: {target.name!r}"
+        if ref not in objects:
+            raise ManifestError(
+                f"{field}: there is no such {target.kind} in namespace {namespace} of these files; add it"
+            )
+        if ref in targets:
+            raise ManifestError(f"{field} belongs to Workload {targets[ref]} already; remove one of the two")
+        targets[ref] = f"{namespace}/{name}"
+    return targets
+
+
+def _runs(ref: Ref, objects: Objects) -> bool:
+    """Whether a run of the CronJob is among the Jobs of the files."""
+    return any(controller_of(job) == ref and not _finished(job) for job in objects.of_kind("Job"))
+
+
+def _finished(job: Document) -> bool:
+    conditions = (job.content.get("status") or {}).get("conditions") or ()
+    return any(one["type"] in _FINISHED and one["status"] == "True" for one in conditions)
+
+
+def _replicated(document: Document) -> Source:
+    spec = document.content["spec"]
+    replicas = spec.get("replicas")
+    first = 0 if document.kind == "StatefulSet" else 1
+    return Source(document, 1 if replicas is None else replicas, spec["template"], first=first)
+
+
+def _job(document: Document) -> Source | None:
+    if _finished(document):
+        return None
+    spec, status = document.content["spec"], document.content.get("status") or {}
+    return Source(document, _at_once(spec, status.get("succeeded") or 0), spec["template"])
+
+
+def _cron_job(document: Document) -> Source | None:
+    if document.content["spec"].get("suspend"):
+        return None
+    spec = document.content["spec"]["jobTemplate"]["spec"]
+    return Source(document, _at_once(spec, 0), spec["template"])
+
+
+def _at_once(spec: Json, succeeded: int) -> int:
+    """How many pods of a Job run at the same time. Without completions it ends with its first pod that ends well."""
+    parallelism = 1 if spec.get("parallelism") is None else int(spec["parallelism"])
+    if spec.get("completions") is None:
+        return 0 if succeeded else parallelism
+    return min(parallelism, max(0, int(spec["completions"]) - succeeded))
+
+
+def _own_template(document: Document) -> Source | None:
+    workload = Workload.from_dict(document.content)
+    spec = workload.spec
+    made = spec.job or spec.deployment or spec.stateful_set
+    if made is None:
+        return None
+    checked(schemas.WorkloadTemplates, document)
+    first = 0 if spec.stateful_set else 1
+    _, namespace, name = ref_of(document)
+    return Source(document, wanted_replicas(workload), made.template, f"{namespace}/{name}", first)
+
+
+_READERS: Mapping[str, Callable[[Document], Source | None]] = {
+    "Deployment": _replicated,
+    "StatefulSet": _replicated,
+    "ReplicaSet": _replicated,
+    "Job": _job,
+    "CronJob": _cron_job,
+    "Workload": _own_template,
+}

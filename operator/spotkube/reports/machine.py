@@ -1,0 +1,85 @@
+"""A Plan as plain values for JSON and YAML. The keys stay as they are; new ones may come.
+
+version         1
+seed            of the search
+totals          costNowUSDPerHour, costAfterUSDPerHour, lowerBoundUSDPerHour: of all nodes of the pools, and the least
+                that any plan for the same pods costs; gapPercent: the first over the last, null where nothing bounds
+                it; firstFitUSDPerHour and allOnDemandUSDPerHour: what these would cost for the same pods, null where
+                they can't place them all; nodesToBuy, placedPods, unplaceablePods
+nodes           to buy, each with nodePool, instanceType, zone, capacityType, priceUSDPerHour, interruptionPercent,
+                allocatable, pods (namespace/name), reason
+placements      onto nodes and claims that exist: node, pods
+unplaceable     name, pods, reason
+alternatives    usdPerHour, interruptionsPerMonth, chosen
+work            columnRounds, generations: the same seed and counts give the same plan
+notes           what was assumed or left out
+"""
+
+from collections import defaultdict
+from typing import Any
+
+from spotkube.model.plan import PlannedNode
+from spotkube.reports.summary import Report, usd, usd_or_none
+
+VERSION = 1
+
+
+def to_values(report: Report) -> dict[str, Any]:
+    plan = report.plan
+    return {
+        "version": VERSION,
+        "seed": report.seed,
+        "totals": _totals(report),
+        "nodes": [_node(report, node) for node in plan.additions],
+        "placements": _placements(report),
+        "unplaceable": [
+            {"name": one.name, "pods": report.names(one.pods), "reason": one.reason} for one in plan.unplaceable
+        ],
+        "alternatives": [
+            {
+                "usdPerHour": usd(point.micro_usd_hour),
+                "interruptionsPerMonth": point.interruptions_per_month,
+                "chosen": point.chosen,
+            }
+            for point in plan.front
+        ],
+        "work": {"columnRounds": plan.work.column_rounds, "generations": plan.work.generations},
+        "notes": list(report.notes),
+    }
+
+
+def _totals(report: Report) -> dict[str, Any]:
+    plan, unbounded = report.plan, report.plan.gap == float("inf")
+    return {
+        "costNowUSDPerHour": usd(plan.cost_now_micro_usd_hour),
+        "costAfterUSDPerHour": usd(plan.cost_after_micro_usd_hour),
+        "lowerBoundUSDPerHour": usd(plan.lower_bound_micro_usd_hour),
+        "gapPercent": None if unbounded else round(100 * plan.gap, 4),
+        "firstFitUSDPerHour": usd_or_none(plan.baselines.first_fit_micro_usd_hour),
+        "allOnDemandUSDPerHour": usd_or_none(plan.baselines.all_on_demand_micro_usd_hour),
+        "nodesToBuy": len(plan.additions),
+        "placedPods": report.planned_pods,
+        "unplaceablePods": report.unplaceable_pods,
+    }
+
+
+def _node(report: Report, node: PlannedNode) -> dict[str, Any]:
+    offering = node.offering
+    return {
+        "nodePool": node.pool,
+        "instanceType": offering.instance_type,
+        "zone": offering.zone,
+        "capacityType": offering.capacity_type,
+        "priceUSDPerHour": usd(offering.price_micro_usd_hour),
+        "interruptionPercent": offering.interruption_percent,
+        "allocatable": offering.allocatable.to_quantities(),
+        "pods": report.names(node.pods),
+        "reason": node.reason,
+    }
+
+
+def _placements(report: Report) -> list[dict[str, Any]]:
+    pods_on: dict[str, list[str]] = defaultdict(list)
+    for placement in report.plan.placements:
+        pods_on[placement.target].append(placement.pod)
+    return [{"node": node, "pods": report.names(pods)} for node, pods in pods_on.items()]

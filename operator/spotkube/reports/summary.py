@@ -1,0 +1,42 @@
+"""What a Plan comes to, with pods by name: what both the tables and the JSON are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from spotkube.model.plan import Plan
+
+MICRO_USD = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A Plan, the name of each pod by uid, and the remarks to print with it."""
+
+    plan: Plan
+    pod_names: Mapping[str, str]
+    seed: int
+    notes: Sequence[str] = ()
+
+    def names(self, uids: Sequence[str]) -> list[str]:
+        return [self.pod_names.get(uid, uid) for uid in uids]
+
+    @property
+    def unplaceable_pods(self) -> int:
+        return sum(len(one.pods) for one in self.plan.unplaceable)
+
+    @property
+    def planned_pods(self) -> int:
+        """Pods that waited for a node and have one in the plan."""
+        return sum(len(node.pods) for node in self.plan.additions) + len(self.plan.placements)
+
+    @property
+    def bought_micro_usd_hour(self) -> int:
+        return sum(node.offering.price_micro_usd_hour for node in self.plan.additions)
+
+
+def usd(micro_usd: int) -> float:
+    return micro_usd / MICRO_USD
+
+
+def usd_or_none(micro_usd: int | None) -> float | None:
+    return None if micro_usd is None else usd(micro_usd)

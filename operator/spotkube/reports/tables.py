@@ -1,0 +1,108 @@
+"""A Plan as tables for people."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from spotkube.reports.summary import Report, usd
+
+PIPE_WIDTH = 160
+
+
+def print_report(console: Console, report: Report) -> None:
+    """What to buy, what goes onto nodes that exist, what has no place, and the totals. Pipes are not cut to a width."""
+    if not console.is_terminal:
+        console.width = max(console.width, PIPE_WIDTH)
+    sections = [_nodes(report), _placements(report), _unplaceable(report), _totals(report)]
+    for section in filter(None, sections):
+        console.print(section)
+        console.print()
+    for note in report.notes:
+        console.print(f"note: {escape(note)}", highlight=False)
+
+
+def _table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        header_style="dim",
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for heading, justify in columns:
+        last = heading == columns[-1][0]
+        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=not last)
+    return table
+
+
+def _nodes(report: Report) -> Table | None:
+    if not report.plan.additions:
+        return None
+    # Nodes that are told in the same words are one row.
+    alike = Counter(
+        (node.pool, node.offering.instance_type, node.offering.zone, node.offering.capacity_type)
+        + (node.offering.price_micro_usd_hour, len(node.pods), node.reason)
+        for node in report.plan.additions
+    )
+    heads = [("", "right"), ("TYPE", ""), ("ZONE", ""), ("CAPACITY", ""), ("POOL", ""), ("$/H", "right")]
+    table = _table("Nodes to buy", [*heads, ("PODS EACH", "right"), ("WHY", "")])
+    ordered = sorted(alike.items(), key=lambda item: (-item[1] * int(item[0][4]), item[0][1:4]))
+    for (pool, instance_type, zone, capacity_type, price, pods, reason), count in ordered:
+        dollars = f"{usd(count * price):.4f}"
+        table.add_row(f"{count} x", instance_type, zone, capacity_type, pool, dollars, str(pods), escape(reason))
+    return table
+
+
+def _placements(report: Report) -> Table | None:
+    counts = Counter(placement.target for placement in report.plan.placements)
+    if not counts:
+        return None
+    table = _table("Onto nodes that exist or are on their way", [("NODE", ""), ("PODS", "right")])
+    for target, count in counts.items():
+        table.add_row(target, str(count))
+    return table
+
+
+def _unplaceable(report: Report) -> Table | None:
+    if not report.plan.unplaceable:
+        return None
+    table = _table("Pods without a place", [("PODS", "right"), ("WHICH", ""), ("WHY", "")])
+    for one in report.plan.unplaceable:
+        table.add_row(str(len(one.pods)), escape(one.name), escape(one.reason))
+    return table
+
+
+def _totals(report: Report) -> Table:
+    plan, baselines = report.plan, report.plan.baselines
+    cost = plan.cost_after_micro_usd_hour
+    table = Table(title="Totals", title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+    for justify in ("left", "right", "left"):
+        table.add_column(justify="right" if justify == "right" else "left")
+    missing = report.unplaceable_pods
+    table.add_row("pods placed", str(report.planned_pods), f"{missing} without a place" if missing else "all")
+    table.add_row("nodes to buy", str(len(plan.additions)), _mix(report))
+    if plan.cost_now_micro_usd_hour:
+        table.add_row("cost now", _dollars(plan.cost_now_micro_usd_hour), "an hour, of all nodes of the pools")
+    table.add_row("cost", _dollars(cost), "an hour, of all nodes of the pools")
+    table.add_row("lower bound", _dollars(plan.lower_bound_micro_usd_hour), "no plan for the same pods costs less")
+    table.add_row("gap", "unknown" if plan.gap == float("inf") else f"{plan.gap:.2%}", "the cost above the bound")
+    for name, other in (
+        ("first-fit", baselines.first_fit_micro_usd_hour),
+        ("all on demand", baselines.all_on_demand_micro_usd_hour),
+    ):
+        table.add_row(name, _dollars(other), f"{other / cost - 1:+.1%}" if other is not None and cost else "")
+    return table
+
+
+def _mix(report: Report) -> str:
+    kinds = Counter(node.offering.capacity_type for node in report.plan.additions)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+
+
+def _dollars(micro_usd: int | None) -> str:
+    return "not possible" if micro_usd is None else f"${usd(micro_usd):.4f}"
