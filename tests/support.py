@@ -45,5 +45,10 @@ def fake_node(
             "labels": {"kubernetes.io/hostname": name, **(labels or {})},
             "annotations": {"kwok.x-k8s.io/node": "fake", **(annotations or {})},
         },
-        "status": {"capacity": resources, "allocatable": resources},
+        "status": {
+            "capacity": resources,
+            "allocatable": resources,
+            # As a kubelet registers: without a Ready condition the not-ready taint would be lifted at once.
+            "conditions": [{"type": "Ready", "status": "False", "reason": "KubeletNotReady"}],
+        },
     }

@@ -106,6 +106,20 @@ def test_node_is_not_ready_before_its_delay_even_if_it_is_changed(
         kubectl("delete", "node", name)
 
 
+def test_no_pod_is_bound_to_a_node_that_is_not_ready(kubectl: Kubectl, namespace: str, fake_nodes: None) -> None:
+    name = f"late-{namespace}"
+    late = fake_node(name, labels={"test": namespace}, annotations={"spotkube.io/ready-delay": "5s"})
+    create(kubectl, late, pod(namespace, "early"))
+    try:
+        kubectl("wait", "pod/early", "-n", namespace, "--for=condition=Ready", "--timeout=30s")
+        made = json.loads(kubectl("get", "node", name, "-o", "json"))["metadata"]["creationTimestamp"]
+        bound = json.loads(kubectl("get", "pod", "early", "-n", namespace, "-o", "json"))["status"]["conditions"]
+        scheduled = next(each["lastTransitionTime"] for each in bound if each["type"] == "PodScheduled")
+        assert seconds_between(made, scheduled) >= 5
+    finally:
+        kubectl("delete", "node", name)
+
+
 def test_node_that_is_being_deleted_still_runs_pods_while_a_finalizer_holds_it(
     kubectl: Kubectl, namespace: str, node: str
 ) -> None:
