@@ -14,7 +14,7 @@ from rich.console import Console
 from spotkube.catalog import load_catalog
 from spotkube.commands.durations import parse_seconds
 from spotkube.commands.waiting import bar
-from spotkube.convert.documents import STDIN, read_documents
+from spotkube.convert.documents import read_documents
 from spotkube.convert.manifests import Manifests, to_snapshot
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.planner.decide import decide
@@ -43,9 +43,6 @@ class PoolChoice(StrEnum):
 
 class PlanCommand(typer.core.TyperCommand):
     """Exits with 1 for wrong usage, as for other bad input: 2 says that some pods have no place."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        return super().main(*args, **kwargs)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -127,6 +124,3 @@ def _seconds(budget: str) -> float:
         return parse_seconds(budget)
     except ValueError as error:
         raise ValueError(f"--budget: {error}") from error
-
-
-__all__ = ["STDIN", "PlanCommand", "plan"]

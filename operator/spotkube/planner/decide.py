@@ -10,11 +10,13 @@ from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.offerings import ON_DEMAND
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.model.resources import CPU, MEMORY
+from spotkube.planner.bound import lower_bound
+from spotkube.planner.bound import lower_bound
 from spotkube.planner.build import Built, build, build_fleet
 from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.problem import Budget, IntArray, Problem, Result
-from spotkube.planner.solve import lower_bound, solve
+from spotkube.planner.solve import solve
 
 # Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
 _SEARCH_SHARE = 0.7
@@ -98,7 +100,7 @@ def _fleet_bound(built: Built, result: Result, fleet: Built, budget: Budget) -> 
     if from_nothing:
         # The search's own bound knows the rules over zones as well.
         return result.lower_bound
-    return lower_bound(fleet.problem, budget)
+    return lower_bound(fleet.problem, budget).value
 
 
 def _additions(built: Built, result: Result, dealt: _Dealt) -> Iterator[PlannedNode]:

@@ -45,16 +45,17 @@ def _nodes(report: Report) -> Table | None:
         return None
     # Nodes that are told in the same words are one row.
     alike = Counter(
-        (node.pool, node.offering.instance_type, node.offering.zone, node.offering.capacity_type)
-        + (node.offering.price_micro_usd_hour, len(node.pods), node.reason)
+        (node.pool, node.offering.key, node.offering.price_micro_usd_hour, len(node.pods), node.reason)
         for node in report.plan.additions
     )
     heads = [("", "right"), ("TYPE", ""), ("ZONE", ""), ("CAPACITY", ""), ("POOL", ""), ("$/H", "right")]
     table = _table("Nodes to buy", [*heads, ("PODS EACH", "right"), ("WHY", "")])
-    ordered = sorted(alike.items(), key=lambda item: (-item[1] * int(item[0][4]), item[0][1:4]))
-    for (pool, instance_type, zone, capacity_type, price, pods, reason), count in ordered:
+    ordered = sorted(alike.items(), key=lambda item: (-item[1] * item[0][2], item[0][1]))
+    for (pool, key, price, pods, reason), count in ordered:
         dollars = f"{usd(count * price):.4f}"
-        table.add_row(f"{count} x", instance_type, zone, capacity_type, pool, dollars, str(pods), escape(reason))
+        table.add_row(
+            f"{count} x", key.instance_type, key.zone, key.capacity_type, pool, dollars, str(pods), escape(reason)
+        )
     return table
 
 
