@@ -30,9 +30,12 @@ from spotkube.controllers.workloads.reconcile import WorkloadController
 from spotkube.health import Health, serving
 from spotkube.loop import Controllers, Loop, Pace
 from spotkube.metrics import Metrics
+from spotkube.model.cluster import Mode
 from spotkube.observe import Observer
 from spotkube.planning import Planning
 from spotkube.providers import connect_provider
+from spotkube.providers.catalogonly import CatalogOnly
+from spotkube.providers.port import CloudProvider
 from spotkube.settings import Settings, SettingsError
 from spotkube.worker import PlannerWorker
 
@@ -44,14 +47,12 @@ logger = logging.getLogger(__name__)
 
 async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
     """Runs until SIGTERM, SIGINT or `stop`. Raises SettingsError, ClusterError, and what ends the loop."""
-    if settings.provider_url is None:
-        raise SettingsError("provider_url is not set: say where the cloud is, as --provider-url http://127.0.0.1:9090")
+    provider = _provider(settings)
     async with await _connect(settings) as client, await _connect(settings) as lease_client:
         metrics, cache = Metrics(), Cache()
         Observer.fill(cache)
         identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         elector = _elector(settings, lease_client, identity, cache, metrics)
-        provider = connect_provider("local", settings.provider_url)
         tools = Toolbox(
             client=client,
             cache=cache,
@@ -82,6 +83,18 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
                 stop=stop,
                 report_relist=_relist_counter(metrics),
             )
+
+
+def _provider(settings: Settings) -> CloudProvider:
+    """Without a cloud only what buys nothing is possible. Raises SettingsError."""
+    if settings.provider_url is not None:
+        return connect_provider("local", settings.provider_url)
+    if settings.mode_override in (Mode.RECOMMEND, Mode.PAUSED):
+        return CatalogOnly(load_catalog(settings.catalog_file).offerings)
+    raise SettingsError(
+        "provider_url is not set: say where the cloud is, as --provider-url http://127.0.0.1:9090; or set "
+        "mode_override to Recommend, which plans from the catalog and needs no cloud"
+    )
 
 
 async def _connect(settings: Settings) -> KubeClient:

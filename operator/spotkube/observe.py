@@ -43,6 +43,7 @@ from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod
+from spotkube.providers.catalogonly import NoCloud
 from spotkube.providers.port import CloudProvider, Instance, ProviderError
 
 logger = logging.getLogger(__name__)
@@ -156,6 +157,8 @@ class Observer:
         try:
             with self._metrics.provider_call_seconds.labels("list").time():
                 instances = await self._provider.list()
+        except NoCloud:  # by choice, so not worth a warning each cycle
+            return None
         except ProviderError as error:
             self._metrics.provider_calls_total.labels("list", "error").inc()
             logger.warning("the cloud's instances are not known: %s", error)

@@ -68,7 +68,8 @@ class Settings(BaseSettings):
     provider_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/]+",
-        description="Where the local provider (the fake cloud) listens, as `http://127.0.0.1:9090`.",
+        description="Where the local provider (the fake cloud) listens, as `http://127.0.0.1:9090`. May be left out "
+        "where `mode_override` is `Recommend` or `Paused`: offerings then come from the catalog.",
     )
     seed: int = Field(0, ge=0, description="Seed of every random choice of the planner.")
     planner_budget_seconds: float = Field(

@@ -15,6 +15,7 @@ from localcluster.errors import KubectlError
 from spotkube.api import KINDS
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.resources import Resource
+from spotkube.model.cluster import Mode
 from spotkube.observe import Observer
 from spotkube.settings import load_settings
 from support import fake_node, wait_until
@@ -23,7 +24,7 @@ from support_chart import CHART, RELEASE, SERVICE_ACCOUNT, HelmError, Manifest, 
 Kubectl = Callable[..., str]
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
-EVERYTHING_ON = ("--set", "serviceMonitor.enabled=true", "--set", "config.mode_override=Recommend")
+EVERYTHING_ON = ("--set", "serviceMonitor.enabled=true", "--set", "config.provider_url=http://cloud:9090")
 
 
 def only(manifests: list[Manifest], kind: str) -> Manifest:
@@ -75,6 +76,16 @@ def test_the_operator_understands_the_settings_that_the_chart_writes(cluster: Cl
 
     assert settings.model_dump(include=set(given)) == given
     assert pod_spec(manifests)["containers"][0]["args"] == ["run", "--config", "/etc/spotkube/config.yaml"]
+
+
+def test_by_default_nothing_is_bought(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(only(render(cluster, "ns"), "ConfigMap")["data"]["config.yaml"], encoding="utf-8")
+    assert load_settings(file).mode_override is Mode.RECOMMEND
+
+    lifted = render(cluster, "ns", "--set", "config.mode_override=null")
+    file.write_text(only(lifted, "ConfigMap")["data"]["config.yaml"], encoding="utf-8")
+    assert load_settings(file).mode_override is None
 
 
 def test_a_catalog_of_ones_own_arrives_unchanged(cluster: Cluster, tmp_path: Path) -> None:
