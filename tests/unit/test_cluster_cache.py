@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotkube.cluster.cache import Cache, Store, is_older
@@ -226,16 +226,13 @@ class Server:
         return f"v{1000 - self.version}" if self.opaque else str(self.version)
 
 
-moves = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from(["put", "delete"]), st.sampled_from("abc")),
-        st.tuples(st.sampled_from(["watch", "begin", "page", "commit", "fail"]), st.just("")),
-    ),
-    max_size=60,
-)
+MOVES = [("put", "a"), ("put", "b"), ("delete", "a"), ("delete", "b")] + [
+    (move, "") for move in ("watch", "watch", "watch", "begin", "begin", "page", "commit", "commit", "fail")
+]
 
 
-@given(moves=moves, opaque=st.booleans())
+@settings(max_examples=400, deadline=None)
+@given(moves=st.lists(st.sampled_from(MOVES), min_size=15, max_size=60), opaque=st.booleans())
 def test_the_cache_comes_to_the_servers_state_whatever_the_order(moves: list[tuple[str, str]], opaque: bool) -> None:
     """Writes, a watch that lags behind, and lists that are taken, delivered and finished at any later moment."""
     server = Server(opaque)

@@ -1,16 +1,19 @@
 """The client against a small HTTP server that answers as an API server does, well or badly."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import incluster_config
 
-from spotkube.cluster import throttling
+from spotkube.cluster import connecting, throttling, transport
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.connecting import Connection
 from spotkube.cluster.errors import (
@@ -293,6 +296,24 @@ async def test_a_disruption_budget_that_refuses_is_told_from_throttling(api: Fak
     assert (caught.value.disruption_budget, caught.value.retry_after_seconds) == (False, 1)
 
 
+async def test_a_server_that_does_not_answer_in_time_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_TIMEOUT", aiohttp.ClientTimeout(total=0.05))
+    hanging = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        await hanging.wait()
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", hang)
+    async with TestServer(application) as server:
+        slow = Credentials(str(server.make_url("")).rstrip("/"))
+        async with KubeClient(slow.connection) as client:
+            with pytest.raises(Unavailable, match="no answer in time"):
+                await client.create(NODES, {"metadata": {"name": "a"}})
+        hanging.set()
+
+
 KUBECONFIG = """
 apiVersion: v1
 kind: Config
@@ -329,3 +350,36 @@ async def test_a_bad_kubeconfig_is_told_with_its_remedy(
         file.write_text(content)
     with pytest.raises(KubeConfigError, match=message):
         await KubeClient.connect(file, context)
+
+
+async def test_in_a_pod_the_service_account_is_used_and_its_token_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, certificate = tmp_path / "token", tmp_path / "ca.crt"
+    token.write_text("first")
+    certificate.write_text("certificate")
+    monkeypatch.setattr(connecting, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(certificate))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+
+    connection = await connecting.load_connection(None, None)
+    assert connection.in_cluster
+    assert connection.configuration.host == "https://10.0.0.1:443"
+    assert connection.configuration.ssl_ca_cert == str(certificate)
+    assert connection.configuration.api_key["BearerToken"].lower() == "bearer first"
+    token.write_text("second")
+    await connection.reload()
+    assert connection.configuration.api_key["BearerToken"].lower() == "bearer second"
+
+
+async def test_a_broken_service_account_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = tmp_path / "token"
+    token.write_text("")
+    monkeypatch.setattr(connecting, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    with pytest.raises(KubeConfigError, match="service account cannot be used: Token file exists but empty"):
+        await connecting.load_connection(None, None)

@@ -108,8 +108,8 @@ class Store(Generic[T]):
                 return
             if version == old.version and uid == old.uid:
                 return
-            if uid != old.uid:
-                self._bury(old.uid)
+            if uid != old.uid and older is False:
+                self._bury(old.uid)  # certainly: with incomparable versions the old one may be the newer one
         previous = old.value if old is not None and old.uid == uid else None
         value = self._converted(key, raw, previous)
         self._entries[key] = _Entry(uid, version, self._feeds, value)

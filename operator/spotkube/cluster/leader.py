@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from spotkube.cluster.errors import AlreadyExists, ApiError, ClusterError, Conflict
+from spotkube.cluster.errors import AlreadyExists, ClusterError, Conflict
 from spotkube.cluster.leases import (
     Decision,
     LeaseRecord,
@@ -162,5 +162,5 @@ class LeaderElector:
                 lease = await self._client.get(LEASES, self._name, self._namespace)
                 if lease is not None and (record := LeaseRecord.from_lease(lease)).holder == self.identity:
                     await self._write(lease, released(record, self._wall_clock()))
-        except (ApiError, TimeoutError) as error:
+        except (ClusterError, TimeoutError) as error:
             logger.warning("lease %s/%s could not be released: %s", self._namespace, self._name, error or "timeout")
