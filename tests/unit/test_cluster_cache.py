@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotkube.cluster.cache import Cache, Store, is_older
+from spotkube.cluster.errors import HistoryRewritten
 from spotkube.cluster.resources import NODES, PODS
 
 
@@ -102,6 +103,21 @@ def test_a_list_does_not_undo_what_came_after_it_was_taken(cache: Cache, pods: S
     relist.add([pod("a", "v1"), pod("b", "v1")])
     relist.commit("v2")
     assert pods.values() == [("a", "Pending")]
+
+
+def test_what_a_list_showed_to_be_gone_does_not_appear(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.relist(PODS, [], "9")
+    cache.feed(PODS, "ADDED", pod("a", "3"))  # its deletion is still on its way
+    assert pods.values() == []
+    cache.feed(PODS, "ADDED", pod("b", "10"))
+    assert pods.values() == [("b", "Running")]
+
+
+def test_a_server_that_went_back_in_time_is_not_believed(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.relist(PODS, [pod("a", "8")], "9")
+    with pytest.raises(HistoryRewritten, match="listed pods at resourceVersion 5 after 9: was etcd restored"):
+        cache.relist(PODS, [], "5")
+    assert pods.values() == [("a", "Running")]
 
 
 def test_a_list_that_fails_half_way_drops_nothing_and_counts_for_nothing(

@@ -338,6 +338,12 @@ async def test_a_kubeconfig_is_read(tmp_path: Path) -> None:
     [
         (None, None, "no kubeconfig at .*/config: give --kubeconfig FILE or set KUBECONFIG"),
         (KUBECONFIG, "there", "context there: .*; list the contexts with"),
+        (KUBECONFIG.replace("token: secret", "client-certificate: nowhere.pem"), None, "nowhere.pem"),
+        (
+            KUBECONFIG.replace("token: secret", "client-certificate-data: eA==, client-key-data: eA=="),
+            None,
+            "certificates of the kubeconfig cannot be loaded",
+        ),
         ("just a word", None, "cannot be read|context current"),
         ("{a: [", None, "cannot be read"),
     ],

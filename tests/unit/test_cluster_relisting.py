@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from spotkube.cluster.cache import Cache, Store
-from spotkube.cluster.errors import Expired, Unavailable
+from spotkube.cluster.errors import Expired, HistoryRewritten, Unavailable
 from spotkube.cluster.relisting import keep_relisting, pause_seconds, relist
 from spotkube.cluster.resources import NODES, PODS, Resource
 
@@ -77,6 +77,14 @@ async def test_failures_are_reported_and_tried_again(cache: Cache, names: Store[
     assert [ok for _, ok in seen].count(False) == 1
     assert {name for name, _ in seen} == {"nodes", "pods"}
     assert pods.synced or names.synced
+
+
+async def test_a_rewritten_history_ends_it(cache: Cache, names: Store[str]) -> None:
+    cache.relist(NODES, [], "9")
+    client = FakeClient([([], "5")])
+    with pytest.raises(ExceptionGroup) as caught:
+        await keep_relisting(client, cache, 1)  # type: ignore[arg-type]
+    assert caught.group_contains(HistoryRewritten)
 
 
 @pytest.mark.parametrize(

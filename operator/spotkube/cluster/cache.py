@@ -5,6 +5,7 @@ old when it arrives. The rules that reconcile the two:
 
 - an object never goes back to an older resourceVersion;
 - an object that was deleted never comes back (its uid is remembered), though its name may;
+- what is not there after a relist and comes in a version from before it is gone, and does not appear;
 - a finished relist removes what it did not contain, except what a watch brought in since the list was taken;
 - a relist that fails half-way removes nothing.
 """
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from spotkube.cluster.errors import HistoryRewritten
 from spotkube.cluster.resources import Resource
 
 T = TypeVar("T")
@@ -64,6 +66,7 @@ class Store(Generic[T]):
         self._entries: dict[Key, _Entry[T]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._feeds = 0
+        self._listed_version = ""
 
     def __len__(self) -> int:
         return sum(1 for entry in self._entries.values() if entry.value is not None)
@@ -82,8 +85,14 @@ class Store(Generic[T]):
         self._feeds += 1
         if event_type == "DELETED":
             self._remove(raw)
-        else:
+        elif not self._is_history(raw):
             self._put(raw, trusted_since=self._feeds)
+
+    def _is_history(self, raw: dict[str, Any]) -> bool:
+        """Whether the last whole list would have shown it, had it still been there: a watch lags behind."""
+        if _key(raw) in self._entries:
+            return False
+        return is_older(raw["metadata"].get("resourceVersion", ""), self._listed_version) is True
 
     def begin_relist(self) -> "Relist[T]":
         """Call this before the list is asked for, so that what a watch brings meanwhile is known to be newer."""
@@ -146,6 +155,15 @@ class Store(Generic[T]):
         while len(self._deleted) > _REMEMBERED_DELETIONS:
             self._deleted.popitem(last=False)
 
+    def _finish_relist(self, seen: set[Key], begun_at: int, list_version: str) -> None:
+        if is_older(list_version, self._listed_version):
+            raise HistoryRewritten(self.resource.name, self._listed_version, list_version)
+        self._drop_vanished(seen, begun_at, list_version)
+        self._listed_version = list_version
+        if not self.synced:
+            self.synced = True
+            self._bump()
+
     def _drop_vanished(self, seen: set[Key], begun_at: int, list_version: str) -> None:
         for key in [key for key in self._entries if key not in seen]:
             entry = self._entries[key]
@@ -170,11 +188,8 @@ class Relist(Generic[T]):
             self._store._put(raw, trusted_since=self._begun_at)
 
     def commit(self, resource_version: str = "") -> None:
-        """The list is complete, as of `resource_version` (empty when unknown)."""
-        self._store._drop_vanished(self._seen, self._begun_at, resource_version)
-        if not self._store.synced:
-            self._store.synced = True
-            self._store._bump()
+        """The list is complete, as of `resource_version` (empty when unknown). Raises HistoryRewritten."""
+        self._store._finish_relist(self._seen, self._begun_at, resource_version)
 
 
 class Cache:

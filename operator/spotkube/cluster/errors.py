@@ -3,6 +3,7 @@
     ClusterError
     +-- KubeConfigError          no usable kubeconfig, context or service account
     +-- MissingKinds             CRDs that we need are not installed
+    +-- HistoryRewritten         etcd was restored from a backup: what we know may never have happened
     +-- ApiError                 the API server refused, or could not be asked
         +-- Unauthorized         401, also after the credentials were read again
         +-- Forbidden            403: a permission is missing
@@ -35,6 +36,16 @@ class KubeConfigError(ClusterError):
 
 class MissingKinds(ClusterError):
     """The API server does not serve kinds that we need; the message names them and the remedy."""
+
+
+class HistoryRewritten(ClusterError):
+    """A list is older than the one before it. Nothing in memory can be trusted: end, and begin anew."""
+
+    def __init__(self, resource: str, known: str, listed: str) -> None:
+        super().__init__(
+            f"the API server listed {resource} at resourceVersion {listed} after {known}: "
+            "was etcd restored from a backup? The operator ends and must be started again"
+        )
 
 
 class ApiError(ClusterError):

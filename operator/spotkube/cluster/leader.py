@@ -159,8 +159,33 @@ class LeaderElector:
         self._tell()
         try:
             async with asyncio.timeout(self._times.retry_seconds):
-                lease = await self._client.get(LEASES, self._name, self._namespace)
-                if lease is not None and (record := LeaseRecord.from_lease(lease)).holder == self.identity:
-                    await self._write(lease, released(record, self._wall_clock()))
+                await self._give_up()
         except (ClusterError, TimeoutError) as error:
             logger.warning("lease %s/%s could not be released: %s", self._namespace, self._name, error or "timeout")
+
+    async def _give_up(self) -> None:
+        for last in (False, True):
+            lease = await self._client.get(LEASES, self._name, self._namespace)
+            if lease is None or (record := LeaseRecord.from_lease(lease)).holder != self.identity:
+                return
+            try:
+                await self._write(lease, released(record, self._wall_clock()))
+                return
+            except Conflict:  # a renewal of our own was still under way; there is only one
+                if last:
+                    raise
+
+
+class SoleReplica:
+    """Leadership without an election, for a process that surely has no twin (`leader_election: false`)."""
+
+    identity = holder = "sole-replica"
+
+    def is_leader(self) -> bool:
+        return True
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def release(self) -> None:
+        return None

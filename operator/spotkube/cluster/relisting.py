@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import PAGE_SIZE, KubeClient
-from spotkube.cluster.errors import ClusterError, Expired
+from spotkube.cluster.errors import ClusterError, Expired, HistoryRewritten
 from spotkube.cluster.resources import Resource
 
 JITTER = 0.1
@@ -45,7 +45,10 @@ async def _take_over(client: KubeClient, cache: Cache, resource: Resource, page_
 
 
 async def keep_relisting(client: KubeClient, cache: Cache, period_seconds: float, report: Report | None = None) -> None:
-    """Relist each kind now and then for ever; failures are logged and tried again sooner."""
+    """Relist each kind now and then for ever; failures are logged and tried again sooner.
+
+    Only HistoryRewritten ends it (within an ExceptionGroup).
+    """
     async with asyncio.TaskGroup() as tasks:
         for resource in cache.resources:
             tasks.create_task(_keep_relisting_one(client, cache, resource, period_seconds, report))
@@ -59,6 +62,8 @@ async def _keep_relisting_one(
         try:
             await relist(client, cache, resource)
             failures = 0
+        except HistoryRewritten:
+            raise
         except ClusterError as error:
             failures += 1
             logger.warning("%s cannot be listed, the cache keeps what it has: %s", resource.name, error)

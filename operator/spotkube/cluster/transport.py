@@ -87,7 +87,11 @@ class Transport:
                     await self._retired.pop(0).close()
 
     def _new_api(self) -> Any:
-        api = ApiClient(self._connection.configuration)
+        """Raises KubeConfigError for certificates that cannot be loaded."""
+        try:
+            api = ApiClient(self._connection.configuration)
+        except (ssl.SSLError, OSError) as error:
+            raise KubeConfigError(f"the certificates of the kubeconfig cannot be loaded: {error}") from error
         api.user_agent = f"spotkube/{__version__}"
         return api
 

@@ -107,5 +107,6 @@ def connection_info(configuration: Any, priority: int = 0) -> kopf.ConnectionInf
         certificate_path=configuration.cert_file,
         private_key_path=configuration.key_file,
         proxy_url=configuration.proxy,
+        trust_env=True,  # HTTPS_PROXY and NO_PROXY, as our own client does
         priority=priority,
     )
