@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -29,6 +30,8 @@ from support import wait_until
 
 Kubectl = Callable[..., str]
 ROOT = Path(__file__).resolve().parents[2]
+# KWOK would have ended a pod whose grace is 1 s by then, and renewed the Lease (every 10 s).
+UNPLAYED_SECONDS = 12
 TAINT = Taint("test", TaintEffect.NO_SCHEDULE, "here")
 
 
@@ -188,7 +191,15 @@ async def test_no_pod_is_bound_before_the_node_is_ready(
     kubectl("create", "-f", "-", input=json.dumps(pod(namespace, "eager")))
     await provider.create(order)
     wait_until(lambda: get(kubectl, "pod", "eager", "-n", namespace)["spec"].get("nodeName"), 30)
-    assert is_ready(get(kubectl, "node", order.name))
+    bound_at = transition_time(get(kubectl, "pod", "eager", "-n", namespace), "PodScheduled")
+    assert bound_at >= transition_time(get(kubectl, "node", order.name), "Ready")
+
+
+def transition_time(thing: dict[str, Any], condition: str) -> datetime:
+    """When the condition became True; the API server keeps whole seconds."""
+    [found] = [each for each in thing["status"]["conditions"] if each["type"] == condition]
+    assert found["status"] == "True"
+    return datetime.fromisoformat(found["lastTransitionTime"])
 
 
 async def test_a_node_vanishes_with_its_instance(
@@ -240,21 +251,32 @@ def _noticed(node: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_a_finalizer_keeps_the_node_but_nothing_plays_it_any_more(
-    provider: LocalProvider, order: InstanceOrder, kubectl: Kubectl
+    provider: LocalProvider, order: InstanceOrder, kubectl: Kubectl, namespace: str
 ) -> None:
     instance = await provider.create(order)
     ready_node(kubectl, order.name)
+    run_pod(kubectl, namespace, "guest")
     kubectl("patch", "node", order.name, "--type=merge", "-p", '{"metadata": {"finalizers": ["spotkube.io/test"]}}')
 
     await provider.delete(instance.provider_id)
-    node = wait_until(lambda: _deleting(get(kubectl, "node", order.name)), 20, "the node's deletion to be asked for")
-    assert "kwok.x-k8s.io/node" not in node["metadata"]["annotations"]
+    wait_until(lambda: _deleting(get(kubectl, "node", order.name)), 20, "the node's deletion to be asked for")
     ended = await provider.get(instance.provider_id)
     assert ended is not None
     assert ended.state is InstanceState.TERMINATED
 
+    renewed = renew_time(kubectl, order.name)
+    kubectl("delete", "pod", "guest", "-n", namespace, "--grace-period=1", "--wait=false")
+    await asyncio.sleep(UNPLAYED_SECONDS)
+    assert _deleting(get(kubectl, "pod", "guest", "-n", namespace)), "no machine is there that could end the pod"
+    assert renew_time(kubectl, order.name) == renewed
+
     kubectl("patch", "node", order.name, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
     wait_until(lambda: not get(kubectl, "node", order.name), 10, "the node to be gone")
+
+
+def renew_time(kubectl: Kubectl, node: str) -> str:
+    renewed: str = get(kubectl, "lease", node, "-n", "kube-node-lease")["spec"]["renewTime"]
+    return renewed
 
 
 def _deleting(node: dict[str, Any]) -> dict[str, Any]:

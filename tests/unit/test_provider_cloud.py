@@ -131,7 +131,7 @@ def test_the_log_names_the_pods_that_a_deadline_took(cloud: FakeCloud, clock: Cl
     assert noticed is not None
     clock.pass_by(300)
     [ended] = cloud.list()
-    cloud.acknowledge(ended, Errand.RECORD, (make_pod("web-1"),))
+    cloud.acknowledge(ended, Errand.POWER_OFF, (make_pod("web-1"),))
     [event] = [each for each in cloud.events() if each.event == "terminated"]
     assert (event.at, event.detail["cause"]) == (noticed.deadline, "deadline")
     assert event.detail["lost_pods"][0]["name"] == "web-1"

@@ -97,6 +97,13 @@ async def test_no_capacity_names_the_offering(world: World) -> None:
     assert refusal.value.offering == SPOT_KEY
 
 
+async def test_an_order_that_can_not_be_is_not_sent(world: World) -> None:
+    with pytest.raises(ProviderError, match="name") as refusal:
+        await world.provider.create(make_order("No Name"))
+    assert type(refusal.value) is ProviderError
+    assert world.cloud.events() == ()
+
+
 async def test_a_notice_gives_its_deadline(world: World) -> None:
     instance = await world.provider.create(make_order())
     noticed = await world.provider.interrupt(instance.provider_id, notice_seconds=120)

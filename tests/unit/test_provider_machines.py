@@ -104,7 +104,7 @@ def test_errands_come_in_the_order_of_a_life() -> None:
         assert owed is not None
         done.append(owed)
         machine = acknowledge(machine, owed)
-    assert done == [Errand.REGISTER, Errand.ANNOUNCE, Errand.RECORD, Errand.REMOVE]
+    assert done == [Errand.REGISTER, Errand.ANNOUNCE, Errand.POWER_OFF, Errand.REMOVE]
     assert errand(machine) is None
 
 
@@ -118,7 +118,7 @@ def test_one_that_is_being_terminated_joins_no_more() -> None:
 
 def test_one_that_ended_unregistered_is_removed_all_the_same() -> None:
     """Its Node may exist: the answer to its creation may have been lost."""
-    assert errand(advance(terminate(running(), START + 3, 1), START + 4)) is Errand.RECORD
+    assert errand(advance(terminate(running(), START + 3, 1), START + 4)) is Errand.POWER_OFF
 
 
 @given(looks=st.lists(times), deleted_at=st.none() | times, noticed_at=st.none() | times)

@@ -42,8 +42,8 @@ class FakeNodes:
     async def announce(self, machine: Machine) -> None:
         await self._called("announce", machine)
 
-    async def bound_pods(self, machine: Machine) -> tuple[BoundPod, ...]:
-        await self._called("bound_pods", machine)
+    async def power_off(self, machine: Machine) -> tuple[BoundPod, ...]:
+        await self._called("power_off", machine)
         return (make_pod(),)
 
     async def remove(self, machine: Machine) -> None:
@@ -94,7 +94,7 @@ async def test_a_whole_life(world: World) -> None:
     await world.later(119.9)
     assert world.nodes.calls[-1] == ("announce", "a")
     await world.later(0.1)
-    assert world.nodes.calls[-2:] == [("bound_pods", "a"), ("remove", "a")]
+    assert world.nodes.calls[-2:] == [("power_off", "a"), ("remove", "a")]
     assert [event.event for event in world.cloud.events()] == [
         *("launched", "registered", "noticed", "announced", "terminated", "removed")
     ]
@@ -132,7 +132,7 @@ async def test_a_failed_errand_is_repeated_ever_more_seldom_and_at_last_done(wor
 
 
 async def test_a_deadline_kills_while_the_api_server_is_down(world: World) -> None:
-    world.nodes.broken = {"register", "announce", "bound_pods", "remove"}
+    world.nodes.broken = {"register", "announce", "power_off", "remove"}
     machine, _ = world.cloud.create(make_order("a"))
     noticed = world.cloud.interrupt(machine.id, 30)
     assert noticed is not None

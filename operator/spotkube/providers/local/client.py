@@ -41,7 +41,11 @@ class LocalProvider:
         self._etag: str | None = None
 
     async def create(self, order: InstanceOrder) -> Instance:
-        body = await self._call("POST", "/v1/instances", OrderMessage.of(order))
+        try:
+            message = OrderMessage.of(order)
+        except ValidationError as error:
+            raise ProviderError(f"order {order.name!r}: {error}") from error
+        body = await self._call("POST", "/v1/instances", message)
         return _parse(InstanceMessage, body).instance()
 
     async def delete(self, provider_id: str) -> None:

@@ -166,7 +166,7 @@ class FakeCloud:
         return tuple(self._machines[each] for each in self._open)
 
     def acknowledge(self, carried: Machine, done: Errand, pods: tuple[BoundPod, ...] = ()) -> None:
-        """Notes that an errand was carried out for a machine as it was then. `pods` are those that RECORD found."""
+        """Notes that an errand was carried out for a machine as it was then. `pods` are what POWER_OFF found."""
         before = self._machines[carried.id]
         if done is Errand.ANNOUNCE and before.notice_id != carried.notice_id:
             return  # an earlier deadline came in the meantime, and is still to be announced
@@ -182,7 +182,7 @@ class FakeCloud:
                 return self._event(machine, "registered", now)
             case Errand.ANNOUNCE:
                 return self._event(machine, "announced", now)
-            case Errand.RECORD:
+            case Errand.POWER_OFF:
                 ended_at = now if machine.ended_at is None else machine.ended_at
                 lost_pods = [pod.to_json() for pod in pods]
                 return self._event(machine, "terminated", ended_at, cause=machine.cause, lost_pods=lost_pods)

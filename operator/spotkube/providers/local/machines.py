@@ -28,12 +28,12 @@ class Cause(StrEnum):
 class Errand(StrEnum):
     """What an instance owes to the cluster: its Node and the sign of a notice on it.
 
-    And when it has ended, a record of the pods that went down with it, and then the removal of its Node.
+    When it has ended, that nothing plays it any more, which tells the pods that were lost; then its Node's removal.
     """
 
     REGISTER = "register"
     ANNOUNCE = "announce"
-    RECORD = "record"
+    POWER_OFF = "power-off"
     REMOVE = "remove"
 
 
@@ -45,7 +45,7 @@ class NotInterruptible(Exception):  # noqa: N818 - reads as the state it tells o
 class Machine:
     """One instance with all that decides its future. Times are seconds since the epoch.
 
-    `joins` is False for one that boots and never becomes a Node. `registered`, `announced`, `recorded` and `removed`
+    `joins` is False for one that boots and never becomes a Node. `registered`, `announced`, `powered_off` and `removed`
     say which errands are done. A notice sets `deadline` and `notice_id`, the end sets `ended_at` and `cause`.
     """
 
@@ -62,7 +62,7 @@ class Machine:
     terminates_at: float | None = None
     ended_at: float | None = None
     cause: Cause | None = None
-    recorded: bool = False
+    powered_off: bool = False
     removed: bool = False
 
     @property
@@ -139,7 +139,7 @@ def errand(machine: Machine) -> Errand | None:
     """What it owes to the cluster now."""
     if not machine.alive:
         # Also for one that isn't registered: its Node may have been created and the answer lost.
-        return Errand.RECORD if not machine.recorded else Errand.REMOVE if not machine.removed else None
+        return Errand.POWER_OFF if not machine.powered_off else Errand.REMOVE if not machine.removed else None
     if machine.state is InstanceState.RUNNING and machine.joins and not machine.registered:
         return Errand.REGISTER
     if machine.registered and machine.deadline is not None and not machine.announced:
@@ -154,7 +154,7 @@ def acknowledge(machine: Machine, done: Errand) -> Machine:
             return replace(machine, registered=True)
         case Errand.ANNOUNCE:
             return replace(machine, announced=True)
-        case Errand.RECORD:
-            return replace(machine, recorded=True)
+        case Errand.POWER_OFF:
+            return replace(machine, powered_off=True)
         case Errand.REMOVE:
             return replace(machine, removed=True)

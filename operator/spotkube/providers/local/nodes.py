@@ -14,6 +14,10 @@ DEADLINE_ANNOTATION = "spotkube.io/termination-deadline"
 # The sign that the AWS Node Termination Handler puts on a Node when EC2 is about to take it back.
 NOTICE_TAINT = "aws-node-termination-handler/spot-itn"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
+# Who holds the Lease of a Node whose machine is gone, and for how long: longer than any cluster of ours lives.
+GONE_IDENTITY = "spotkube-fakecloud-terminated"
+GONE_SECONDS = 10 * 365 * 24 * 3600
+_LEASE_NAMESPACE = "kube-node-lease"
 _MERGE_PATCH = "application/merge-patch+json"
 _REQUEST_SECONDS = 10.0
 _PAGE = 500
@@ -43,6 +47,7 @@ class ClusterNodes:
 
     def __init__(self, api: client.ApiClient) -> None:
         self._core: Any = client.CoreV1Api(api)  # takes plain dicts too, which its annotations don't say
+        self._coordination: Any = client.CoordinationV1Api(api)
 
     async def register(self, machine: Machine) -> None:
         """Creates the Node, unless this instance has it already. Raises NodeConflict."""
@@ -51,7 +56,8 @@ class ClusterNodes:
         except ApiException as error:
             if error.status != 409:
                 raise
-            if await self._read(machine) is None:
+            node = await self._read(machine)
+            if node is None or not _belongs(node, machine):
                 raise NodeConflict(
                     f"node {machine.order.name!r} belongs to another instance; delete it, so that {machine.id} can join"
                 ) from error
@@ -59,7 +65,7 @@ class ClusterNodes:
     async def announce(self, machine: Machine) -> None:
         """Puts the sign of a termination notice on the Node, if it is still there."""
         node = await self._read(machine)
-        if node is not None:
+        if node is not None and _belongs(node, machine):
             await self._core.patch_node(
                 machine.order.name,
                 notice_patch(node, machine),
@@ -67,9 +73,59 @@ class ClusterNodes:
                 _request_timeout=_REQUEST_SECONDS,
             )
 
-    async def bound_pods(self, machine: Machine) -> tuple[BoundPod, ...]:
-        """The pods on the Node that have something to lose: those that are neither Succeeded nor Failed."""
-        selector = f"spec.nodeName={machine.order.name},status.phase!=Succeeded,status.phase!=Failed"
+    async def power_off(self, machine: Machine) -> tuple[BoundPod, ...]:
+        """Stops KWOK from playing the Node, and returns the pods that are lost: those neither Succeeded nor Failed.
+
+        Whatever becomes of the Node object now, its heartbeat ends, and no pod on it ends gracefully any more.
+        """
+        node = await self._read(machine)
+        if node is not None and not _belongs(node, machine):
+            return ()
+        if node is not None:
+            await self._take_lease(node)
+        return await self._bound_pods(machine.order.name)
+
+    async def remove(self, machine: Machine) -> None:
+        """Asks for the Node's deletion. Finalizers may hold it; its pods are the cluster's to collect."""
+        node = await self._read(machine)
+        if node is None or not _belongs(node, machine):
+            return
+        mine = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=node.metadata.uid))
+        try:
+            await self._core.delete_node(machine.order.name, body=mine, _request_timeout=_REQUEST_SECONDS)
+        except ApiException as error:
+            # 409: by now the name belongs to another Node, which is none of ours.
+            if error.status not in (404, 409):
+                raise
+
+    async def _read(self, machine: Machine) -> Any | None:
+        """The Node of this name, whosever it is."""
+        try:
+            return await self._core.read_node(machine.order.name, _request_timeout=_REQUEST_SECONDS)
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def _take_lease(self, node: Any) -> None:
+        """KWOK plays a Node, and its pods, only for as long as it holds the Node's Lease."""
+        lease = lease_manifest(node, datetime.now(UTC))
+        try:
+            await self._coordination.patch_namespaced_lease(
+                node.metadata.name,
+                _LEASE_NAMESPACE,
+                {"spec": lease["spec"]},
+                _content_type=_MERGE_PATCH,
+                _request_timeout=_REQUEST_SECONDS,
+            )
+        except ApiException as error:
+            if error.status != 404:
+                raise
+            # KWOK has only just seen the Node. If its Lease comes first, this fails, and is repeated.
+            await self._coordination.create_namespaced_lease(_LEASE_NAMESPACE, lease, _request_timeout=_REQUEST_SECONDS)
+
+    async def _bound_pods(self, node_name: str) -> tuple[BoundPod, ...]:
+        selector = f"spec.nodeName={node_name},status.phase!=Succeeded,status.phase!=Failed"
         pods: list[BoundPod] = []
         page: str | None = None
         while page != "":
@@ -80,38 +136,9 @@ class ClusterNodes:
             page = answer.metadata._continue or ""
         return tuple(pods)
 
-    async def remove(self, machine: Machine) -> None:
-        """Takes the Node from KWOK, so that nothing plays a machine that is gone, and asks for its deletion.
 
-        Finalizers may hold the object; pods still bound to it are left to the cluster's pod garbage collector.
-        """
-        node = await self._read(machine)
-        if node is None:
-            return
-        unplug = {"metadata": {"uid": node.metadata.uid, "annotations": {KWOK_ANNOTATION: None}}}
-        try:
-            await self._core.patch_node(
-                machine.order.name, unplug, _content_type=_MERGE_PATCH, _request_timeout=_REQUEST_SECONDS
-            )
-            await self._core.delete_node(
-                machine.order.name,
-                body=client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=node.metadata.uid)),
-                _request_timeout=_REQUEST_SECONDS,
-            )
-        except ApiException as error:
-            # 409: by now the name belongs to another Node, which is none of ours.
-            if error.status not in (404, 409):
-                raise
-
-    async def _read(self, machine: Machine) -> Any | None:
-        """The Node, if it is this instance's and not another's of the same name."""
-        try:
-            node = await self._core.read_node(machine.order.name, _request_timeout=_REQUEST_SECONDS)
-        except ApiException as error:
-            if error.status == 404:
-                return None
-            raise
-        return node if node.spec.provider_id == machine.provider_id else None
+def _belongs(node: Any, machine: Machine) -> bool:
+    return bool(node.spec.provider_id == machine.provider_id)
 
 
 def node_manifest(machine: Machine) -> dict[str, Any]:
@@ -153,6 +180,21 @@ def notice_patch(node: Any, machine: Machine) -> dict[str, Any]:
             "annotations": {DEADLINE_ANNOTATION: format_time(machine.deadline)},
         },
         "spec": {"taints": [*others, notice]},
+    }
+
+
+def lease_manifest(node: Any, now: datetime) -> dict[str, Any]:
+    """The Lease of a Node whose machine is gone: never renewed, not free for KWOK to take. It goes with the Node."""
+    owner = {"apiVersion": "v1", "kind": "Node", "name": node.metadata.name, "uid": node.metadata.uid}
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": node.metadata.name, "ownerReferences": [owner]},
+        "spec": {
+            "holderIdentity": GONE_IDENTITY,
+            "leaseDurationSeconds": GONE_SECONDS,
+            "renewTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        },
     }
 
 

@@ -26,7 +26,7 @@ class Nodes(Protocol):
 
     async def announce(self, machine: Machine) -> None: ...
 
-    async def bound_pods(self, machine: Machine) -> tuple[BoundPod, ...]: ...
+    async def power_off(self, machine: Machine) -> tuple[BoundPod, ...]: ...
 
     async def remove(self, machine: Machine) -> None: ...
 
@@ -102,8 +102,8 @@ class Scheduler:
                 await self._nodes.register(machine)
             case Errand.ANNOUNCE:
                 await self._nodes.announce(machine)
-            case Errand.RECORD:
-                return await self._nodes.bound_pods(machine)
+            case Errand.POWER_OFF:
+                return await self._nodes.power_off(machine)
             case Errand.REMOVE:
                 await self._nodes.remove(machine)
         return ()

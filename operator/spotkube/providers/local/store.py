@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS instances (
     id TEXT PRIMARY KEY, token TEXT NOT NULL UNIQUE, instance_order TEXT NOT NULL, launched_at REAL NOT NULL,
     boots_at REAL NOT NULL, state TEXT NOT NULL, joins INTEGER NOT NULL, registered INTEGER NOT NULL, deadline REAL,
     notice_id TEXT, announced INTEGER NOT NULL, terminates_at REAL, ended_at REAL, cause TEXT,
-    recorded INTEGER NOT NULL, removed INTEGER NOT NULL
+    powered_off INTEGER NOT NULL, removed INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS capacity (offering TEXT PRIMARY KEY, instances INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS events (
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS events (
 """
 _FIELDS = (
     *("id", "token", "instance_order", "launched_at", "boots_at", "state", "joins", "registered", "deadline"),
-    *("notice_id", "announced", "terminates_at", "ended_at", "cause", "recorded", "removed"),
+    *("notice_id", "announced", "terminates_at", "ended_at", "cause", "powered_off", "removed"),
 )
 _SAVE = f"INSERT OR REPLACE INTO instances ({', '.join(_FIELDS)}) VALUES ({', '.join(':' + name for name in _FIELDS)})"
 # The limit for offerings that have none of their own.
@@ -40,7 +40,10 @@ class StoreInUse(Exception):  # noqa: N818 - reads as the state it tells of
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened: to which instance ("" for none), when in seconds since the epoch, and more about it."""
+    """One thing that happened: to which instance ("" for none), when in seconds since the epoch, and more about it.
+
+    `sequence` is its place in the log, 0 before it is stored.
+    """
 
     at: float
     event: str
@@ -49,13 +52,8 @@ class Event:
     sequence: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "sequence": self.sequence,
-            "at": self.at,
-            "event": self.event,
-            "instance": self.instance,
-            **self.detail,
-        }
+        about = {"at": self.at, "event": self.event, "instance": self.instance, **self.detail}
+        return {"sequence": self.sequence, **about} if self.sequence else about
 
 
 class Store:
@@ -142,6 +140,6 @@ def _machine(row: sqlite3.Row) -> Machine:
         terminates_at=row["terminates_at"],
         ended_at=row["ended_at"],
         cause=Cause(row["cause"]) if row["cause"] else None,
-        recorded=bool(row["recorded"]),
+        powered_off=bool(row["powered_off"]),
         removed=bool(row["removed"]),
     )
