@@ -1,0 +1,71 @@
+"""The lower bound by itself: what the pods of a problem must cost at least, however they are placed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spotkube.planner.clock import Clock
+from spotkube.planner.columns import Pricer, Relaxation, generate, sharpen
+from spotkube.planner.firstfit import first_fit_nodes
+from spotkube.planner.master import Master
+from spotkube.planner.nodes import Nodes
+from spotkube.planner.problem import Budget, IntArray, Problem
+from spotkube.planner.proof import demand_of
+from spotkube.planner.reduction import Instance, reduce_problem
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """What was proven.
+
+    Attributes:
+        value: micro-dollars an hour that no plan of all placeable pods can be below.
+        relaxed: cost of the best fractional plan found, which is as far as `value` could be raised by more work.
+        pods: [G] how many pods of each group it is for: all, or none where no node kind and no bin takes the group.
+        pod_value: [G] micro-dollars an hour that one more pod of each group adds to the fractional plan.
+        column_rounds: the work done.
+    """
+
+    value: int
+    relaxed: float
+    pods: IntArray
+    pod_value: np.ndarray
+    column_rounds: int
+
+
+def lower_bound(problem: Problem, budget: Budget) -> Bound:
+    """Column generation to the end or until the budget is used up; always valid."""
+    instance, clock = reduce_problem(problem), Clock(budget.seconds)
+    relaxation = relax(instance, Pricer(instance), [first_fit_nodes(instance)], budget, clock, shares=(0.8, 1.0))
+    missing = np.where(instance.placeable, 0, problem.count)
+    return Bound(
+        value=relaxation.prove(missing),
+        relaxed=relaxation.cost,
+        pods=problem.count - missing,
+        pod_value=relaxation.duals.pod(instance),
+        column_rounds=relaxation.rounds,
+    )
+
+
+def relax(
+    instance: Instance,
+    pricer: Pricer,
+    plans: Sequence[Nodes],
+    budget: Budget,
+    clock: Clock,
+    shares: tuple[float, float],
+) -> Relaxation:
+    """Column generation from the patterns of the plans at hand, then a sharper proof; each up to its share of the time."""
+    missing = np.where(instance.placeable, 0, instance.problem.count)
+    master = Master(instance, demand_of(instance.problem, missing))
+    for nodes in plans:
+        for row in np.flatnonzero(nodes.times[: int(nodes.rows[0])]):
+            master.add(int(nodes.holder[row]), nodes.pods[row])
+
+    def stopped(done: int) -> bool:
+        return (budget.column_rounds is not None and done >= budget.column_rounds) or clock.over(shares[0])
+
+    relaxation = generate(instance, master, pricer, stopped)
+    sharpen(instance, relaxation, pricer, lambda: clock.over(shares[1]))
+    return relaxation

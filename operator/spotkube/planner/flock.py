@@ -1,0 +1,177 @@
+"""Many plans in flat arrays, and the compiled call that breeds a whole generation of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from spotkube.planner.compiled import compiled
+from spotkube.planner.nodes import Nodes, append, place, put, retype, score, set_left, tidy
+from spotkube.planner.packing import Work
+from spotkube.planner.problem import IntArray
+from spotkube.planner.recreate import BRANCHES, fill_gaps, improve, pack_rest
+from spotkube.planner.reduction import Arrays, FloatArray
+
+
+class Flock(NamedTuple):
+    """I plans. Plan i has the rows row_start[i] to row_start[i + 1] - 1; row j has the items item_start[j] to ….
+
+    Attributes:
+        holder, times: [rows] what the row is, and how often.
+        group, pods: [items] what is on each node of a row.
+        missing: [I] pods without a place.
+        cost: [I] micro-dollars an hour.
+        interrupted: [I] pods expected to be interrupted in a month.
+    """
+
+    row_start: IntArray
+    holder: IntArray
+    times: IntArray
+    item_start: IntArray
+    group: IntArray
+    pods: IntArray
+    missing: IntArray
+    cost: FloatArray
+    interrupted: FloatArray
+
+
+class Recipes(NamedTuple):
+    """How each of C children is made.
+
+    Attributes:
+        mother, father: [C] plans of the flock; father -1: a child of one parent.
+        share: [C] the part of the mother's rows that is kept when there is a father.
+        risk_price: [C] micro-dollars that an expected interruption costs.
+        steps: [C] rounds of ruin and recreate.
+        most: [C] nodes that one round may take away.
+        seed: [C] of the child's random numbers.
+    """
+
+    mother: IntArray
+    father: IntArray
+    share: FloatArray
+    risk_price: FloatArray
+    steps: IntArray
+    most: IntArray
+    seed: IntArray
+
+
+@compiled
+def load(a: Arrays, s: Nodes, f: Flock, plan: int, share: float) -> None:
+    """Adds each row of the plan with the chance `share`, clipped to the pods, stock and limits that are left."""
+    pattern = np.zeros(s.remain.shape[0], np.int64)
+    for row in range(f.row_start[plan], f.row_start[plan + 1]):
+        if share < 1.0 and np.random.random() >= share:
+            continue
+        for i in range(f.item_start[row], f.item_start[row + 1]):
+            pattern[f.group[i]] = f.pods[i]
+        place(a, s, f.holder[row], pattern, f.times[row])
+        for i in range(f.item_start[row], f.item_start[row + 1]):
+            pattern[f.group[i]] = 0
+
+
+@compiled
+def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, count: IntArray, stock: IntArray,
+          pool_left: IntArray, best: IntArray, holders: IntArray, by_price: IntArray, value: FloatArray,
+          mu: FloatArray) -> Flock:  # fmt: skip
+    """Makes, repairs, improves and values all children, in one call: a new flock."""
+    children = len(recipes.mother)
+    row_start = np.zeros(children + 1, np.int64)
+    missing, cost, interrupted = np.zeros(children, np.int64), np.zeros(children), np.zeros(children)
+    holder, times = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    item_start = np.zeros(257, np.int64)
+    group, pods = np.zeros(2048, np.int64), np.zeros(2048, np.int64)
+    rows, items = 0, 0
+    for c in range(children):
+        np.random.seed(recipes.seed[c])
+        s.rows[0] = 0
+        set_left(s, count, stock, pool_left)
+        if recipes.father[c] < 0:
+            load(a, s, f, recipes.mother[c], 1.0)
+        else:
+            load(a, s, f, recipes.mother[c], recipes.share[c])
+            load(a, s, f, recipes.father[c], 1.0)
+        if s.remain.sum() > 0:
+            s.cuts[0] = 0
+            fill_gaps(a, w, s, value, mu, BRANCHES)
+            pack_rest(a, w, s, best, holders, value, recipes.risk_price[c], mu, BRANCHES)
+        improve(a, w, s, best, holders, value, recipes.risk_price[c], mu, recipes.steps[c], recipes.most[c])
+        if recipes.risk_price[c] == 0.0:
+            retype(a, s, by_price)
+        tidy(s)
+        missing[c], cost[c], interrupted[c] = score(a, s)
+        for row in range(s.rows[0]):
+            if rows + 1 >= len(times):
+                holder, times = grown(holder), grown(times)
+                item_start = grown(item_start)
+            holder[rows], times[rows] = s.holder[row], s.times[row]
+            for g in range(s.remain.shape[0]):
+                if s.pods[row, g] > 0:
+                    if items >= len(group):
+                        group, pods = grown(group), grown(pods)
+                    group[items], pods[items] = g, s.pods[row, g]
+                    items += 1
+            rows += 1
+            item_start[rows] = items
+        row_start[c + 1] = rows
+    return Flock(
+        row_start, holder[:rows].copy(), times[:rows].copy(), item_start[: rows + 1].copy(), group[:items].copy(),
+        pods[:items].copy(), missing, cost, interrupted,
+    )  # fmt: skip
+
+
+@compiled
+def grown(array: IntArray) -> IntArray:
+    """A copy with twice the space."""
+    larger = np.zeros(2 * len(array) + 1, np.int64)
+    for i in range(len(array)):
+        larger[i] = array[i]
+    return larger
+
+
+@compiled
+def unload(a: Arrays, s: Nodes, f: Flock, plan: int) -> None:
+    """Adds all rows of the plan to nodes that were reset."""
+    for row in range(f.row_start[plan], f.row_start[plan + 1]):
+        at = append(a, s, f.holder[row], f.times[row])
+        for i in range(f.item_start[row], f.item_start[row + 1]):
+            put(a, s, at, f.group[i], f.pods[i])
+
+
+def flock_of(arrays: Arrays, plans: list[Nodes]) -> Flock:
+    """The plans as one flock."""
+    parts = [(s, np.flatnonzero(s.times[: int(s.rows[0])] > 0)) for s in plans]
+    held = [s.pods[rows] for s, rows in parts]
+    places = [np.nonzero(pods) for pods in held]
+    sizes = np.concatenate([np.bincount(at[0], minlength=len(pods)) for at, pods in zip(places, held, strict=True)])
+    scores = [score(arrays, s) for s in plans]
+    return Flock(
+        row_start=np.concatenate([[0], np.cumsum([len(rows) for _, rows in parts])]).astype(np.int64),
+        holder=np.concatenate([s.holder[rows] for s, rows in parts]),
+        times=np.concatenate([s.times[rows] for s, rows in parts]),
+        item_start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        group=np.concatenate([at[1] for at in places]).astype(np.int64),
+        pods=np.concatenate([pods[at] for at, pods in zip(places, held, strict=True)]).astype(np.int64),
+        missing=np.array([missing for missing, _, _ in scores], np.int64),
+        cost=np.array([cost for _, cost, _ in scores]),
+        interrupted=np.array([interrupted for _, _, interrupted in scores]),
+    )
+
+
+def select(flock: Flock, other: Flock, chosen: list[tuple[int, int]]) -> Flock:
+    """A flock of the chosen plans, each (0, i) of the first or (1, i) of the other."""
+    sources = (flock, other)
+    rows = [np.arange(sources[w].row_start[i], sources[w].row_start[i + 1]) for w, i in chosen]
+    items = [np.arange(sources[w].item_start[r[0]], sources[w].item_start[r[-1] + 1]) if len(r) else np.zeros(0, np.int64)
+             for (w, _), r in zip(chosen, rows, strict=True)]  # fmt: skip
+    sizes = np.concatenate([np.diff(sources[w].item_start)[r] for (w, _), r in zip(chosen, rows, strict=True)])
+    return Flock(
+        row_start=np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64),
+        holder=np.concatenate([sources[w].holder[r] for (w, _), r in zip(chosen, rows, strict=True)]),
+        times=np.concatenate([sources[w].times[r] for (w, _), r in zip(chosen, rows, strict=True)]),
+        item_start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        group=np.concatenate([sources[w].group[i] for (w, _), i in zip(chosen, items, strict=True)]),
+        pods=np.concatenate([sources[w].pods[i] for (w, _), i in zip(chosen, items, strict=True)]),
+        missing=np.array([sources[w].missing[i] for w, i in chosen], np.int64),
+        cost=np.array([sources[w].cost[i] for w, i in chosen]),
+        interrupted=np.array([sources[w].interrupted[i] for w, i in chosen]),
+    )

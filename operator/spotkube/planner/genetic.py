@@ -1,0 +1,165 @@
+"""The genetic search: DEAP's NSGA-II over whole plans, with dollars an hour and expected interruptions as objectives.
+
+A plan is its rows of like nodes. Children take rows of two parents, or all of one; the compiled call then repairs them,
+guided by the duals, and works on each with rounds of ruin and recreate. The cheapest plans always survive.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from deap import base, tools
+
+from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.expand import rows_needed
+from spotkube.planner.flock import Flock, Recipes, breed, flock_of, select, unload
+from spotkube.planner.nodes import Nodes, make_nodes
+from spotkube.planner.reduction import FloatArray, Instance
+
+POPULATION = 16
+CHILDREN = 8
+STEPS = 60
+# Of the children, those of the few cheapest plans only; the others come from tournaments over the front.
+CHEAP_SHARE = 0.7
+ELITE = 3
+# In the fitness a pod without a place costs more than any node.
+MISSING = 1e12
+
+
+class Fitness(base.Fitness):  # type: ignore[misc]
+    """Micro-dollars an hour with the pods that are missing, and expected interruptions; both to be small."""
+
+    weights = (-1.0, -1.0)
+
+
+class Individual:
+    """Plan `index` of a flock, as DEAP wants to see it."""
+
+    def __init__(self, source: int, index: int, flock: Flock) -> None:
+        self.source, self.index = source, index
+        self.fitness = Fitness()
+        missing, cost = float(flock.missing[index]), float(flock.cost[index])
+        self.fitness.values = (cost + MISSING * missing, float(flock.interrupted[index]))
+
+
+class Search:
+    """A population that gets better with each generation."""
+
+    def __init__(
+        self, instance: Instance, relaxation: Relaxation, pricer: Pricer, seeds: list[Nodes], seed: int
+    ) -> None:
+        self.instance = instance
+        self.value = pod_values(instance, relaxation)
+        self.mu = pricer.mu.copy()
+        self.work = pricer.work
+        self.nodes = make_nodes(instance, rows_needed(instance))
+        self.flock = flock_of(instance.arrays, seeds)
+        self.random = random.Random(seed)
+        self.by_price = np.argsort(instance.arrays.price, kind="stable")
+        self.by_price = self.by_price[instance.kind_of[self.by_price] >= 0]
+        self.lean = np.flatnonzero(instance.arrays.lean)
+        self.scratch = np.zeros(instance.problem.groups, np.int64)
+
+    def generations(self) -> Iterator[int]:
+        """Yields the number of each generation when it is done."""
+        done = 0
+        while True:
+            with seeded_random(self.random):
+                self._generation()
+            done += 1
+            yield done
+
+    def cheapest(self) -> Nodes:
+        """The plan with the fewest pods missing, and of those the cheapest, and of those the safest."""
+        order = np.lexsort((self.flock.interrupted, self.flock.cost, self.flock.missing))
+        nodes = make_nodes(self.instance, rows_needed(self.instance))
+        unload(self.instance.arrays, nodes, self.flock, int(order[0]))
+        return nodes
+
+    def front(self, most: int = 20) -> tuple[tuple[int, float], ...]:
+        """The plans that no other beats in both objectives, by cost."""
+        rows: list[tuple[int, float]] = []
+        fewest = self.flock.missing.min()
+        for i in np.lexsort((self.flock.interrupted, self.flock.cost)):
+            risk = round(float(self.flock.interrupted[i]), 6)
+            if self.flock.missing[i] == fewest and (not rows or risk < rows[-1][1]):
+                rows.append((round(float(self.flock.cost[i])), risk))
+        return tuple(rows[:most])
+
+    def _generation(self) -> None:
+        arrays, instance = self.instance.arrays, self.instance
+        children = breed(
+            arrays, self.work, self.nodes, self.flock, self._recipes(), instance.problem.count, arrays.stock,
+            instance.pool_left, self.scratch, self.lean, self.by_price, self.value, self.mu,
+        )  # fmt: skip
+        everyone = [Individual(0, i, self.flock) for i in range(len(self.flock.cost))]
+        everyone += [Individual(1, i, children) for i in range(len(children.cost))]
+        cheapest = sorted(everyone, key=lambda one: one.fitness.values)
+        elite = _distinct(cheapest)[:ELITE]
+        others = [one for one in everyone if one not in elite]
+        chosen = elite + tools.selNSGA2(others, min(POPULATION - len(elite), len(others)))
+        self.flock = select(self.flock, children, [(one.source, one.index) for one in chosen])
+
+    def _recipes(self) -> Recipes:
+        size = len(self.flock.cost)
+        population = [Individual(0, i, self.flock) for i in range(size)]
+        tools.selNSGA2(population, size)  # sets the crowding distances
+        cheap = sorted(population, key=lambda one: one.fitness.values)[:ELITE]
+        mothers, fathers, share, price, steps, most = [], [], [], [], [], []
+        for _ in range(CHILDREN):
+            thrifty = random.random() < CHEAP_SHARE
+            mother = random.choice(cheap) if thrifty else _tournament(population)
+            father = _tournament(population) if random.random() < 0.3 else None
+            mothers.append(mother.index)
+            fathers.append(-1 if father is None or father is mother else father.index)
+            share.append(random.uniform(0.5, 0.95))
+            price.append(0.0 if thrifty else self._risk_price() * random.random() ** 2)
+            steps.append(STEPS)
+            most.append(random.choice((3, 6, 10)))
+        seeds = [random.getrandbits(31) for _ in mothers]
+        return Recipes(
+            np.array(mothers), np.array(fathers), np.array(share), np.array(price), np.array(steps), np.array(most),
+            np.array(seeds),
+        )  # fmt: skip
+
+    def _risk_price(self) -> float:
+        """What an interruption may cost at most in the search: four hours of a pod."""
+        return 4.0 * float(self.flock.cost.max()) / max(1, int(self.instance.problem.count.sum()))
+
+
+def pod_values(instance: Instance, relaxation: Relaxation) -> FloatArray:
+    """The worth of a pod of each group: its dual, but never nothing, so that every pod gets packed."""
+    duals = relaxation.proof.duals if relaxation.proof else relaxation.duals
+    value = duals.pod(instance)
+    arrays = instance.arrays
+    share = (arrays.demand / np.maximum(arrays.room.max(axis=0, initial=1), 1)).max(axis=1, initial=0.0)
+    return np.maximum(value, np.maximum(1e-3 * share * float(arrays.price.max(initial=1.0)), 1e-3))
+
+
+def _tournament(population: list[Individual]) -> Individual:
+    """The better of two: by dominance, then by how alone it is on the front."""
+    one, two = random.choice(population), random.choice(population)
+    if one.fitness.dominates(two.fitness):
+        return one
+    if two.fitness.dominates(one.fitness):
+        return two
+    return one if one.fitness.crowding_dist >= two.fitness.crowding_dist else two
+
+
+def _distinct(individuals: list[Individual]) -> list[Individual]:
+    """One of each fitness."""
+    seen: set[tuple[float, ...]] = set()
+    return [one for one in individuals if not (one.fitness.values in seen or seen.add(one.fitness.values))]  # type: ignore[func-returns-value]
+
+
+@contextmanager
+def seeded_random(source: random.Random) -> Iterator[None]:
+    """DEAP draws from the global generator: it gets the state of ours, and gives it back."""
+    before = random.getstate()
+    random.setstate(source.getstate())
+    try:
+        yield
+    finally:
+        source.setstate(random.getstate())
+        random.setstate(before)

@@ -1,0 +1,172 @@
+"""The linear program over packing patterns: covers every pod at least dollars, and prices each pod by its duals."""
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+
+from spotkube.planner.problem import NO_LIMIT, IntArray
+from spotkube.planner.reduction import FloatArray, Instance
+
+# HiGHS works with absolute tolerances of 1e-7: in thousandths of a dollar an hour that is far below any price.
+UNIT = 1000.0
+# What leaving out a pod costs, in prices of the dearest node. It must never pay.
+PENALTY = 20.0
+_C = ctypes.CDLL(None)
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """How many pods have to be covered: surely in each group [G], and in each family altogether [F]."""
+
+    sure: IntArray
+    family: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Duals:
+    """Prices, all >= 0, micro-dollars an hour: of a pod of each group, of a pod of each family, of each pool's limits."""
+
+    group: FloatArray
+    family: FloatArray
+    pool: FloatArray
+
+    def pod(self, instance: Instance) -> FloatArray:
+        """What a pod of each group is worth, [G]."""
+        return self.group + self.family[instance.problem.family]
+
+    def blend(self, other: "Duals", weight: float) -> "Duals":
+        """`weight` parts of the other, the rest of this."""
+
+        def mix(mine: FloatArray, theirs: FloatArray) -> FloatArray:
+            return mine + weight * (theirs - mine)
+
+        return Duals(mix(self.group, other.group), mix(self.family, other.family), mix(self.pool, other.pool))
+
+
+def quiet_highs() -> highspy.Highs:
+    """A deterministic solver on one thread. The first one of a process greets on standard output: not on ours."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        solver = highspy.Highs()
+        _C.fflush(None)
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+    for option, setting in (("output_flag", False), ("threads", 1), ("solver", "simplex"), ("presolve", "off")):
+        solver.setOptionValue(option, setting)
+    return solver
+
+
+class Master:
+    """The restricted master problem in HiGHS: rows for groups, families, bin classes and limits of pools.
+
+    A family of one group needs no row of its own. Columns are (holder, pattern); `holders` and `patterns` keep them.
+    """
+
+    def __init__(self, instance: Instance, demand: Demand) -> None:
+        self.instance = instance
+        self.holders: list[int] = []
+        self.patterns: list[IntArray] = []
+        self._known: set[tuple[int, bytes]] = set()
+        problem, arrays = instance.problem, instance.arrays
+        self.groups = np.flatnonzero(instance.placeable)
+        sizes = np.bincount(problem.family, minlength=len(demand.family))
+        self.families = np.flatnonzero(sizes > 1)
+        self.bins = np.flatnonzero(instance.kind_of < 0)
+        self.limits = [tuple(at) for at in np.argwhere(instance.pool_left < NO_LIMIT)]
+        self._family_row = np.full(len(demand.family), -1)
+        self._family_row[self.families] = len(self.groups) + np.arange(len(self.families))
+        self._bin_row = np.full(instance.holders, -1)
+        self._bin_row[self.bins] = len(self.groups) + len(self.families) + np.arange(len(self.bins))
+        self._first_limit = len(self.groups) + len(self.families) + len(self.bins)
+        self._lp = quiet_highs()
+        for _ in range(len(self.groups) + len(self.families)):
+            self._lp.addRow(0.0, highspy.kHighsInf, 0, np.zeros(0, np.int32), np.zeros(0))
+        for holder in self.bins:
+            self._lp.addRow(-highspy.kHighsInf, float(arrays.stock[holder]), 0, np.zeros(0, np.int32), np.zeros(0))
+        for pool, what in self.limits:
+            # Scaled to a limit of one.
+            room = 1.0 if instance.pool_left[pool, what] > 0 else 0.0
+            self._lp.addRow(-highspy.kHighsInf, room, 0, np.zeros(0, np.int32), np.zeros(0))
+        self._artificial = PENALTY * max(1.0, float(arrays.price.max(initial=0.0)))
+        for row, group in enumerate(self.groups):
+            rows = [row] + ([int(self._family_row[problem.family[group]])] if self._has_family_row(group) else [])
+            self._column(self._artificial, rows, [1.0] * len(rows))
+        self._extra = len(self.groups)
+        self.require(demand)
+
+    def _has_family_row(self, group: int) -> bool:
+        return bool(self._family_row[self.instance.problem.family[group]] >= 0)
+
+    def require(self, demand: Demand) -> None:
+        """Sets how many pods have to be covered."""
+        self.demand = demand
+        for row, group in enumerate(self.groups):
+            alone = not self._has_family_row(group)
+            need = demand.family[self.instance.problem.family[group]] if alone else demand.sure[group]
+            self._lp.changeRowBounds(row, float(need), highspy.kHighsInf)
+        for family in self.families:
+            self._lp.changeRowBounds(int(self._family_row[family]), float(demand.family[family]), highspy.kHighsInf)
+
+    def offer(self, stock: IntArray, pool_left: IntArray) -> None:
+        """Sets how many of each bin class and how much of each pool's limits are still to be had."""
+        for holder in self.bins:
+            self._lp.changeRowBounds(int(self._bin_row[holder]), -highspy.kHighsInf, float(stock[holder]))
+        for i, (pool, what) in enumerate(self.limits):
+            whole = max(1.0, float(self.instance.pool_left[pool, what]))
+            self._lp.changeRowBounds(self._first_limit + i, -highspy.kHighsInf, max(0.0, pool_left[pool, what] / whole))
+
+    def _column(self, price: float, rows: list[int], values: list[float]) -> None:
+        index = np.array(rows, dtype=np.int32)
+        self._lp.addCol(price / UNIT, 0.0, highspy.kHighsInf, len(rows), index, np.array(values, dtype=np.float64))
+
+    def add(self, holder: int, pattern: IntArray) -> bool:
+        """Adds a column unless it is there; says whether it was new."""
+        key = (holder, pattern.tobytes())
+        if key in self._known or not pattern.any():
+            return False
+        self._known.add(key)
+        instance, arrays = self.instance, self.instance.arrays
+        pods = pattern[self.groups]
+        at = np.flatnonzero(pods)
+        rows, values = at.tolist(), pods[at].astype(float).tolist()
+        by_family = np.bincount(instance.problem.family, weights=pattern, minlength=len(self._family_row))
+        for family in np.flatnonzero((self._family_row >= 0) & (by_family > 0)):
+            rows.append(int(self._family_row[family]))
+            values.append(float(by_family[family]))
+        if self._bin_row[holder] >= 0:
+            rows.append(int(self._bin_row[holder]))
+            values.append(1.0)
+        for i, (pool, what) in enumerate(self.limits):
+            if arrays.pool[holder] == pool and arrays.pool_use[holder, what] > 0:
+                rows.append(self._first_limit + i)
+                values.append(float(arrays.pool_use[holder, what] / max(1, instance.pool_left[pool, what])))
+        self._column(float(arrays.price[holder]), rows, values)
+        self.holders.append(holder)
+        self.patterns.append(pattern.copy())
+        return True
+
+    def solve(self) -> tuple[FloatArray, Duals, float]:
+        """How much of each column to take, the duals, and the least cost over the columns (micro-dollars an hour)."""
+        self._lp.run()
+        solution = self._lp.getSolution()
+        amount = np.maximum(np.array(solution.col_value[self._extra :]), 0.0)
+        return amount, self._duals(np.array(solution.row_dual)), self._lp.getObjectiveValue() * UNIT
+
+    def _duals(self, rows: FloatArray) -> Duals:
+        problem = self.instance.problem
+        group, family = np.zeros(problem.groups), np.zeros(len(self._family_row))
+        group[self.groups] = np.maximum(rows[: len(self.groups)], 0.0) * UNIT
+        family[self.families] = np.maximum(rows[len(self.groups) :][: len(self.families)], 0.0) * UNIT
+        pool = np.zeros(self.instance.pool_left.shape)
+        for i, (p, what) in enumerate(self.limits):
+            whole = max(1.0, float(self.instance.pool_left[p, what]))
+            pool[p, what] = max(0.0, -rows[self._first_limit + i]) * UNIT / whole
+        return Duals(group, family, pool)

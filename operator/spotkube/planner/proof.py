@@ -1,0 +1,71 @@
+"""The lower bound: what any plan of the same pods must cost, proven from duals and upper-bounded pricing.
+
+For any pod prices u >= 0 let z_h be at least the most that one holder h can hold in these prices. If z_h is no more than
+h costs, then no plan can cost less than all its pods are worth; else the prices are scaled down until that holds (Farley).
+A bin costs nothing, so its z_h is taken off once for each bin. Limits of pools come in as a charge y >= 0 on what a
+kind takes of them, and y * limit is taken off. Rounding never works in favour of the bound.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from spotkube.planner.master import Demand, Duals
+from spotkube.planner.problem import Problem
+from spotkube.planner.reduction import FloatArray, Instance
+
+# Of the sum of the terms' sizes; doubles are off by less than 1e-12 of it.
+SLACK = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """Duals with an upper bound on the worth of the best pattern of every holder: a bound for any number of pods."""
+
+    instance: Instance
+    duals: Duals
+    upper: FloatArray
+
+    def lower_bound(self, demand: Demand) -> int:
+        """Micro-dollars an hour; never above the cheapest plan that covers the demand."""
+        return round_up(*self.value(demand))
+
+    def value(self, demand: Demand) -> tuple[float, float]:
+        """The bound, and the sum of the sizes of its terms."""
+        arrays, pools = self.instance.arrays, self.instance.pool_left
+        bins = self.instance.kind_of < 0
+        charge = charges(self.instance, self.duals)
+        worth = self.upper - charge  # what has to be paid by the price
+        kinds = ~bins & (worth > 0)
+        scale = float(np.min(arrays.price[kinds] / worth[kinds], initial=np.inf))
+        scale = 1.0 if not np.isfinite(scale) else scale
+        sizes = np.bincount(self.instance.problem.family, minlength=len(demand.family))
+        alone = sizes[self.instance.problem.family] == 1
+        sure = np.where(alone, demand.family[self.instance.problem.family], demand.sure)
+        gain = float(self.duals.group @ sure + self.duals.family @ demand.family)
+        free = float((self.upper[bins] * arrays.stock[bins]).sum())
+        limits = float((self.duals.pool * np.where(self.duals.pool > 0, pools, 0)).sum())
+        return scale * (gain - free - limits), scale * (gain + free + limits)
+
+
+def charges(instance: Instance, duals: Duals) -> FloatArray:
+    """What each holder pays for its share of its pool's limits, [H]."""
+    pool = np.maximum(instance.arrays.pool, 0)
+    charge = (duals.pool[pool] * instance.arrays.pool_use).sum(axis=1) if len(duals.pool) else np.zeros(len(pool))
+    return np.where(instance.arrays.pool >= 0, charge, 0.0)
+
+
+def round_up(value: float, size: float) -> int:
+    """The least whole number of micro-dollars that the value, less its rounding error, allows a plan to cost."""
+    return max(0, math.ceil(value - SLACK * size - 1e-6))
+
+
+def demand_of(problem: Problem, unplaced: np.ndarray | None = None) -> Demand:
+    """The pods to cover: all, or all but those without a place. Any of a family's pods may be the ones left out."""
+    missing = np.zeros(problem.groups, np.int64) if unplaced is None else unplaced
+    families = int(problem.family.max(initial=-1)) + 1
+    lacking, family = np.zeros(families, np.int64), np.zeros(families, np.int64)
+    np.add.at(lacking, problem.family, missing)
+    np.add.at(family, problem.family, problem.count - missing)
+    return Demand(np.maximum(problem.sure_count - lacking[problem.family], 0), family)

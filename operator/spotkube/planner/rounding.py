@@ -1,0 +1,71 @@
+"""Turns the fractional plan of the column generation into a whole one by diving.
+
+What is whole in it is fixed, then what is nearly whole; the rest is priced and solved again, until nothing is left.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.expand import rows_needed
+from spotkube.planner.master import Demand
+from spotkube.planner.nodes import Nodes, make_nodes, place
+from spotkube.planner.problem import IntArray
+from spotkube.planner.proof import charges
+from spotkube.planner.reduction import Instance
+
+# Parts from this on are rounded up at once.
+NEARLY = 0.9
+# Dives end after about so many linear programs.
+STEPS = 40
+
+
+def dive(instance: Instance, relaxation: Relaxation, pricer: Pricer) -> Iterator[Nodes]:
+    """Yields the plan after each step; what it leaves unplaced is for the caller to pack. Restores the master at the end."""
+    nodes = make_nodes(instance, rows_needed(instance))
+    master = relaxation.master
+    demand = master.demand
+    amount = relaxation.amount
+    try:
+        while _fix(instance, master.holders, master.patterns, amount, nodes):
+            yield nodes
+            if not (nodes.remain[instance.placeable] > 0).any():
+                return
+            master.require(_rest(instance, nodes.remain))
+            master.offer(nodes.stock, nodes.pool_left)
+            amount, duals, _ = master.solve()
+            pay = (instance.arrays.price + charges(instance, duals))[pricer.lean]
+            patterns, found, _ = pricer.price(pricer.lean, nodes.remain, duals, pay, 100, 0.03)
+            better = [master.add(int(pricer.lean[i]), patterns[i]) for i in np.flatnonzero(found > pay * (1 + 1e-9))]
+            if any(better):
+                amount, _, _ = master.solve()
+    finally:
+        master.require(demand)
+        master.offer(instance.arrays.stock, instance.pool_left)
+
+
+def _rest(instance: Instance, remain: IntArray) -> Demand:
+    """Each group of the plan's own split has to be covered: families are decided by now."""
+    families = np.zeros(int(instance.problem.family.max(initial=-1)) + 1, np.int64)
+    np.add.at(families, instance.problem.family, remain)
+    return Demand(remain, families)
+
+
+def _fix(instance: Instance, holders: list[int], patterns: list[IntArray], amount: np.ndarray, nodes: Nodes) -> bool:
+    """Places the whole parts, then the largest fractions; whether anything was placed."""
+    whole = np.floor(amount + 1e-6).astype(np.int64)
+    part = np.maximum(amount - whole, 0.0)
+    placed = 0
+    for i in np.flatnonzero(whole):
+        placed += place(instance.arrays, nodes, holders[i], patterns[i], int(whole[i]))
+    fractions = np.flatnonzero(part > 1e-6)
+    order = fractions[np.argsort(-part[fractions], kind="stable")]
+    enough = max(1, -(-len(order) // STEPS)) if not placed else 0
+    for rank, i in enumerate(order):
+        if rank >= enough and part[i] < NEARLY:
+            break
+        clipped = np.minimum(patterns[i], nodes.remain)
+        if clipped.any():
+            placed += place(instance.arrays, nodes, holders[i], clipped, 1)
+    return placed > 0

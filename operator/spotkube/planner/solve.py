@@ -1,0 +1,98 @@
+"""One decision of the planner: bound, seeds, search, and the best plan with the proof of how good it is."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from spotkube.planner.bound import relax
+from spotkube.planner.clock import Clock
+from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.expand import check_shape, from_solution, to_solution
+from spotkube.planner.firstfit import first_fit_nodes
+from spotkube.planner.genetic import Search, pod_values
+from spotkube.planner.nodes import Nodes, score
+from spotkube.planner.problem import Budget, Problem, Result, Solution
+from spotkube.planner.recreate import BRANCHES, fill_gaps, pack_rest
+from spotkube.planner.reduction import Instance, reduce_problem
+from spotkube.planner.rounding import dive
+
+# Parts of the seconds after which the columns have to be there, and the proof.
+COLUMNS_SHARE = 0.4
+PROOF_SHARE = 0.5
+
+
+def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None = None) -> Result:
+    """The cheapest solution found within the budget, with a bound that covers exactly the pods it places.
+
+    The same problem, seed, warm solution and amount of work (column rounds and generations) give the same result. A
+    keyboard interrupt ends the search early and gives the best solution so far.
+    """
+    clock = Clock(budget.seconds)
+    instance = reduce_problem(problem)
+    plans = [first_fit_nodes(instance)]
+    if warm is not None and check_shape(problem, warm):
+        plans.append(from_solution(instance, warm))
+    clock.lap("seeds")
+    pricer = Pricer(instance)
+    relaxation = relax(instance, pricer, plans, budget, clock, (COLUMNS_SHARE, PROOF_SHARE))
+    clock.lap("columns")
+    steps, front = 0, ((round(score(instance.arrays, plans[0])[1]), 0.0),)
+    if problem.count.any() and instance.holders:
+        steps, front = _search(instance, relaxation, pricer, plans, seed, budget, clock)
+    clock.lap("search")
+    best = min(plans, key=lambda nodes: score(instance.arrays, nodes))
+    solution = to_solution(instance, best)
+    lower = relaxation.prove(solution.unplaced)
+    clock.lap("expand")
+    return Result(solution, lower, relaxation.rounds, steps, front, 0, clock.phases)
+
+
+def _stopper(limit: int | None, clock: Clock, share: float) -> Callable[[int], bool]:
+    def stopped(done: int) -> bool:
+        return (limit is not None and done >= limit) or clock.over(share)
+
+    return stopped
+
+
+def _search(
+    instance: Instance,
+    relaxation: Relaxation,
+    pricer: Pricer,
+    plans: list[Nodes],
+    seed: int,
+    budget: Budget,
+    clock: Clock,
+) -> tuple[int, tuple[tuple[int, float], ...]]:
+    """Dives, then breeds; adds what it finds to the plans. Steps of both count as generations."""
+    stopped = _stopper(budget.generations, clock, 1.0)
+    steps = 0
+    latest: Nodes | None = None
+    search: Search | None = None
+    try:
+        for nodes in dive(instance, relaxation, pricer):
+            latest, steps = nodes, steps + 1
+            if stopped(steps):
+                break
+        if latest is not None:
+            _finish(instance, relaxation, pricer, latest)
+            plans.append(latest)
+        search = Search(instance, relaxation, pricer, plans, seed)
+        if not stopped(steps):
+            for _ in search.generations():
+                steps += 1
+                if stopped(steps):
+                    break
+    except KeyboardInterrupt:
+        pass
+    if search is None:
+        return steps, ()
+    plans.append(search.cheapest())
+    return steps, search.front()
+
+
+def _finish(instance: Instance, relaxation: Relaxation, pricer: Pricer, nodes: Nodes) -> None:
+    """Packs what a dive left."""
+    value, best = pod_values(instance, relaxation), np.zeros(instance.problem.groups, np.int64)
+    nodes.cuts[0] = 0
+    fill_gaps(instance.arrays, pricer.work, nodes, value, pricer.mu, BRANCHES)
+    pack_rest(instance.arrays, pricer.work, nodes, best, pricer.lean, value, 0.0, pricer.mu, BRANCHES)

@@ -1,0 +1,44 @@
+"""Compiles everything the planner runs, on a problem of a handful of pods, so that no decision waits for it."""
+
+import time
+
+import numpy as np
+
+from spotkube.planner.problem import NO_LIMIT, Budget, Problem
+from spotkube.planner.solve import solve
+
+
+def warm_up() -> float:
+    """Returns the seconds it took: about half a minute the first time, one where the code was kept on disk."""
+    started = time.perf_counter()
+    problem = small_problem()
+    first = solve(problem, seed=0, budget=Budget(None, 3, 12))
+    solve(problem, seed=0, budget=Budget(None, 3, 12), warm=first.solution)
+    return time.perf_counter() - started
+
+
+def small_problem() -> Problem:
+    """Three groups, three kinds, a bin, a cap, a conflict and a limit: one of each thing that there is."""
+    pool_left = np.full((1, 4), NO_LIMIT, np.int64)
+    pool_left[0, 2] = 40
+    return Problem(
+        resources=("cpu", "pods"),
+        group_names=("large", "small", "alone"),
+        demand=np.array([[900, 1], [300, 1], [200, 1]]),
+        count=np.array([7, 20, 3]),
+        family=np.array([0, 1, 1]),
+        sure_count=np.array([7, 18, 1]),
+        capacity=np.array([[1900, 8], [3900, 16], [7900, 29]]),
+        limit_use=np.array([[1900, 8], [3900, 16], [7900, 29]]),
+        price=np.array([30_000, 55_000, 120_000]),
+        interruption_percent=np.array([10, 5, 0]),
+        pool=np.array([0, 0, 0]),
+        compatible=np.array([[True, True, True], [True, False, True], [True, True, True]]),
+        bins=np.array([[1000, 4]]),
+        bin_compatible=np.array([[True], [True], [False]]),
+        conflict=np.array([[False, False, True], [False, False, False], [True, False, False]]),
+        cap_member=np.array([[False, False, True]]),
+        cap_limit=np.array([1]),
+        bin_cap_left=np.array([[1]]),
+        pool_left=pool_left,
+    )
