@@ -31,6 +31,8 @@ from spotkube.recording import record_decision, record_view
 # While claims are under way or pods are being moved, time itself is news: graces run out, deadlines come near.
 BUSY_SECONDS = 1.0
 logger = logging.getLogger(__name__)
+_Gist = tuple[frozenset[object], frozenset[object]]
+_NOTHING: _Gist = (frozenset(), frozenset())
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Loop:
         self._planning = planning
         self._controllers = controllers
         self._pace = pace
-        self._last_told: dict[Mode, object] = {}
+        self._told: dict[Mode, _Gist] = {}
         self._unplaceable: dict[Mode, Plan] = {}
 
     async def run(self, stopping: asyncio.Event, health: Health) -> None:
@@ -114,13 +116,13 @@ class Loop:
         """Records and carries out what is new in it; a decision that says the same as the last one is dropped."""
         self._unplaceable[decision.mode] = decision.plan
         record_decision(self._tools.metrics, decision)
-        told = _gist(decision)
-        if decision.plan.additions or self._last_told.get(decision.mode) != told:
-            if decision.mode is not Mode.RECOMMEND or self._last_told.get(decision.mode) != told:
-                await self._controllers.carrier.carry_out(decision, view)
-        else:
+        gist = _gist(decision)
+        buys = decision.mode is Mode.APPLY and bool(decision.plan.additions)
+        if buys or self._told.get(decision.mode, _NOTHING) != gist:
+            await self._controllers.carrier.carry_out(decision, view)
+        elif decision.mode is Mode.APPLY:
             self._controllers.placement.remember(decision.plan.placements)
-        self._last_told[decision.mode] = told
+        self._told[decision.mode] = gist
 
     async def _give_back_empty(self, view: View) -> None:
         due = self._controllers.empties.due(view)
@@ -192,9 +194,10 @@ class Loop:
         return self._tools.cache.generation
 
 
-def _gist(decision: Decision) -> object:
-    """What makes one decision differ from another for a reader."""
+def _gist(decision: Decision) -> _Gist:
+    """What makes one decision news to a reader: what a recommendation would buy, and what has no place."""
     plan = decision.plan
-    bought = Counter((node.pool, node.offering.key, len(node.pods)) for node in plan.additions)
+    additions = plan.additions if decision.mode is Mode.RECOMMEND else ()
+    bought = Counter((node.pool, node.offering.key, len(node.pods)) for node in additions)
     missing = Counter({group.name: len(group.pods) for group in plan.unplaceable})
     return frozenset(bought.items()), frozenset(missing.items())

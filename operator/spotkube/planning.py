@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 
 from spotkube.controllers.plans import Decision
@@ -10,7 +9,7 @@ from spotkube.controllers.view import View
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import PlannedNode
-from spotkube.model.pods import Pod
+from spotkube.planner.bins import make_bins
 from spotkube.planner.build import pods_to_place
 from spotkube.worker import Planned, PlannerWorker
 
@@ -76,19 +75,12 @@ def question_of(snapshot: Snapshot, mode: Mode) -> Snapshot | None:
     pools = tuple(pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting)
     if not pools or not snapshot.offerings:
         return None
-    settled = {pod.uid for pod in _settled(snapshot)}
+    settled = {pod.uid for bin_ in make_bins(snapshot) for pod in bin_.residents}
     if not any(pod.uid not in settled for pod in pods_to_place(snapshot)):
         return None
     # Readiness comes and goes without changing what a plan would be.
     pods = tuple(replace(pod, ready=False) for pod in snapshot.pods)
     return replace(snapshot, taken_at=0.0, pods=pods, pools=pools)
-
-
-def _settled(snapshot: Snapshot) -> Iterator[Pod]:
-    """Pods that a plan in force has a place for already."""
-    staying = {claim.name for claim in snapshot.claims if not claim.leaving}
-    staying |= {node.name for node in snapshot.nodes if not node.unschedulable and not node.deleting}
-    return (pod for pod in snapshot.pods if pod.node is None and pod.nominated in staying)
 
 
 def still_valid(decision: Decision, view: View) -> Decision | None:

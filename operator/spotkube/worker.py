@@ -13,7 +13,6 @@ from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.planner.decide import decide
 from spotkube.planner.problem import Budget
-from spotkube.planner.solve import warm_up
 
 # Beyond the budget a plan may take this much longer, for building the problem and for parts that can't be cut short.
 PATIENCE_SECONDS = 60.0
@@ -38,7 +37,7 @@ class PlannerWorker:
 
     async def warm_up(self) -> None:
         """Starts the process and compiles what needs compiling, so that the first plan is as quick as the others."""
-        await self._run(PATIENCE_SECONDS * 3, warm_up)
+        await self._run(PATIENCE_SECONDS * 3, _imported)
 
     async def plan(self, snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Planned:
         """Raises PlannerFailed; errors of the planner itself pass through."""
@@ -76,3 +75,7 @@ def _decide(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
 
 def _leave_signals_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _imported() -> None:
+    """Nothing: the import was what takes time."""

@@ -5,6 +5,7 @@ that were born with our gate are let go once their node is Ready.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -17,6 +18,18 @@ from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
 
 logger = logging.getLogger(__name__)
+
+
+def pods_held(view: View) -> Counter[str]:
+    """By Node (or claim, before it has one): pods planned onto it whose nomination is not stored yet or whose gate is
+    still on, so that kube-scheduler does not keep room for them."""
+    names = {claim.name: claim.status.node_name or claim.name for claim in view.claims.values()}
+    held: Counter[str] = Counter()
+    for uid, pod in view.pods.items():
+        if pod.node is None and pod.nominated and not pod.deleting:
+            target = names.get(pod.nominated, pod.nominated)
+            held[target] += view.pods_as_stored[uid].nominated != target or PLACEMENT_GATE in pod.gates
+    return held
 
 
 class PlacementController:

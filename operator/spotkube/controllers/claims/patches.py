@@ -22,6 +22,7 @@ _MILESTONES = (Phase.LAUNCHED, Phase.REGISTERED, Phase.READY, Phase.DRAINING)
 def order_of(claim: NodeClaim, offerings: Mapping[OfferingKey, Offering]) -> InstanceOrder:
     """The order for the claim's instance; its UID makes repeating it harmless."""
     spec = claim.spec
+    taints = [Taint(t.key, TaintEffect(t.effect), t.value) for t in (*spec.taints, *spec.startup_taints)]
     key = OfferingKey(spec.instance_type, spec.zone, spec.capacity_type.value)
     allocatable = ResourceList.from_quantities(spec.allocatable)
     offering = offerings.get(key)
@@ -30,7 +31,7 @@ def order_of(claim: NodeClaim, offerings: Mapping[OfferingKey, Offering]) -> Ins
         name=claim.name,
         offering=key,
         labels=tuple(sorted(spec.labels.items())),
-        taints=tuple(Taint(t.key, TaintEffect(t.effect), t.value) for t in (*spec.taints, *spec.startup_taints)),
+        taints=(*taints, Taint(labels.UNREGISTERED_TAINT, TaintEffect.NO_SCHEDULE)),
         capacity=offering.capacity if offering else allocatable,
         allocatable=allocatable,
         tags=((labels.NODEPOOL, spec.node_pool), (labels.NODECLAIM, claim.name)),
@@ -84,6 +85,15 @@ def cordon_patch(node: Node) -> list[Json]:
     elif all(there.key != labels.DISRUPTED_TAINT for there in node.taints):
         operations.append({"op": "add", "path": "/spec/taints/-", "value": taint})
     return operations
+
+
+def opening_patch(node: Node) -> list[Json]:
+    """Takes our taint off, by its place in the list; the test fails the patch when the list has changed."""
+    index = next(i for i, taint in enumerate(node.taints) if taint.key == labels.UNREGISTERED_TAINT)
+    return [
+        {"op": "test", "path": f"/spec/taints/{index}/key", "value": labels.UNREGISTERED_TAINT},
+        {"op": "remove", "path": f"/spec/taints/{index}"},
+    ]
 
 
 def finalizer_added(finalizers: tuple[str, ...]) -> list[Json]:

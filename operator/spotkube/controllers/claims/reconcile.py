@@ -11,6 +11,7 @@ from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.claims.steps import Facts, Step, next_step
+from spotkube.controllers.placement import pods_held
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.nodes import to_node
@@ -28,10 +29,12 @@ class ClaimController:
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
         self._evictor = Evictor(tools)
+        self._held: Mapping[str, int] = {}
 
     async def reconcile(self, view: View) -> None:
         """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
         offerings = {offering.key: offering for offering in view.snapshot.offerings}
+        self._held = pods_held(view)
 
         async def one(claim: NodeClaim) -> None:
             try:
@@ -66,6 +69,7 @@ class ClaimController:
             instance=(view.instances or {}).get(claim.metadata.uid or ""),
             instances_known=view.instances is not None,
             pods=view.pods_on.get(node.name, ()) if node else (),
+            pods_held=self._held.get(node.name, 0) if node else 0,
             margin_seconds=self._tools.notice_margin_seconds,
         )
 
@@ -78,6 +82,8 @@ class ClaimController:
                 return await self._launch(claim, facts, offerings)
             case steps.Advance():
                 return await self._advance(claim, step, facts)
+            case steps.Open() if facts.node is not None:
+                return claim, await self._patch_node(facts, patches.opening_patch(facts.node))
             case steps.RecordNotice():
                 self._tools.metrics.notices_total.labels(step.notice.kind.value).inc()
                 self._event(claim, "TerminationNotice", f"{step.notice.kind.value} by {step.notice.source}", "Record")
@@ -86,9 +92,7 @@ class ClaimController:
                 await self.give_back(claim, step)
                 return await self._reread(claim, facts)
             case steps.Cordon() if facts.node is not None:
-                raw = await self._tools.client.patch(NODES, step.node, patches.cordon_patch(facts.node), kind="json")
-                self._tools.cache.feed(NODES, "MODIFIED", raw)
-                return claim, replace(facts, node=to_node(raw))
+                return claim, await self._patch_node(facts, patches.cordon_patch(facts.node))
             case steps.Drain():
                 await self._evictor.act(step.actions)
                 await self._say(claim, step.message)
@@ -138,7 +142,12 @@ class ClaimController:
         node = facts.node
         if node is None or labels.TERMINATION_FINALIZER in node.finalizers:
             return facts
-        raw = await self._tools.client.patch(NODES, node.name, patches.finalizer_added(node.finalizers), kind="json")
+        return await self._patch_node(facts, patches.finalizer_added(node.finalizers))
+
+    async def _patch_node(self, facts: Facts, operations: list[patches.Json]) -> Facts:
+        assert facts.node is not None
+        raw = await self._tools.client.patch(NODES, facts.node.name, operations, kind="json")
+        self._tools.cache.feed(NODES, "MODIFIED", raw)
         return replace(facts, node=to_node(raw))
 
     async def give_back(self, claim: NodeClaim, step: steps.GiveBack) -> None:

@@ -52,6 +52,13 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """Take our taint off the Node: the pods planned onto it are on their way, now others may come too."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordNotice:
     """Store the notice with its absolute deadline (seconds since the epoch), before anything is done about it."""
 
@@ -98,12 +105,15 @@ class Finish:
     """Nothing is left of it: let the claim go."""
 
 
-Step = Wait | Launch | Advance | RecordNotice | GiveBack | Cordon | Drain | EndInstance | RemoveNode | Finish
+Step = Wait | Launch | Advance | Open | RecordNotice | GiveBack | Cordon | Drain | EndInstance | RemoveNode | Finish
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded."""
+    """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
+
+    `pods` are bound to its Node; `pods_held` counts those planned onto it that kube-scheduler may not place yet.
+    """
 
     now: float
     pool: Pool | None
@@ -111,6 +121,7 @@ class Facts:
     instance: Instance | None
     instances_known: bool
     pods: tuple[Pod, ...]
+    pods_held: int
     margin_seconds: float
 
     @property
@@ -148,9 +159,15 @@ def _arriving(claim: NodeClaim, facts: Facts) -> Step:
         return Advance(Phase.REGISTERED, node=node.name) if node else Wait("its instance has not joined yet")
     if node is None:
         return _without_node(claim, facts)
-    if phase is Phase.REGISTERED:
-        return Advance(Phase.READY, node=node.name) if _is_ready(claim, node) else Wait("its Node is not Ready yet")
-    return Wait()
+    return _opening(claim, node, facts) if phase is Phase.REGISTERED else Wait()
+
+
+def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
+    if not _is_ready(claim, node):
+        return Wait("its Node is not Ready yet")
+    if all(taint.key != labels.UNREGISTERED_TAINT for taint in node.taints):
+        return Advance(Phase.READY, node=node.name)
+    return Wait("its pods are being let go") if facts.pods_held else Open(node.name)
 
 
 def _without_node(claim: NodeClaim, facts: Facts) -> Step:
