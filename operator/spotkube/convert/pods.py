@@ -66,7 +66,12 @@ def to_pod(raw: Json) -> Pod | None:
 def to_shape(namespace: str, labels: Mapping[str, str], spec: Json) -> PodShape:
     """What kube-scheduler checks of a pod with this spec and these labels. Raises ValueError."""
     affinity = spec.get("affinity") or {}
-    spread = [c for c in spec.get("topologySpreadConstraints") or () if c["whenUnsatisfiable"] == "DoNotSchedule"]
+    # One without a selector counts no pods at all, so that it always holds.
+    spread = [
+        constraint
+        for constraint in spec.get("topologySpreadConstraints") or ()
+        if constraint["whenUnsatisfiable"] == "DoNotSchedule" and constraint.get("labelSelector") is not None
+    ]
     anti_affinity = (affinity.get("podAntiAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
     return PodShape(
         namespace=namespace,
@@ -144,13 +149,16 @@ def _with_own_labels(
 
 
 def _host_ports(spec: Json) -> tuple[tuple[str, int], ...]:
-    ports = {
-        (port.get("protocol") or "TCP", int(port["hostPort"]))
-        for container in spec.get("containers") or ()
-        for port in container.get("ports") or ()
-        if port.get("hostPort")
+    """Ports that the pod takes of its node; on the node's own network every port of a container is one."""
+    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    ports = [port for container in (*sidecars, *spec.get("containers", ())) for port in container.get("ports") or ()]
+    on_host = bool(spec.get("hostNetwork"))
+    taken = {
+        (port.get("protocol") or "TCP", int(port.get("hostPort") or port["containerPort"]))
+        for port in ports
+        if port.get("hostPort") or (on_host and port.get("containerPort"))
     }
-    return tuple(sorted(ports))
+    return tuple(sorted(taken))
 
 
 def _unsupported(spec: Json, affinity: Json, topologies: Iterable[Json]) -> Iterable[str]:
@@ -161,3 +169,5 @@ def _unsupported(spec: Json, affinity: Json, topologies: Iterable[Json]) -> Iter
     for topology in topologies:
         if topology["topologyKey"] not in _PLANNED_TOPOLOGIES:
             yield f"a rule over topology {topology['topologyKey']}"
+        if topology.get("nodeAffinityPolicy") == "Ignore":
+            yield "a topology spread with nodeAffinityPolicy Ignore"

@@ -13,12 +13,25 @@ from spotkube.model.pods import DaemonSet, Labels, Pod
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import Taint, untolerated
 
-# Taints that Kubernetes puts onto a node until it is ready, and takes off again.
+# Taints that Kubernetes, or we, put onto a node until it is ready, and take off again.
 _PASSING_TAINTS = (
+    keys.UNREGISTERED_TAINT,
     "node.kubernetes.io/not-ready",
     "node.kubernetes.io/unreachable",
-    "node.cloudprovider.kubernetes.io/",
+    "node.kubernetes.io/network-unavailable",
+    "node.cloudprovider.kubernetes.io/uninitialized",
 )
+# By which nodes, ours and others, say that they are spot.
+_SPOT_LABELS = {
+    (keys.CAPACITY_TYPE, SPOT),
+    ("karpenter.sh/capacity-type", SPOT),
+    ("eks.amazonaws.com/capacityType", "SPOT"),
+    ("cloud.google.com/gke-spot", "true"),
+    ("cloud.google.com/gke-preemptible", "true"),
+    ("kubernetes.azure.com/scalesetpriority", SPOT),
+}
+# Phases in which a claim has no Node yet; later, a Node that is missing has vanished.
+_ON_THE_WAY = (ClaimPhase.PENDING, ClaimPhase.LAUNCHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,7 @@ class Bin:
 
     @property
     def capacity_type(self) -> str:
-        return SPOT if dict(self.labels).get(keys.CAPACITY_TYPE) == SPOT else ON_DEMAND
+        return capacity_type_of(self.labels)
 
 
 def make_bins(snapshot: Snapshot) -> list[Bin]:
@@ -65,13 +78,26 @@ def make_bins(snapshot: Snapshot) -> list[Bin]:
     bins += [
         _from_claim(claim, pods_on[claim.name], snapshot.daemonsets)
         for claim in sorted(claims.values(), key=lambda claim: claim.name)
-        if not claim.leaving and (claim.node or claim.name) not in nodes
+        if claim.phase in _ON_THE_WAY and not claim.leaving and (claim.node or claim.name) not in nodes
     ]
     return bins
 
 
+def capacity_type_of(labels: Labels) -> str:
+    """What a node with these labels is; one that does not say so is no spot."""
+    return ON_DEMAND if _SPOT_LABELS.isdisjoint(labels) else SPOT
+
+
+def standing_elsewhere(snapshot: Snapshot, bins: Sequence[Bin]) -> list[tuple[Pod, Labels]]:
+    """Pods that stay on nodes which take no more pods (cordoned, not ready), with the labels of their nodes."""
+    settled = {pod.uid for b in bins for pod in b.residents}
+    leaving = {claim.node or claim.name for claim in snapshot.claims if claim.leaving}
+    labels = {node.name: node.labels for node in snapshot.nodes if node.name not in leaving}
+    return [(p, labels[p.node]) for p in snapshot.pods if p.node in labels and p.uid not in settled]
+
+
 def _takes_pods(node: Node, claim: Claim | None) -> bool:
-    if node.unschedulable or node.deleting:
+    if node.unschedulable or node.deleting or (node.notice is not None and node.notice.ends_instance):
         return False
     if node.claim is None:
         return node.ready
@@ -82,7 +108,7 @@ def _takes_pods(node: Node, claim: Claim | None) -> bool:
 
 
 def _from_node(node: Node, claim: Claim | None, pods: Sequence[Pod], daemonsets: Sequence[DaemonSet]) -> Bin:
-    taints = tuple(taint for taint in node.taints if not taint.key.startswith(_PASSING_TAINTS))
+    taints = tuple(taint for taint in node.taints if taint.key not in _PASSING_TAINTS)
     if claim is not None:
         taints = tuple(taint for taint in taints if taint not in claim.startup_taints)
     labels = tuple(sorted({**dict(node.labels), "metadata.name": node.name}.items()))

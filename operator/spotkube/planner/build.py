@@ -1,25 +1,26 @@
 """From a Snapshot to the planner's Problem, and the names that lead back from its arrays to pods and offerings."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.api.labels import PLACEMENT_GATE
-from spotkube.model.cluster import Pool, Snapshot
-from spotkube.model.offerings import ON_DEMAND
+from spotkube.api.labels import PLACEMENT_GATE, ZONE
+from spotkube.model.cluster import ClaimPhase, Pool, Snapshot
+from spotkube.model.offerings import ON_DEMAND, SPOT, Offering, OfferingKey
 from spotkube.model.plan import Unplaceable
 from spotkube.model.pods import NEVER_ON_SPOT, Pod
 from spotkube.model.resources import PODS, ResourceList
-from spotkube.planner.bins import Bin, free_array, make_bins
+from spotkube.planner.bins import Bin, capacity_type_of, free_array, make_bins, standing_elsewhere
 from spotkube.planner.explain import why_nothing_fits
 from spotkube.planner.groups import Group, OnDemandNeed, group_pods
-from spotkube.planner.kinds import Kinds, daemon_overhead, kind_mask, make_kinds, shape_mask, zone_mask
+from spotkube.planner.kinds import Kinds, daemon_overhead, kind_mask, make_kinds, ports_free, shape_mask, zone_mask
 from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.neighbours import make_neighbours, unsupported_rules
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
-from spotkube.planner.zones import ZoneLedger, has_zone_rule, split_by_zone
+from spotkube.planner.splitting import domains_there, split_groups
+from spotkube.planner.zones import ZoneLedger, Zones
 
 NODES = "spotkube.io/nodes"
 DOLLARS = "spotkube.io/micro-usd-hour"
@@ -46,9 +47,7 @@ def pods_to_place(snapshot: Snapshot) -> list[Pod]:
     """
     leaving = {claim.node or claim.name for claim in snapshot.claims if claim.leaving}
     return [
-        pod
-        for pod in snapshot.pods
-        if not (pod.deleting or pod.daemon or pod.mirror) and _wants_room(pod, leaving)
+        pod for pod in snapshot.pods if not (pod.deleting or pod.daemon or pod.mirror) and _wants_room(pod, leaving)
     ]
 
 
@@ -66,29 +65,38 @@ def build(snapshot: Snapshot, pools: Sequence[Pool]) -> Built:
     bins = make_bins(snapshot)
     settled = {pod.uid for b in bins for pod in b.residents}
     pods = [pod for pod in pods_to_place(snapshot) if pod.uid not in settled]
-    residents = [(pod, b) for b in bins for pod in b.residents]
+    residents = [(pod, b.labels) for b in bins for pod in b.residents] + standing_elsewhere(snapshot, bins)
     kinds = make_kinds(snapshot, pools)
-    needs = on_demand_needs(snapshot, residents)
+    needs = on_demand_needs(snapshot, Counter(p.workload for p, on in residents if capacity_type_of(on) == ON_DEMAND))
     groups = group_pods(pods, [pod for pod, _ in residents], needs)
-    ledger = ZoneLedger([(pod, b.zone) for pod, b in residents])
+    ledger = ZoneLedger([(pod, dict(labels).get(ZONE, "")) for pod, labels in residents])
     return _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools))
 
 
-def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: frozenset[str]) -> Built:
-    """The problem of holding the `placed` pods (their uids) from nothing, without limits: what the bound is taken of.
+def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: Mapping[str, str]) -> Built:
+    """The problem of holding the `placed` pods from nothing, without limits: what the bound is taken of.
 
-    Rules over zones are left out, since pods that run may have come to stand unevenly: that can only lower the bound.
+    Args:
+        snapshot, pools: as for `build`.
+        placed: the capacity type of the node that each pod (its uid) has in the end.
+
+    Whatever could lift the bound above the cost of what stands already is left out: spreads, since pods that run may
+    have come to stand unevenly; spot rules, where what runs does not keep them; prices that rose since a purchase.
     """
-    pods = [_unbound(pod) for pod in snapshot.pods if pod.uid in placed]
+    pods = [_as_placed(pod, placed[pod.uid]) for pod in snapshot.pods if pod.uid in placed]
+    snapshot = replace(snapshot, offerings=_with_old_prices(snapshot))
     kinds = make_kinds(snapshot, pools, include_resting=True)
-    needs = on_demand_needs(snapshot, ())
-    groups = group_pods(pods, (), needs)
-    return _assemble(snapshot, groups, kinds, (), None, [{} for _ in kinds.pools])
+    on_demand = Counter(pod.workload for pod in pods if placed[pod.uid] == ON_DEMAND)
+    on_spot = {pod.workload for pod in pods if placed[pod.uid] == SPOT}
+    needs = {
+        key: OnDemandNeed(min(need.pods, on_demand[key]), need.never_on_spot and key not in on_spot)
+        for key, need in on_demand_needs(snapshot, Counter()).items()
+    }
+    return _assemble(snapshot, group_pods(pods, (), needs), kinds, (), None, [{} for _ in kinds.pools])
 
 
-def on_demand_needs(snapshot: Snapshot, residents: Sequence[tuple[Pod, Bin]]) -> dict[str, OnDemandNeed]:
-    """What each Workload's spot rule leaves to be placed on demand, after what is there already."""
-    there = Counter(pod.workload for pod, b in residents if b.capacity_type == ON_DEMAND)
+def on_demand_needs(snapshot: Snapshot, there: Counter[str | None]) -> dict[str, OnDemandNeed]:
+    """What each Workload's spot rule leaves to be placed on demand, after its pods that are `there` already."""
     return {
         rule.key: OnDemandNeed(
             pods=max(0, rule.spot.on_demand_count(rule.replicas) - there[rule.key]),
@@ -98,8 +106,23 @@ def on_demand_needs(snapshot: Snapshot, residents: Sequence[tuple[Pod, Bin]]) ->
     }
 
 
-def _unbound(pod: Pod) -> Pod:
-    return replace(pod, node=None, nominated=None)
+def _as_placed(pod: Pod, capacity_type: str) -> Pod:
+    """The pod without a node and without spreads; on spot already, it needs nobody's leave to be there."""
+    workload = pod.workload or ("" if capacity_type == SPOT else None)
+    return replace(pod, node=None, nominated=None, workload=workload, shape=replace(pod.shape, spread=()))
+
+
+def _with_old_prices(snapshot: Snapshot) -> tuple[Offering, ...]:
+    paid: dict[OfferingKey, int] = {}
+    for claim in snapshot.claims:
+        price = claim.price_micro_usd_hour
+        paid[claim.offering] = min(price, paid.get(claim.offering, price))
+    return tuple(
+        replace(offering, price_micro_usd_hour=min(offering.price_micro_usd_hour, paid[offering.key]))
+        if offering.key in paid
+        else offering
+        for offering in snapshot.offerings
+    )
 
 
 def _assemble(
@@ -111,17 +134,34 @@ def _assemble(
     pool_left: IntLimits,
 ) -> Built:
     table = LabelTable([b.labels for b in bins], [b.taints for b in bins])
-    groups, refused = _split(groups, kinds, bins, table, ledger)
+    groups, refused = _without_unsupported(groups)
     resources = _resources(groups, pool_left)
     free = free_array(bins, resources)
     gross = _amounts([o.allocatable for o in kinds.offerings], resources)
     capacity = np.maximum(gross - daemon_overhead(kinds.table, snapshot.daemonsets, resources), 0)
+
+    def masks(group: Group) -> tuple[BoolArray, BoolArray]:
+        demand = _amounts([group.shape.requests], resources)
+        fits = kind_mask(kinds, group) & ports_free(kinds.table, snapshot.daemonsets, group.shape)
+        return (
+            fits & (capacity >= demand).all(axis=1),
+            _bin_mask(table, bins, group) & (free >= demand).all(axis=1),
+        )
+
+    def zones_of(group: Group) -> Zones:
+        sold, there = masks(group)
+        usable = {kinds.zones[o] for o in np.flatnonzero(sold)} | {bins[int(b)].zone for b in np.flatnonzero(there)}
+        for_sale = {kinds.zones[o] for o in np.flatnonzero(kind_mask(kinds, group))}
+        return Zones(frozenset(usable - {""}), frozenset(for_sale | domains_there(snapshot, group)))
+
+    if ledger is not None:
+        groups, crowded = split_groups(groups, zones_of, ledger)
+        refused += crowded
     demand = _amounts([g.shape.requests for g in groups], resources)
     compatible = np.zeros((len(groups), len(kinds)), dtype=np.bool_)
     bin_compatible = np.zeros((len(groups), len(bins)), dtype=np.bool_)
     for g, group in enumerate(groups):
-        compatible[g] = kind_mask(kinds, group) & (capacity >= demand[g]).all(axis=1)
-        bin_compatible[g] = _bin_mask(table, bins, group) & (free >= demand[g]).all(axis=1)
+        compatible[g], bin_compatible[g] = masks(group)
     keep = compatible.any(axis=1) | bin_compatible.any(axis=1)
     refused += [
         _refuse(groups[g], why_nothing_fits(groups[g], kinds, capacity, resources)) for g in np.flatnonzero(~keep)
@@ -154,28 +194,14 @@ def _assemble(
     return Built(problem, tuple(groups), kinds, tuple(bins), tuple(refused))
 
 
-def _split(
-    groups: Sequence[Group], kinds: Kinds, bins: Sequence[Bin], table: LabelTable, ledger: ZoneLedger | None
-) -> tuple[list[Group], list[Unplaceable]]:
-    """Sets aside groups with rules that are not modelled, and splits those with rules over zones if there is a ledger."""
-    whole: list[Group] = []
-    refused: list[Unplaceable] = []
-    members = Counter(group.family for group in groups)
-    for group in groups:
-        problems = unsupported_rules(group)
-        if problems:
-            refused.append(_refuse(group, f"uses what the planner does not model: {', '.join(problems)}"))
-        elif ledger is None or not has_zone_rule(group):
-            whole.append(group)
-        else:
-            zones = {kinds.zones[o] for o in np.flatnonzero(kind_mask(kinds, group))}
-            mask = _bin_mask(table, bins, group)
-            zones |= {b.zone for b, allowed in zip(bins, mask, strict=True) if allowed} - {""}
-            split = split_by_zone(group, sorted(zones), ledger, alone=members[group.family] == 1)
-            whole += split.groups
-            if split.left_over:
-                refused.append(Unplaceable(group.name, split.left_over, split.reason))
-    return whole, refused
+def _without_unsupported(groups: Sequence[Group]) -> tuple[list[Group], list[Unplaceable]]:
+    problems = [unsupported_rules(group) for group in groups]
+    refused = [
+        _refuse(group, f"uses what the planner does not model: {', '.join(found)}")
+        for group, found in zip(groups, problems, strict=True)
+        if found
+    ]
+    return [group for group, found in zip(groups, problems, strict=True) if not found], refused
 
 
 def _bin_mask(table: LabelTable, bins: Sequence[Bin], group: Group) -> BoolArray:
@@ -183,7 +209,7 @@ def _bin_mask(table: LabelTable, bins: Sequence[Bin], group: Group) -> BoolArray
 
     What must run on demand stays off spot; pods of no Workload go wherever kube-scheduler would put them anyway.
     """
-    mask = shape_mask(table, group) & zone_mask([b.zone for b in bins], group)
+    mask = shape_mask(table, group.shape) & zone_mask([b.zone for b in bins], group)
     if group.capacity_type:
         mask = mask & np.array([b.capacity_type == group.capacity_type for b in bins], dtype=np.bool_)
     return mask
@@ -207,8 +233,9 @@ def _amounts(rows: Sequence[ResourceList], resources: Sequence[str]) -> IntArray
 def _pool_left(snapshot: Snapshot, pools: Sequence[Pool]) -> IntLimits:
     """What each pool may still buy. A claim with a notice no longer counts, else a full pool could not replace it."""
     left = []
+    counted = [c for c in snapshot.claims if c.deadline is None and c.phase is not ClaimPhase.TERMINATED]
     for pool in pools:
-        claims = [claim for claim in snapshot.claims if claim.pool == pool.name and not claim.leaving]
+        claims = [claim for claim in counted if claim.pool == pool.name]
         used = sum((claim.allocatable for claim in claims), ResourceList())
         limits = {name: amount - used[name] for name, amount in pool.limit_resources}
         if pool.limit_nodes is not None:

@@ -1,21 +1,20 @@
 """One decision: Snapshot in, Plan out. Pure: the same snapshot, seed and amount of work give the same plan."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.model.cluster import Mode, Pool, Snapshot
-from spotkube.model.offerings import ON_DEMAND
+from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.offerings import ON_DEMAND, Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.model.resources import CPU, MEMORY
-from spotkube.planner.bound import lower_bound
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.build import Built, build, build_fleet
 from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
-from spotkube.planner.problem import Budget, IntArray, Problem, Result
+from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.solve import solve
 
 # Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
@@ -27,6 +26,7 @@ FRONT_POINTS = 20
 class _Dealt:
     """Which pods (uids) go onto each node to buy, each bin, and nowhere; one list a group for those left over."""
 
+    offerings: tuple[Offering, ...]
     nodes: tuple[tuple[str, ...], ...]
     bins: tuple[tuple[str, ...], ...]
     left: tuple[tuple[str, ...], ...]
@@ -56,14 +56,14 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
     return Plan(
         additions=tuple(_additions(built, result, dealt)),
         placements=tuple(_placements(built, dealt)),
-        unplaceable=(*built.unplaceable, *_left_over(built, dealt)),
+        unplaceable=(*built.unplaceable, *_left_over(built, result, dealt)),
         cost_now_micro_usd_hour=sum(claim.price_micro_usd_hour for claim in owned),
         cost_after_micro_usd_hour=staying + result.solution.cost(built.problem),
         lower_bound_micro_usd_hour=bound,
         placed_pods=len(placed),
         front=_front(result, staying),
         work=Work(result.column_rounds, result.generations),
-        baselines=_baselines(fleet),
+        baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
     )
 
 
@@ -72,7 +72,8 @@ def _deal(built: Built, result: Result) -> _Dealt:
     queues = [list(group.pods) for group in built.groups]
     bins = tuple(_take(queues, row) for row in result.solution.bin_pods)
     nodes = tuple(_take(queues, row) for row in result.solution.node_pods)
-    return _Dealt(nodes, bins, tuple(tuple(queue) for queue in queues))
+    offerings = tuple(built.kinds.offerings[kind] for kind in result.solution.node_kind)
+    return _Dealt(offerings, nodes, bins, tuple(tuple(queue) for queue in queues))
 
 
 def _take(queues: list[list[str]], row: IntArray) -> tuple[str, ...]:
@@ -83,38 +84,49 @@ def _take(queues: list[list[str]], row: IntArray) -> tuple[str, ...]:
     return tuple(taken)
 
 
-def _placed(owned: frozenset[str], built: Built, dealt: _Dealt) -> frozenset[str]:
-    """All pods on nodes of these pools, now or after the plan: cost and bound are of the same pods."""
-    placed = {uid for pods in dealt.nodes for uid in pods}
+def _placed(owned: frozenset[str], built: Built, dealt: _Dealt) -> dict[str, str]:
+    """All pods on nodes of these pools, now or after the plan, with the capacity type of their nodes.
+
+    Cost and bound are of the same pods.
+    """
+    placed: dict[str, str] = {}
+    for offering, pods in zip(dealt.offerings, dealt.nodes, strict=True):
+        placed.update(dict.fromkeys(pods, offering.capacity_type))
     for bin_, pods in zip(built.bins, dealt.bins, strict=True):
         if bin_.claim in owned:
-            placed.update(pods)
-            placed.update(pod.uid for pod in bin_.residents if not (pod.daemon or pod.mirror))
-    return frozenset(placed)
+            there = (pod.uid for pod in bin_.residents if not (pod.daemon or pod.mirror))
+            placed.update(dict.fromkeys((*pods, *there), bin_.capacity_type))
+    return placed
 
 
 def _fleet_bound(built: Built, result: Result, fleet: Built, budget: Budget) -> int:
     if not fleet.groups:
         return 0
-    from_nothing = not built.bins and sum(g.count for g in fleet.groups) == sum(g.count for g in built.groups)
-    if from_nothing:
+    if _from_nothing(built, fleet):
         # The search's own bound knows the rules over zones as well.
         return result.lower_bound
     return lower_bound(fleet.problem, budget).value
 
 
+def _from_nothing(built: Built, fleet: Built) -> bool:
+    """Whether the plan buys the whole fleet."""
+    return not built.bins and sum(g.count for g in fleet.groups) == sum(g.count for g in built.groups)
+
+
 def _additions(built: Built, result: Result, dealt: _Dealt) -> Iterator[PlannedNode]:
     problem, solution = built.problem, result.solution
     for kind, row, pods in zip(solution.node_kind, solution.node_pods, dealt.nodes, strict=True):
-        offering = built.kinds.offerings[kind]
+        offering, pool = built.kinds.offerings[kind], built.kinds.pools[problem.pool[kind]]
         inside = [built.groups[g] for g in np.flatnonzero(row)]
         held = Counter({group.name: 0 for group in inside})
         for g in np.flatnonzero(row):
             held[built.groups[g].name] += int(row[g])
-        must = any(group.capacity_type == ON_DEMAND or not group.managed for group in inside)
+        must = any(
+            group.capacity_type == ON_DEMAND or not (group.managed or pool.allow_unmanaged_on_spot) for group in inside
+        )
         used = _used(problem, int(kind), row)
         yield PlannedNode(
-            pool=built.kinds.pools[problem.pool[kind]].name,
+            pool=pool.name,
             offering=offering,
             pods=pods,
             reason=why_bought(offering, held, must, used),
@@ -136,16 +148,22 @@ def _placements(built: Built, dealt: _Dealt) -> Iterator[Placement]:
         yield from (Placement(pod.uid, bin_.name) for pod in bin_.residents if pod.node is None)
 
 
-def _left_over(built: Built, dealt: _Dealt) -> Iterator[Unplaceable]:
-    full = _limits_that_bind(built.kinds.pools, built.problem)
-    for group, pods in zip(built.groups, dealt.left, strict=True):
+def _left_over(built: Built, result: Result, dealt: _Dealt) -> Iterator[Unplaceable]:
+    for g, (group, pods) in enumerate(zip(built.groups, dealt.left, strict=True)):
         if pods:
-            yield Unplaceable(group.name, pods, why_left_over(group, full))
+            yield Unplaceable(group.name, pods, why_left_over(group, _full_pools(built, result, g)))
 
 
-def _limits_that_bind(pools: Sequence[Pool], problem: Problem) -> list[str]:
-    limited = (problem.pool_left < problem.pool_left.max(initial=0)).any(axis=1)
-    return [f"NodePool {pool.name}" for pool, has_limit in zip(pools, limited, strict=True) if has_limit]
+def _full_pools(built: Built, result: Result, g: int) -> list[str]:
+    """The pools that sell what would hold the group, and whose limits leave no room for any of it after the plan."""
+    problem = built.problem
+    left = problem.pool_left.copy()
+    takes = np.column_stack([problem.limit_use, np.ones(problem.kinds, np.int64), problem.price])
+    np.subtract.at(left, problem.pool[result.solution.node_kind], takes[result.solution.node_kind])
+    affordable = (takes <= left[problem.pool]).all(axis=1)
+    selling = np.unique(problem.pool[problem.compatible[g]])
+    buying = np.unique(problem.pool[problem.compatible[g] & affordable])
+    return [f"NodePool {built.kinds.pools[p].name}" for p in np.setdiff1d(selling, buying)] if not len(buying) else []
 
 
 def _front(result: Result, staying: int) -> tuple[FrontPoint, ...]:
@@ -157,8 +175,9 @@ def _front(result: Result, staying: int) -> tuple[FrontPoint, ...]:
 
 def _baselines(fleet: Built) -> Baselines:
     """First-fit decreasing for the same pods, over all offerings and over the on-demand ones alone."""
-    on_demand = replace(fleet.problem, compatible=fleet.problem.compatible & ~fleet.kinds.spot[np.newaxis, :])
-    return Baselines(_first_fit_cost(fleet.problem), _first_fit_cost(on_demand))
+    unlimited = replace(fleet.problem, pool_left=np.full_like(fleet.problem.pool_left, NO_LIMIT))
+    on_demand = replace(unlimited, compatible=unlimited.compatible & ~fleet.kinds.spot[np.newaxis, :])
+    return Baselines(_first_fit_cost(unlimited), _first_fit_cost(on_demand))
 
 
 def _first_fit_cost(problem: Problem) -> int | None:

@@ -38,7 +38,8 @@ def why_nothing_fits(group: Group, kinds: Kinds, capacity: IntArray, resources: 
         exclude(
             kinds.unmanaged_allowed, "are spot, which is for pods of Workloads (NodePool spec.spot.allowUnmanagedPods)"
         )
-    exclude(zone_mask(kinds.zones, group), f"are in another zone than {group.zone}")
+    elsewhere = f"are in another zone than {group.zone}" if group.zone else "are in zones that anti-affinity bars"
+    exclude(zone_mask(kinds.zones, group), elsewhere)
     for r, name in enumerate(resources):
         asked = group.shape.requests[name]
         exclude(capacity[:, r] >= asked, _too_small(name, asked, int(capacity[:, r].max(initial=0))))
@@ -49,7 +50,7 @@ def why_left_over(group: Group, limits_bind: Sequence[str]) -> str:
     """Why pods that some offering would hold were not placed: the pools' limits, or rules between pods."""
     if limits_bind:
         return f"the limits of {', '.join(limits_bind)} leave no room: raise them, or free what they hold"
-    return f"nodes that exist have no room, and no NodePool may buy one for {group.name}"
+    return f"no combination was found that holds all of {group.name}: nodes that exist have no room left for these pods"
 
 
 def why_bought(

@@ -1,6 +1,6 @@
 """Groups of pods alike in all that matters for placing them: the planner's time grows with groups, not with pods."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -27,7 +27,8 @@ class Group:
     """Like pods (their uids), in a stable order.
 
     `labels` are only those that some selector asks for. `capacity_type` and `zone` narrow where these pods may go, ""
-    means anywhere. Groups of one `family` were one before a rule split them; `sure_count` as in `Problem`.
+    means anywhere; `barred_zones` are those that they may not go to. Groups of one `family` were one before a rule
+    split them; `sure_count` as in `Problem`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Group:
     sure_count: int
     capacity_type: str = ANY_CAPACITY
     zone: str = ""
+    barred_zones: frozenset[str] = frozenset()
 
     @property
     def count(self) -> int:
@@ -85,6 +87,8 @@ def group_pods(pods: Sequence[Pod], residents: Iterable[Pod], needs: Mapping[str
         managed = pod.workload is not None
         alike[_Likeness(pod.shape, project(pod.labels, keys), managed, need.never_on_spot, split_by)].append(pod)
     left = {key: need.pods for key, need in needs.items()}
+    # Pods of a Workload that are not alike (a rollout, say) share its need, so that nothing is sure of each kind.
+    pods_of = Counter(pod.workload for pod in pods)
     groups: list[Group] = []
     for family, (likeness, like) in enumerate(alike.items()):
         group = Group(
@@ -100,16 +104,18 @@ def group_pods(pods: Sequence[Pod], residents: Iterable[Pod], needs: Mapping[str
         if likeness.split_by:
             on_demand = min(left[likeness.split_by], group.count)
             left[likeness.split_by] -= on_demand
-            groups += _split_on_demand(group, on_demand)
+            others = pods_of[likeness.split_by] - group.count
+            sure = max(0, min(needs[likeness.split_by].pods - others, group.count))
+            groups += _split_on_demand(group, on_demand, sure)
         else:
             groups.append(group)
     return groups
 
 
-def _split_on_demand(group: Group, on_demand: int) -> list[Group]:
+def _split_on_demand(group: Group, on_demand: int, sure: int) -> list[Group]:
     # More than these may run on demand as well, so nothing is sure of the rest.
     parts = [
-        replace(group, pods=group.pods[:on_demand], sure_count=on_demand, capacity_type=ON_DEMAND),
+        replace(group, pods=group.pods[:on_demand], sure_count=min(sure, on_demand), capacity_type=ON_DEMAND),
         replace(group, pods=group.pods[on_demand:], sure_count=0),
     ]
     return [part for part in parts if part.pods]

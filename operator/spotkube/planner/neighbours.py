@@ -27,8 +27,10 @@ def make_neighbours(groups: Sequence[Group], bins: Sequence[Bin]) -> Neighbours:
     conflict = np.zeros((len(groups), len(groups)), dtype=np.bool_)
     caps: dict[tuple[bool, ...], int] = {}
     for i, group in enumerate(groups):
-        for j in range(i):
-            conflict[i, j] = conflict[j, i] = _clash(group, groups[j])
+        if _has_rules(group):
+            for j, other in enumerate(groups):
+                if j != i and _clash(group, other):
+                    conflict[i, j] = conflict[j, i] = True
         if _clash(group, group):
             _add_cap(caps, [j == i for j in range(len(groups))], 1)
         for rule in group.shape.spread:
@@ -41,8 +43,11 @@ def make_neighbours(groups: Sequence[Group], bins: Sequence[Bin]) -> Neighbours:
     cap_left = np.full((len(caps), len(bins)), NO_LIMIT, dtype=np.int64)
     for b, bin_ in enumerate(bins):
         residents = _kinds_of(bin_.residents)
+        # Most pods have no rules at all: only those with some are compared with everybody.
+        ruled = [resident for resident in residents if _has_rules(resident)]
         for g, group in enumerate(groups):
-            allowed[g, b] = not any(_clash(group, resident) for resident in residents)
+            others = residents if _has_rules(group) else ruled
+            allowed[g, b] = not any(_clash(group, resident) for resident in others)
         for k, limit in enumerate(cap_limit):
             carriers = [group for group, member in zip(groups, cap_member[k], strict=True) if member]
             cap_left[k, b] = max(0, int(limit) - _already(carriers, bin_.residents))
@@ -69,6 +74,10 @@ def _kinds_of(pods: Sequence[Pod]) -> list["_Resident"]:
 class _Resident:
     shape: PodShape
     labels: Labels
+
+
+def _has_rules(one: "Group | _Resident") -> bool:
+    return bool(one.shape.host_ports or one.shape.anti_affinity)
 
 
 def _clash(one: "Group | _Resident", other: "Group | _Resident") -> bool:
@@ -99,6 +108,6 @@ def _add_cap(caps: dict[tuple[bool, ...], int], members: list[bool], limit: int)
 
 
 def _already(carriers: Sequence[Group], residents: Sequence[Pod]) -> int:
-    """The most pods there that a spread of one of the carriers counts."""
-    seen = [_Resident(pod.shape, pod.labels) for pod in residents]
+    """The most pods there that a spread of one of the carriers counts; those about to end are passed over."""
+    seen = [_Resident(pod.shape, pod.labels) for pod in residents if not pod.deleting]
     return max((sum(_counts(group, resident) for resident in seen) for group in carriers), default=0)

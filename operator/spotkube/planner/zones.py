@@ -12,6 +12,8 @@ from spotkube.api.labels import ZONE
 from spotkube.model.pods import Pod, PodTerm, SpreadConstraint
 from spotkube.planner.groups import Group
 
+ZoneRule = SpreadConstraint | PodTerm
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -22,21 +24,32 @@ class Split:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """For one group: `open` have what takes its pods; `domains` count in its spreads, whether or not they take pods."""
+
+    open: frozenset[str]
+    domains: frozenset[str]
+
+
 class ZoneLedger:
     """Where pods are, by zone: those that run, and those that earlier groups of the same plan were given."""
 
     def __init__(self, residents: Iterable[tuple[Pod, str]]) -> None:
         """`residents` are pods with the zone of their node."""
-        self._placed = Counter((pod.namespace, pod.labels, zone) for pod, zone in residents)
+        zoned = [(pod, zone) for pod, zone in residents if zone]
+        # Spreads pass over pods that are about to end, anti-affinity does not.
+        self._placed = Counter((pod.namespace, pod.labels, zone) for pod, zone in zoned if not pod.deleting)
+        self._ending = Counter((pod.namespace, pod.labels, zone) for pod, zone in zoned if pod.deleting)
         self._terms = Counter(
-            (term, zone) for pod, zone in residents for term in pod.shape.anti_affinity if term.topology_key == ZONE
+            (term, zone) for pod, zone in zoned for term in pod.shape.anti_affinity if term.topology_key == ZONE
         )
-        self.empty = not self._placed
 
-    def matching(self, rule: SpreadConstraint | PodTerm, namespace: str) -> Counter[str]:
+    def matching(self, rule: ZoneRule, namespace: str) -> Counter[str]:
         """Pods that the rule of a pod in `namespace` counts, by zone."""
         counts: Counter[str] = Counter()
-        for (where, labels, zone), number in self._placed.items():
+        pods = self._placed + self._ending if isinstance(rule, PodTerm) else self._placed
+        for (where, labels, zone), number in pods.items():
             if _selects(rule, namespace, where, dict(labels)):
                 counts[zone] += number
         return counts
@@ -53,40 +66,60 @@ class ZoneLedger:
                 self._terms[(term, zone)] += pods
 
 
-def has_zone_rule(group: Group) -> bool:
-    shape = group.shape
-    return any(r.topology_key == ZONE for r in shape.spread) or any(t.topology_key == ZONE for t in shape.anti_affinity)
+def zone_rules(group: Group) -> list[ZoneRule]:
+    rules: list[ZoneRule] = [*group.shape.spread, *group.shape.anti_affinity]
+    return [rule for rule in rules if rule.topology_key == ZONE]
 
 
-def split_by_zone(group: Group, zones: Sequence[str], ledger: ZoneLedger, *, alone: bool) -> Split:
-    """Gives each pod of the group a zone of `zones` (those that its other rules allow), the least used first.
+def counted_by(group: Group, others: Iterable[Group]) -> bool:
+    """Whether a rule over zones of one of the others looks at the group's pods: then their zones must be known too."""
+    labels, namespace = dict(group.labels), group.shape.namespace
+    return any(
+        _selects(rule, other.shape.namespace, namespace, labels)
+        for other in others
+        if other is not group
+        for rule in zone_rules(other)
+    )
 
-    Only where the group is `alone` in its family is anything sure of the number in each zone.
+
+def split_by_zone(group: Group, zones: Zones, ledger: ZoneLedger, *, alone: bool) -> Split:
+    """Gives each pod of the group a zone, the least used of those that its rules allow first.
+
+    Only where the group is `alone` in its family and in what its spreads count is anything sure of the number in each.
     """
     refused = ledger.refused(group)
-    zones = [zone for zone in sorted(zones) if zone not in refused]
-    rooms = {zone: _room(group, zone, ledger) for zone in zones}
+    names = sorted(zones.open - refused)
+    rooms = {zone: _room(group, zone, ledger) for zone in names}
     spreads = [rule for rule in group.shape.spread if rule.topology_key == ZONE]
     counts = [ledger.matching(rule, group.shape.namespace) for rule in spreads]
-    given = dict.fromkeys(zones, 0)
+    given = dict.fromkeys(sorted(zones.domains | zones.open), 0)
     for _ in range(group.count):
-        open_zones = [z for z in zones if given[z] < rooms[z] and _within_skew(z, zones, spreads, counts, given)]
-        if not open_zones:
+        allowed = [z for z in names if given[z] < rooms[z] and _within_skew(z, spreads, counts, given)]
+        if not allowed:
             break
-        best = min(open_zones, key=lambda z: (max((c[z] for c in counts), default=0) + given[z], z))
+        best = min(allowed, key=lambda z: (max((c[z] for c in counts), default=0) + given[z], z))
         given[best] += 1
+    total = sum(given.values())
+    sure = _sure(total, len(names), spreads) if alone and not any(counts) else 0
     parts, start = [], 0
     for zone, number in given.items():
         if number:
-            sure = _sure(group, number, zones, spreads) if alone and ledger.empty else 0
-            parts.append(replace(group, pods=group.pods[start : start + number], zone=zone, sure_count=sure))
+            pods = group.pods[start : start + number]
+            parts.append(replace(group, pods=pods, zone=zone, sure_count=min(number, sure)))
             ledger.add(group, zone, number)
             start += number
-    reason = f"its rules over zones leave no zone of {', '.join(zones) or 'any pool'} for more of these pods"
-    return Split(tuple(parts), group.pods[start:], reason if start < group.count else "")
+    return Split(tuple(parts), group.pods[start:], _why(names, refused) if start < group.count else "")
 
 
-def _selects(rule: SpreadConstraint | PodTerm, own: str, namespace: str, labels: Mapping[str, str]) -> bool:
+def _why(names: Sequence[str], refused: frozenset[str]) -> str:
+    if names:
+        return f"its rules over zones let no more of these pods into {', '.join(names)}"
+    return (
+        f"anti-affinity over zones keeps these pods out of {', '.join(sorted(refused))}, and nothing else is for sale"
+    )
+
+
+def _selects(rule: ZoneRule, own: str, namespace: str, labels: Mapping[str, str]) -> bool:
     if isinstance(rule, PodTerm):
         return rule.matches(namespace, labels)
     return rule.selector is not None and own == namespace and rule.selector.matches(labels)
@@ -105,22 +138,18 @@ def _room(group: Group, zone: str, ledger: ZoneLedger) -> int:
 
 
 def _within_skew(
-    zone: str,
-    zones: Sequence[str],
-    spreads: Sequence[SpreadConstraint],
-    counts: Sequence[Counter[str]],
-    given: Mapping[str, int],
+    zone: str, spreads: Sequence[SpreadConstraint], counts: Sequence[Counter[str]], given: Mapping[str, int]
 ) -> bool:
     for rule, count in zip(spreads, counts, strict=True):
-        least = 0 if len(zones) < rule.min_domains else min(count[z] + given[z] for z in zones)
+        least = 0 if len(given) < rule.min_domains else min(count[z] + number for z, number in given.items())
         if count[zone] + given[zone] + 1 - least > rule.max_skew:
             return False
     return True
 
 
-def _sure(group: Group, number: int, zones: Sequence[str], spreads: Sequence[SpreadConstraint]) -> int:
-    """How many pods any split within the skew puts into one zone at least, when no pod runs yet."""
-    if not spreads:
+def _sure(pods: int, zones: int, spreads: Sequence[SpreadConstraint]) -> int:
+    """How many pods any split within the skew puts into each zone at least, when none runs yet."""
+    if not spreads or not zones:
         return 0
     skew = min(rule.max_skew for rule in spreads)
-    return min(number, max(0, math.ceil((group.count - (len(zones) - 1) * skew) / len(zones))))
+    return max(0, math.ceil((pods - (zones - 1) * skew) / zones))
