@@ -12,6 +12,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,22 @@ def render(cluster: Cluster, namespace: str, *args: str) -> list[Manifest]:
     """The chart's objects, CRDs left out, as `helm template` makes them with these further arguments."""
     text = helm(cluster, "template", RELEASE, str(CHART), "--namespace", namespace, *args)
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def only(manifests: list[Manifest], kind: str) -> Manifest:
+    """The one object of a kind."""
+    (found,) = [manifest for manifest in manifests if manifest["kind"] == kind]
+    return found
+
+
+@contextmanager
+def installation(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """The chart installed by Helm, with its defaults."""
+    helm(cluster, "install", RELEASE, str(CHART), "--namespace", namespace)
+    try:
+        yield
+    finally:
+        helm(cluster, "uninstall", RELEASE, "--namespace", namespace, "--ignore-not-found")
 
 
 def install_operator_identity(cluster: Cluster, namespace: str) -> Path:
