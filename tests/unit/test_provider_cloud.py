@@ -11,7 +11,7 @@ from fakecloud import ON_DEMAND_KEY, SPOT_KEY, Clock, make_order, make_pod, open
 from spotkube.model.offerings import OfferingKey
 from spotkube.providers.local.cloud import RECALL_SECONDS, FakeCloud
 from spotkube.providers.local.machines import Errand
-from spotkube.providers.local.store import Store, StoreInUse
+from spotkube.providers.local.store import Store, StoreError
 from spotkube.providers.local.wire import CapacityMessage, FaultsMessage, format_key
 from spotkube.providers.port import InstanceState, InsufficientCapacity, ProviderError
 
@@ -172,7 +172,15 @@ def test_a_restart_changes_nothing(tmp_path: Path, clock: Clock) -> None:
 
 def test_two_clouds_can_not_share_their_state(tmp_path: Path, clock: Clock) -> None:
     _, store = open_cloud(tmp_path / "cloud.db", clock)
-    with pytest.raises(StoreInUse, match=r"state: .*cloud\.db is in use by another fake cloud"):
+    with pytest.raises(StoreError, match=r"state: .*cloud\.db is in use by another fake cloud"):
         Store(tmp_path / "cloud.db", wait_seconds=0)
     store.close()
     Store(tmp_path / "cloud.db").close()
+
+
+def test_a_file_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("these are my notes, and they are no database at all\n" * 50)
+    with pytest.raises(StoreError, match=r"state: .*notes\.txt can't be used \(file is not a database\)"):
+        Store(path)
+    assert path.read_text().startswith("these are my notes")

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from kubernetes.aio.config import ConfigException
 from typer.testing import CliRunner
 
 from spotkube.providers.local.__main__ import app, parse_capacity, parse_seconds
+from spotkube.providers.local.process import connect
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("2s", 2), ("1.5m", 90), ("1h", 3600), ("7", 7)])
@@ -47,3 +49,14 @@ def test_a_cloud_that_does_not_answer_is_an_error_and_no_traceback(unused_tcp_po
     answer = CliRunner().invoke(app, ["instances", "--endpoint", f"http://127.0.0.1:{unused_tcp_port}"])
     assert answer.exit_code == 1
     assert "no answer from the fake cloud" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [("users: [", "kubeconfig: .* is no kubeconfig"), ("", "is no kubeconfig"), ("{}", "Expected key current-context")],
+)
+async def test_a_broken_kubeconfig_is_named(tmp_path: Path, content: str, complaint: str) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(content)
+    with pytest.raises(ConfigException, match=complaint):
+        await connect(kubeconfig)

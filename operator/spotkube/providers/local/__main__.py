@@ -19,7 +19,7 @@ from spotkube.providers.local.client import LocalProvider
 from spotkube.providers.local.cloud import Delays
 from spotkube.providers.local.nodes import format_time
 from spotkube.providers.local.process import Options, log_to, serve
-from spotkube.providers.local.store import StoreInUse
+from spotkube.providers.local.store import StoreError
 from spotkube.providers.local.wire import CapacityMessage, InstanceMessage
 from spotkube.providers.port import Instance, InstanceState, ProviderError
 
@@ -108,7 +108,7 @@ def start(
     try:
         delays = Delays(registration_delay, terminate_delay)
         asyncio.run(serve(Options(state, kubeconfig, port, port_file, load_catalog(catalog), limits, delays)))
-    except (StoreInUse, CatalogFileError, ConfigException, OSError) as error:
+    except (StoreError, CatalogFileError, ConfigException, OSError) as error:
         raise _failure(error) from error
 
 

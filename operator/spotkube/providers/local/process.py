@@ -12,6 +12,9 @@ from pathlib import Path
 
 from aiohttp import web
 from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.config import ConfigException
+from yaml import YAMLError
 
 from spotkube.catalog import Catalog
 from spotkube.providers.local.cloud import Delays, FakeCloud
@@ -41,7 +44,7 @@ class Options:
 
 
 async def serve(options: Options) -> None:
-    """Runs until SIGTERM or SIGINT. Raises StoreInUse, OSError when the port is taken, ConfigException."""
+    """Runs until SIGTERM or SIGINT. Raises StoreError, OSError when the port is taken, ConfigException."""
     async with AsyncExitStack() as stack:
         store = Store(options.state)
         stack.callback(store.close)
@@ -49,7 +52,7 @@ async def serve(options: Options) -> None:
         cloud = FakeCloud(store, [each.key for each in offerings], options.delays, time.time)
         cloud.set_capacity(options.capacity)
 
-        api = await kube_config.new_client_from_config(config_file=str(options.kubeconfig))
+        api = await connect(options.kubeconfig)
         stack.push_async_callback(api.close)
         scheduler = asyncio.create_task(Scheduler(cloud, ClusterNodes(api), time.time).run())
         stack.push_async_callback(_cancel, scheduler)
@@ -63,6 +66,15 @@ async def serve(options: Options) -> None:
             _write_whole(options.port_file, f"{port}\n")
         print(f"The fake cloud sells {len(offerings)} offerings at http://{LOOPBACK}:{port}", flush=True)
         await _until_told_to_stop(scheduler)
+
+
+async def connect(kubeconfig: Path) -> ApiClient:
+    """A client for the kubeconfig's current context; nothing is sent yet. Raises ConfigException."""
+    try:
+        api: ApiClient = await kube_config.new_client_from_config(config_file=str(kubeconfig))
+    except (YAMLError, TypeError) as error:  # TypeError: an empty file, or one that is no mapping
+        raise ConfigException(f"kubeconfig: {kubeconfig} is no kubeconfig: {error}") from error
+    return api
 
 
 async def _until_told_to_stop(scheduler: asyncio.Task[None]) -> None:

@@ -34,8 +34,8 @@ _SAVE = f"INSERT OR REPLACE INTO instances ({', '.join(_FIELDS)}) VALUES ({', '.
 _DEFAULT = "*"
 
 
-class StoreInUse(Exception):  # noqa: N818 - reads as the state it tells of
-    """Another process holds the file."""
+class StoreError(Exception):
+    """The file can't be used: another process holds it, or it is no state of a fake cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +60,14 @@ class Store:
     """Calls take well under a millisecond, so the event loop may make them."""
 
     def __init__(self, path: Path, wait_seconds: float = 2.0) -> None:
-        """Opens the file, making it and its folder if need be. Raises StoreInUse if it is still held after the wait."""
+        """Opens the file, making it and its folder if need be. Raises StoreError, and OSError for the folder."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, timeout=wait_seconds)
-        self._db.row_factory = sqlite3.Row
         try:
-            # Held until close: two clouds on one file would sell the same capacity twice.
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")  # outlives the process, which is what restarts are about
-            self._db.executescript(_SCHEMA)
-        except sqlite3.OperationalError as error:
-            self._db.close()
+            self._db = _open(path, wait_seconds)
+        except sqlite3.DatabaseError as error:
             if "locked" in str(error):
-                raise StoreInUse(f"state: {path} is in use by another fake cloud; stop it or choose another") from error
-            raise
+                raise StoreError(f"state: {path} is in use by another fake cloud; stop it or choose another") from error
+            raise StoreError(f"state: {path} can't be used ({error}); choose another file, or delete it") from error
 
     def close(self) -> None:
         self._db.close()
@@ -118,6 +111,21 @@ class Store:
                 self._db.execute("DELETE FROM capacity WHERE offering = ?", (offering,))
             else:
                 self._db.execute("INSERT OR REPLACE INTO capacity VALUES (?, ?)", (offering, limit))
+
+
+def _open(path: Path, wait_seconds: float) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=wait_seconds)
+    db.row_factory = sqlite3.Row
+    try:
+        # Held until close: two clouds on one file would sell the same capacity twice.
+        db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")  # outlives the process, which is what restarts are about
+        db.executescript(_SCHEMA)
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db
 
 
 def _row(machine: Machine) -> dict[str, Any]:
