@@ -17,15 +17,13 @@ RUN /opt/spotkube/bin/pip install --require-hashes --only-binary=:all: -r requir
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 RUN /opt/spotkube/bin/pip install --no-deps . \
-    && /opt/spotkube/bin/pip uninstall --yes pip \
-    && /opt/spotkube/bin/python -m compileall -q /opt/spotkube
+    && /opt/spotkube/bin/pip uninstall --yes pip
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="SpotKube" \
       org.opencontainers.image.licenses="Apache-2.0"
 # Nobody installs anything in a running operator.
-RUN python -m pip uninstall --yes --root-user-action=ignore pip \
-    && rm -rf /var/lib/apt/lists/* /root/.cache
+RUN python -m pip uninstall --yes --root-user-action=ignore pip
 COPY --from=build /opt/spotkube /opt/spotkube
 
 # Output appears at once; no .pyc is written; the planner's compiled code goes where writing is allowed.
