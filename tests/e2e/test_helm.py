@@ -109,6 +109,7 @@ def test_an_account_of_ones_own_is_used_and_none_is_made(cluster: Cluster) -> No
         ("replicas=two", "got string, want integer"),
         ("service.port=80", "minimum: got 80, want 1,024"),
         ("serviceAccount.create=false", "serviceAccount.name: name the ServiceAccount to use"),
+        ("config.leader_election=false", "set replicas to 1, or leave leader election on"),
     ],
 )
 def test_wrong_values_are_refused(cluster: Cluster, values: str, complaint: str) -> None:
@@ -116,6 +117,12 @@ def test_wrong_values_are_refused(cluster: Cluster, values: str, complaint: str)
         render(cluster, "ns", "--set", values)
 
     assert complaint in str(refusal.value)
+
+
+def test_a_single_replica_may_do_without_leader_election(cluster: Cluster) -> None:
+    manifests = render(cluster, "ns", "--set", "replicas=1,config.leader_election=false")
+
+    assert "leader_election: false" in only(manifests, "ConfigMap")["data"]["config.yaml"]
 
 
 def test_no_right_is_a_wildcard(cluster: Cluster) -> None:
