@@ -1,0 +1,87 @@
+# Everything that is done with this checkout. `make help` lists the targets; each sets up what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+export PYTHONPATH := operator:hack
+
+# What a user may give: KEEP=1 leaves the demo running; KUBECONFIG_FILE=F tests on that cluster instead of a local one.
+KEEP ?=
+KUBECONFIG_FILE ?=
+PYTEST_ARGS ?=
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: give another one, as in make setup PYTHON=python3.12")'
+	@echo "Setting up $(VENV): about a minute, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Make .venv with all that is needed
+
+.PHONY: controlplane
+controlplane: setup ## Build the local cluster's parts (once, about 8 minutes on 2 cores)
+	@$(RUN) -m localcluster build
+	@$(RUN) -m localcluster build helm
+
+.PHONY: demo
+demo: setup ## See it work on a local cluster: buy nodes, survive a spot termination (KEEP=1 leaves it running)
+	@$(RUN) -m demo $(if $(KEEP),--keep)
+
+.PHONY: demo-trace
+demo-trace: setup ## The same with the 1,088 CPU pods of a production trace (needs ../shared/data)
+	@$(RUN) -m demo --trace openb $(if $(KEEP),--keep)
+
+.PHONY: demo-kind
+demo-kind: setup ## The same on a kind cluster, for those who have Docker and kind
+	@$(RUN) -m demo --kind $(if $(KEEP),--keep)
+
+.PHONY: cluster
+cluster: setup ## Run an empty local cluster until Ctrl-C
+	@$(RUN) -m localcluster up
+
+.PHONY: test
+test: lint controlplane ## Check and test everything (KUBECONFIG_FILE=F: on that cluster)
+	$(RUN) -m pytest $(if $(KUBECONFIG_FILE),--kubeconfig $(KUBECONFIG_FILE)) $(PYTEST_ARGS)
+
+.PHONY: test-unit
+test-unit: setup ## Only what needs no cluster
+	$(RUN) -m pytest tests/unit tests/property $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## ruff, mypy, the layers, and whether generated files are up to date
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) -m spotkube.api.crds --check
+
+.PHONY: format
+format: setup ## Format the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: generate
+generate: setup ## Write anew what is generated from code: CRDs and reference pages
+	$(RUN) -m spotkube.api.crds --write crds
+	$(RUN) -m spotkube.api.crds --write helm/spotkube/crds
+	$(RUN) -m spotkube.api.reference --write docs/reference
+	$(RUN) -m spotkube.metrics > docs/reference/metrics.md
+	$(RUN) -m spotkube.settings > docs/reference/configuration.md
+
+.PHONY: lock
+lock: ## Compile the requirements files with hashes anew (needs uv)
+	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt
+	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove .venv and caches of this checkout
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
