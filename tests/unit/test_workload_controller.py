@@ -377,6 +377,22 @@ class TestWhatIsNotOurs:
         assert "apply deployments/web" not in server.calls
         assert server.ready("web")[1] == "NameTaken"
 
+    async def test_the_child_of_a_predecessor_is_waited_for(
+        self, server: FakeServer, controller: WorkloadController
+    ) -> None:
+        server.put(make_workload(uid="first"))
+        await controller.reconcile(server.view())
+        server.put(make_workload(uid="second"))
+        server.calls.clear()
+
+        await controller.reconcile(server.view())
+
+        assert "apply deployments/web" not in server.calls
+        assert server.ready("web")[1] == "PredecessorLeaves"
+        del server.objects[DEPLOYMENTS.name, "shop", "web"]
+        await controller.reconcile(server.view())
+        assert server.ready("web")[1] == "PodsNotReady"
+
     async def test_a_budget_of_that_name_is_told_but_holds_no_pods(
         self, server: FakeServer, controller: WorkloadController
     ) -> None:

@@ -50,7 +50,13 @@ class TestSource:
             "annotations": {"spotkube.io/applied": "abc"},
             "ownerReferences": [
                 {"kind": "App", "name": "shop", "uid": "u0"},
-                {"kind": "Workload", "name": "web", "uid": "u9", "controller": True},
+                {
+                    "apiVersion": "spotkube.io/v1alpha1",
+                    "kind": "Workload",
+                    "name": "web",
+                    "uid": "u9",
+                    "controller": True,
+                },
             ],
         }
 
@@ -60,6 +66,19 @@ class TestSource:
         assert (source.controller, source.workload, source.applied) == ("u9", "web", "abc")
         assert (source.replicas, source.job) == (4, None)
         assert source.selector == {"matchLabels": {"app": "web"}}
+
+    def test_kueues_workloads_are_not_ours(self) -> None:
+        raw = raw_deployment()
+        owner = {
+            "apiVersion": "kueue.x-k8s.io/v1beta2",
+            "kind": "Workload",
+            "name": "x",
+            "uid": "u",
+            "controller": True,
+        }
+        raw["metadata"]["ownerReferences"] = [owner]
+
+        assert (to_source(raw).controller, to_source(raw).workload) == ("u", "")
 
     def test_the_spec_digest_follows_edits_but_not_an_autoscaler_or_the_status(self) -> None:
         before = to_source(raw_deployment())

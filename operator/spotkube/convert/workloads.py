@@ -102,7 +102,7 @@ def to_source(raw: Json) -> Source:
         uid=metadata["uid"],
         replicas=_at_once(job) if job is not None else int(_or(spec.get("replicas"), 1)),
         controller=str(controller.get("uid", "")),
-        workload=str(controller["name"]) if controller.get("kind") == "Workload" else "",
+        workload=_workload_name(controller),
         job=job,
         message=_message(raw),
         selector=spec.get("selector") or {},
@@ -203,6 +203,12 @@ def _message(raw: Json) -> str:
 
 def _controller(metadata: Json) -> Json:
     return next((owner for owner in metadata.get("ownerReferences") or () if owner.get("controller")), {})
+
+
+def _workload_name(controller: Json) -> str:
+    """Kueue has a kind of the same name."""
+    ours = controller.get("kind") == "Workload" and str(controller.get("apiVersion", "")).startswith(f"{keys.GROUP}/")
+    return str(controller["name"]) if ours else ""
 
 
 def _applied(metadata: Json) -> str:

@@ -86,7 +86,7 @@ class Writer:
         """
         name = f"{workload.spec.source_kind}/{workload.name}"
         if source is not None and source.controller != workload.metadata.uid:
-            return None, _name_taken(name, "use a targetRef to it, or give the Workload another name")
+            return None, _not_ours(workload, source)
         try:
             desired = self._desired_child(workload)
         except MalformedTemplateError as error:
@@ -102,7 +102,7 @@ class Writer:
             problem = Problem("ChildRefused", f"{name} was refused: {error.message}", holds_pods=source is None)
             return source, self._refusals.add(uid, name, applied, now, problem)
         if changed.controller != uid:  # the cache did not know of it yet
-            return None, _name_taken(name, "use a targetRef to it, or give the Workload another name")
+            return None, _not_ours(workload, changed)
         return changed, None
 
     async def ensure_budget(
@@ -217,6 +217,14 @@ def _memory_key(workload: Workload, known: Source | Budget) -> tuple[str, str]:
 
 def _applied(desired: Mapping[str, Any]) -> str:
     return str(desired["metadata"]["annotations"][keys.APPLIED])
+
+
+def _not_ours(workload: Workload, source: Source) -> Problem:
+    name = source.key[1]
+    if source.workload == workload.name:
+        message = f"{name} of an earlier Workload of this name is still there: wait until Kubernetes has removed it"
+        return Problem("PredecessorLeaves", message)
+    return _name_taken(name, "use a targetRef to it, or give the Workload another name")
 
 
 def _name_taken(name: str, remedy: str, *, holds_pods: bool = True) -> Problem:
