@@ -173,9 +173,9 @@ def _repels(one: Pod, on: Place, other: Pod, where: Place) -> bool:
     for term in one.shape.anti_affinity:
         domain = on.labels.get(term.topology_key)
         meant = "*" in term.namespaces or other.namespace in term.namespaces
-        if meant and domain is not None and domain == where.labels.get(term.topology_key):
-            if _selected(term.selector, other):
-                return True
+        together = domain is not None and domain == where.labels.get(term.topology_key)
+        if meant and together and _selected(term.selector, other):
+            return True
     return False
 
 

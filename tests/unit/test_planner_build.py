@@ -336,7 +336,7 @@ class TestNeighbours:
 
 
 class TestZones:
-    OFFERINGS = [make_offering(zone=zone) for zone in ZONES]
+    OFFERINGS = tuple(make_offering(zone=zone) for zone in ZONES)
 
     def zones(self, pods: list, **fields: object) -> dict[str, int]:
         result = built(make_snapshot(pods, self.OFFERINGS, **fields))

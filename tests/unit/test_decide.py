@@ -1,0 +1,218 @@
+"""Whole decisions on small clusters, judged by a scheduler of the tests' own."""
+
+import pytest
+
+from builders import (
+    ZONES,
+    both_ways,
+    make_claim,
+    make_daemonset,
+    make_node,
+    make_offering,
+    make_pod,
+    make_pods,
+    make_pool,
+    make_rule,
+    make_snapshot,
+    node_of,
+    repels,
+    spread,
+)
+from scheduler_check import complaints
+from spotkube.api import labels as keys
+from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
+from spotkube.model.plan import Plan
+from spotkube.planner.decide import decide
+from spotkube.planner.problem import Budget
+
+WORK = Budget(seconds=None, column_rounds=20, generations=5)
+
+
+def plan_of(snapshot: Snapshot) -> Plan:
+    """The plan for pools in mode Recommend; what the tests' scheduler would not accept fails the test."""
+    plan = decide(snapshot, Mode.RECOMMEND, seed=1, budget=WORK)
+    assert complaints(snapshot, plan) == []
+    return plan
+
+
+def bought(plan: Plan) -> list[str]:
+    return sorted(f"{node.offering.instance_type} {node.offering.capacity_type}" for node in plan.additions)
+
+
+def test_nothing_to_do() -> None:
+    plan = plan_of(make_snapshot([], [make_offering()]))
+    assert (plan.additions, plan.cost_after_micro_usd_hour, plan.lower_bound_micro_usd_hour, plan.gap) == ((), 0, 0, 0)
+
+
+def test_the_cheapest_node_that_holds_all() -> None:
+    offerings = [make_offering("small", 0.10, cpu="2"), make_offering("large", 0.15, cpu="4")]
+    plan = plan_of(make_snapshot(make_pods(4, cpu="1"), offerings))
+    assert bought(plan) == ["large on-demand"]
+    assert plan.cost_after_micro_usd_hour == plan.lower_bound_micro_usd_hour == 150_000
+    assert plan.placed_pods == 4
+    assert "holds 4 x default/some" in plan.additions[0].reason
+
+
+def test_spot_for_who_bears_it_and_on_demand_for_who_does_not() -> None:
+    rule = make_rule("steady", 2, fraction=0)
+    pods = [*make_pods(2, workload="steady"), *make_pods(2, workload="batch", cpu="1100m")]
+    plan = plan_of(make_snapshot(pods, both_ways(cpu="3"), workloads=[rule]))
+    assert bought(plan) == ["m.large on-demand", "m.large spot"]
+    assert "on demand, as some of them must be" in next(
+        n.reason for n in plan.additions if n.offering.capacity_type == "on-demand"
+    )
+
+
+def test_existing_nodes_are_filled_first() -> None:
+    claim = make_claim("ours", make_offering(cpu="4"), node="ours")
+    coming = make_claim("coming", make_offering(cpu="2"), phase=ClaimPhase.LAUNCHED)
+    snapshot = make_snapshot(
+        make_pods(9, cpu="1"),
+        [make_offering(cpu="2")],
+        claims=[claim, coming],
+        nodes=[node_of(claim), make_node("theirs", "2")],
+    )
+    plan = plan_of(snapshot)
+    assert sorted({p.target for p in plan.placements}) == ["coming", "ours", "theirs"]
+    assert len(plan.placements) == 8
+    assert len(plan.additions) == 1
+
+
+def test_a_pod_with_a_nomination_keeps_its_place() -> None:
+    coming = make_claim("coming", make_offering(cpu="2"), phase=ClaimPhase.PENDING)
+    pods = [make_pod("late"), make_pod("nominated", nominated="coming", cpu="2")]
+    plan = plan_of(make_snapshot(pods, [make_offering(cpu="2")], claims=[coming]))
+    assert [(p.pod, p.target) for p in plan.placements] == [("uid-nominated", "coming")]
+    assert [node.pods for node in plan.additions] == [("uid-late",)]
+
+
+def test_limits_hold_and_the_reason_names_the_pool() -> None:
+    pool = make_pool("small", limit_nodes=1)
+    plan = plan_of(make_snapshot(make_pods(5, cpu="1"), [make_offering(cpu="2")], pools=[pool]))
+    assert len(plan.additions) == 1
+    (left,) = plan.unplaceable
+    assert len(left.pods) == 3
+    assert "NodePool small" in left.reason
+
+
+@pytest.mark.parametrize("limit", [{"limit_nodes": 0}, {"limit_micro_usd_hour": 0}, {"limit_resources": (("cpu", 0),)}])
+def test_a_limit_of_zero_buys_nothing(limit: dict[str, object]) -> None:
+    plan = plan_of(make_snapshot(make_pods(2), [make_offering()], pools=[make_pool("shut", **limit)]))
+    assert not plan.additions
+    assert "NodePool shut" in plan.unplaceable[0].reason
+
+
+def test_a_full_pool_replaces_a_node_with_a_deadline() -> None:
+    offering = make_offering(cpu="2")
+    claim = make_claim("ending", offering, node="ending", deadline=120.0)
+    pods = make_pods(2, node="ending", cpu="1")
+    pool = make_pool(limit_nodes=1)
+    plan = plan_of(make_snapshot(pods, [offering], pools=[pool], claims=[claim], nodes=[node_of(claim)]))
+    assert len(plan.additions) == 1
+    assert plan.cost_now_micro_usd_hour == plan.cost_after_micro_usd_hour == 100_000
+
+
+def test_of_two_pools_with_the_same_offers_the_heavier_buys() -> None:
+    pools = [make_pool("a-light", weight=1), make_pool("b-heavy", weight=9)]
+    plan = plan_of(make_snapshot(make_pods(3), [make_offering()], pools=pools))
+    assert {node.pool for node in plan.additions} == {"b-heavy"}
+
+
+def test_pools_of_another_mode_buy_nothing_but_their_nodes_are_used() -> None:
+    offering = make_offering(cpu="2")
+    claim = make_claim("theirs", offering, pool="applied", node="theirs")
+    pools = [make_pool("applied", mode=Mode.APPLY), make_pool("paused", mode=Mode.PAUSED)]
+    snapshot = make_snapshot(make_pods(3, cpu="1"), [offering], pools=pools, claims=[claim], nodes=[node_of(claim)])
+    plan = plan_of(snapshot)
+    assert (len(plan.placements), plan.additions, plan.cost_after_micro_usd_hour) == (2, (), 0)
+    assert plan.lower_bound_micro_usd_hour == 0
+
+
+def test_the_bound_does_not_forget_an_old_price() -> None:
+    """Spot rose from 3 to 9 cents since the node was bought: at 3 it is still the cheapest fleet."""
+    offering = make_offering(usd=0.09, spot=True)
+    claim = make_claim("ours", offering, node="ours", price_micro_usd_hour=30_000)
+    pod = make_pod(node="ours", workload="w")
+    plan = plan_of(make_snapshot([pod], [offering], claims=[claim], nodes=[node_of(claim)]))
+    assert plan.cost_after_micro_usd_hour == plan.lower_bound_micro_usd_hour == 30_000
+
+
+def test_the_bound_takes_pods_of_nobody_on_spot_as_they_stand() -> None:
+    spot, on_demand = make_offering(usd=0.03, spot=True), make_offering(usd=0.09)
+    claim = make_claim("ours", spot, node="ours")
+    plan = plan_of(make_snapshot([make_pod(node="ours")], [spot, on_demand], claims=[claim], nodes=[node_of(claim)]))
+    assert plan.lower_bound_micro_usd_hour == plan.cost_after_micro_usd_hour == 30_000
+
+
+def test_the_bound_takes_a_rule_that_came_too_late_as_it_stands() -> None:
+    spot, on_demand = make_offering(usd=0.03, spot=True), make_offering(usd=0.09)
+    claim = make_claim("ours", spot, node="ours")
+    running = make_pod(node="ours", workload="w")
+    plan = plan_of(
+        make_snapshot(
+            [running],
+            [spot, on_demand],
+            claims=[claim],
+            nodes=[node_of(claim)],
+            workloads=[make_rule("w", 1, fraction=0)],
+        )
+    )
+    assert plan.lower_bound_micro_usd_hour == 30_000
+
+
+def test_the_bound_takes_uneven_hosts_as_they_stand() -> None:
+    """Three pods each on two nodes obey maxSkew 1; from nothing the planner would be sure of one each only."""
+    offering = make_offering(cpu="4")
+    claims = [make_claim(name, offering, node=name) for name in ("one", "two")]
+    pods = [
+        make_pod(app="web", node=claim.name, spreads=[spread(keys.HOSTNAME, app="web")])
+        for claim in claims
+        for _ in range(3)
+    ]
+    nodes = [node_of(claim) for claim in claims]
+    plan = plan_of(make_snapshot(pods, [offering], claims=claims, nodes=nodes))
+    assert plan.lower_bound_micro_usd_hour <= plan.cost_after_micro_usd_hour == 200_000
+
+
+def test_the_base_on_demand_holds_beside_what_runs() -> None:
+    offering, spot = make_offering(usd=0.09), make_offering(usd=0.03, spot=True)
+    claim = make_claim("ours", spot, node="ours")
+    running = make_pod(node="ours", workload="w", cpu="1500m")
+    pods = make_pods(3, workload="w", cpu="1500m")
+    plan = plan_of(
+        make_snapshot(
+            [running, *pods],
+            [offering, spot],
+            claims=[claim],
+            nodes=[node_of(claim)],
+            workloads=[make_rule("w", 4, base=2)],
+        )
+    )
+    assert bought(plan) == ["m.large on-demand", "m.large on-demand", "m.large spot"]
+
+
+def test_spread_and_anti_affinity_in_one_plan() -> None:
+    web = make_pods(5, app="web", workload="web", spreads=[spread(app="web")], owner="Deployment/web")
+    db = make_pods(3, app="db", workload="db", anti_affinity=[repels(app="db")], owner="StatefulSet/db", cpu="500m")
+    plan = plan_of(make_snapshot([*web, *db], both_ways(zones=ZONES, cpu="4")))
+    assert not plan.unplaceable
+    zones = [node.offering.zone for node in plan.additions]
+    assert set(zones) == set(ZONES)
+
+
+def test_daemons_are_bought_room_for() -> None:
+    daemon = make_daemonset(cpu="500m")
+    plan = plan_of(make_snapshot(make_pods(4, cpu="1"), [make_offering(cpu="2")], daemonsets=[daemon]))
+    assert len(plan.additions) == 4
+
+
+def test_the_same_seed_and_work_give_the_same_plan() -> None:
+    pods = [make_pod(f"p{n}", cpu=f"{100 + 37 * n % 900}m", workload="w") for n in range(40)]
+    snapshot = make_snapshot(pods, both_ways(zones=ZONES, cpu="4"))
+    assert plan_of(snapshot) == plan_of(snapshot)
+
+
+def test_baselines_are_of_the_same_pods() -> None:
+    plan = plan_of(make_snapshot(make_pods(4, workload="w"), both_ways(usd=0.09)))
+    assert plan.baselines.all_on_demand_micro_usd_hour == 180_000
+    assert plan.baselines.first_fit_micro_usd_hour == 60_000
