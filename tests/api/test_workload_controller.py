@@ -34,7 +34,8 @@ from spotkube.convert.workloads import to_budget, to_source
 from support import fake_node
 
 Object = dict[str, Any]
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 90.0
+"""The garbage collector learns of new CRDs only every 30 s."""
 SOURCES = (JOBS, DEPLOYMENTS, STATEFULSETS)
 
 
