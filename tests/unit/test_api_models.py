@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from spotkube.api import CapacityPlan, NodeClaim, NodePool, Workload
 from spotkube.api.common import Condition, ConditionStatus, KubeObject, find_condition, with_condition
-from spotkube.api.fields import parse_duration_seconds, parse_quantity
+from spotkube.api.fields import parse_duration_seconds
 from spotkube.api.nodeclaim import Phase
 from spotkube.api.nodepool import InterruptionBand, PoolMode
 from spotkube.api.rules import json_name
 from spotkube.api.workload import Placement, SourceKind
+from spotkube.model.quantities import parse_quantity
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

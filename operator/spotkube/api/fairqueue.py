@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
-from spotkube.api.fields import Count, LabelKey, Labels, LabelValue, Quantity, parse_quantity
+from spotkube.api.fields import Count, LabelKey, Labels, LabelValue, Quantity
 from spotkube.api.rules import Keyed, Rule, SpecModel
+from spotkube.model.quantities import parse_quantity
 
 ACTIVE = "Active"
 ADMISSION_NOT_IN_FORCE = "AdmissionNotInForce"

@@ -2,30 +2,15 @@
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
 from spotkube.api.rules import VALIDATIONS, Rule
+from spotkube.model.quantities import is_quantity, parse_quantity
 
-_SUFFIXES: Final = {
-    **{suffix: Decimal(10) ** exponent for suffix, exponent in zip(("n", "u", "m", ""), (-9, -6, -3, 0), strict=True)},
-    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)},
-    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
-}
-_QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:([KMGTPE]i|[numkMGTPE]?)|([eE][+-]?[0-9]+))")
 _LABEL_KEY = re.compile("^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
-
-
-def parse_quantity(text: str) -> Decimal:
-    """The exact value of a Kubernetes quantity such as "500m" or "1.5Gi"; raises ValueError when it is none."""
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is no quantity: write a number with an optional suffix, such as 500m, 2 or 8Gi")
-    number, suffix, exponent = match.groups()
-    return Decimal(number + exponent) if exponent else Decimal(number) * _SUFFIXES[suffix]
 
 
 def parse_duration_seconds(text: str) -> int:
@@ -37,10 +22,6 @@ def parse_duration_seconds(text: str) -> int:
         )
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds
-
-
-def _is_quantity(text: str) -> bool:
-    return _QUANTITY.fullmatch(text) is not None
 
 
 def _is_duration(text: str) -> bool:
@@ -67,7 +48,7 @@ def _int_or_string(*rules: Rule) -> WithJsonSchema:
 _WELL_FORMED = Rule(
     "isQuantity(string(self))",
     "not a quantity: write a number with an optional suffix, such as 500m, 2 or 8Gi",
-    _is_quantity,
+    is_quantity,
 )
 _NOT_NEGATIVE = Rule(
     "!isQuantity(string(self)) || !quantity(string(self)).isLessThan(quantity('0'))",

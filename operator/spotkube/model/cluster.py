@@ -27,8 +27,9 @@ class ClaimPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A NodePool. None in a limit means that there is none, and so does a resource that `limit_resources` does not name;
-    amounts are sums over its nodes' allocatable.
+    """A NodePool. None in a limit means that there is none, as for a resource that `limit_resources` does not name.
+
+    Amounts in limits are sums over its nodes' allocatable.
     """
 
     name: str

@@ -1,11 +1,10 @@
 """Amounts of resources as Kubernetes counts them, in whole numbers: cpu in millicores, memory in bytes."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 
-from kubernetes.utils.quantity import parse_quantity
+from spotkube.model.quantities import parse_quantity
 
 CPU = "cpu"
 MEMORY = "memory"
@@ -15,8 +14,6 @@ EPHEMERAL_STORAGE = "ephemeral-storage"
 MAX_AMOUNT = 2**53
 
 Quantity = str | int | float
-# What the API server takes; Decimal alone would let underscores, blanks and NaN pass.
-_QUANTITY = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]?|[eE][+-]?[0-9]+)")
 
 
 def parse_amount(name: str, quantity: Quantity) -> int:
@@ -24,9 +21,7 @@ def parse_amount(name: str, quantity: Quantity) -> int:
     # A float is meant as it is written: 0.1 is 100m, and not the 101m that its binary value rounds up to.
     text = "" if isinstance(quantity, bool) else str(quantity)
     try:
-        if not _QUANTITY.fullmatch(text):
-            raise ValueError("not well-formed")
-        value: Decimal = parse_quantity(text)
+        value = parse_quantity(text)
         amount = math.ceil(value * 1000 if name == CPU else value)
     except (ValueError, InvalidOperation, OverflowError) as error:
         raise ValueError(f"{name}: {quantity!r} is no quantity; write it as in 500m, 2, 1.5Gi") from error
