@@ -197,6 +197,11 @@ def test_why_nothing_fits_names_each_rule() -> None:
     assert "1 are too small in cpu (asked 64, at most 2)" in text
 
 
+def test_why_nothing_fits_bears_pods_that_ask_for_no_cpu() -> None:
+    pod = make_pod(cpu="0", memory="0", gpu=1)
+    assert f"have no {GPU}" in reason(make_snapshot([pod], [make_offering()]))
+
+
 def test_without_a_pool_nothing_may_be_bought() -> None:
     assert "no NodePool" in reason(make_snapshot([make_pod()], [make_offering()], pools=[]))
 

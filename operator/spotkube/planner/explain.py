@@ -71,7 +71,9 @@ def why_bought(
 def _too_small(name: str, asked: int, largest: int) -> str:
     if largest == 0:
         return f"have no {name}"
-    shown = ResourceList({name: asked}).to_quantities()
-    most = ResourceList({name: largest}).to_quantities()
     unit = "are too small in" if name in (CPU, MEMORY) else "have too few"
-    return f"{unit} {name} (asked {shown[name]}, at most {most[name]})"
+    return f"{unit} {name} (asked {_quantity(name, asked)}, at most {_quantity(name, largest)})"
+
+
+def _quantity(name: str, amount: int) -> str:
+    return ResourceList({name: amount}).to_quantities().get(name, "0")
