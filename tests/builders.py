@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from spotkube.api import labels as keys
+from spotkube.model import labels as keys
 from spotkube.model.cluster import Claim, ClaimPhase, Node, Pool, Snapshot, WorkloadRule
 from spotkube.model.offerings import ON_DEMAND, SPOT, Offering, OfferingKey
 from spotkube.model.pods import DaemonSet, Pod, PodShape, PodTerm, SpotRule, SpreadConstraint

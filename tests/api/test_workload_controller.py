@@ -13,7 +13,6 @@ import pytest_asyncio
 
 from api.cases import manifest, pods
 from localcluster.cluster import Cluster
-from spotkube.api import labels as keys
 from spotkube.api.workload import Workload
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.events import EventRecorder
@@ -31,6 +30,7 @@ from spotkube.cluster.resources import (
 from spotkube.controllers.workloads import WorkloadController, WorkloadView
 from spotkube.convert.pods import to_pod
 from spotkube.convert.workloads import to_budget, to_source
+from spotkube.model import labels as keys
 from support import fake_node
 
 Object = dict[str, Any]

@@ -25,7 +25,7 @@ from builders import (
     taint,
 )
 from scheduler_check import complaints
-from spotkube.api import labels as keys
+from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod

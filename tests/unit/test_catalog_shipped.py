@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import make_catalog
-from spotkube.api import labels as api_labels
 from spotkube.catalog import Catalog, UnknownFamilyError, load_catalog
 from spotkube.catalog.families import SHIPPED, linear_price, spot_price, usual_vcpus
+from spotkube.model import labels as api_labels
 from spotkube.model.offerings import ON_DEMAND, SPOT, Offering
 
 GIB_IN_MIB = 1024

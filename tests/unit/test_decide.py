@@ -19,7 +19,7 @@ from builders import (
     spread,
 )
 from scheduler_check import complaints
-from spotkube.api import labels as keys
+from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.planner.decide import decide

@@ -23,7 +23,7 @@ from builders import (
     spread,
     taint,
 )
-from spotkube.api import labels as keys
+from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Snapshot
 from spotkube.model.notices import Notice, NoticeKind
 from spotkube.model.selectors import TaintEffect, Toleration

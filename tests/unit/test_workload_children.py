@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from spotkube.api import labels as keys
 from spotkube.controllers.workloads import desired_budget, desired_child
 from spotkube.controllers.workloads.children import NOT_ON_SPOT, MalformedTemplateError
+from spotkube.model import labels as keys
 from unit.workload_builders import make_job, make_target, make_target_ref, make_template, make_workload
 
 Object = dict[str, Any]

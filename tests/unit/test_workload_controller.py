@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from spotkube.api.labels import APPLIED
 from spotkube.api.workload import Workload
 from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError, Forbidden, Invalid, Unavailable
@@ -20,6 +19,7 @@ from spotkube.controllers.workloads import WorkloadController, WorkloadView
 from spotkube.controllers.workloads.reconcile import status_patch
 from spotkube.controllers.workloads.refusals import RETRY_SECONDS
 from spotkube.convert.workloads import to_budget, to_source
+from spotkube.model.labels import APPLIED
 from spotkube.model.pods import Pod
 from unit.workload_builders import (
     NOW,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from spotkube.api.labels import WORKLOAD
 from spotkube.api.workload import Workload
 from spotkube.controllers.workloads import NodeFacts
 from spotkube.controllers.workloads.budgets import desired_budget
 from spotkube.controllers.workloads.children import desired_child
 from spotkube.convert.workloads import Budget, Source, to_budget, to_source
+from spotkube.model.labels import WORKLOAD
 from spotkube.model.pods import Pod, PodPhase, PodShape
 from spotkube.model.resources import ResourceList
 

@@ -6,10 +6,10 @@ from typing import Final
 from spotkube.api.capacityplan import CapacityPlan
 from spotkube.api.common import KubeObject
 from spotkube.api.fairqueue import FairQueue
-from spotkube.api.labels import API_VERSION, CATEGORY, GROUP, VERSION
 from spotkube.api.nodeclaim import NodeClaim
 from spotkube.api.nodepool import NodePool
 from spotkube.api.workload import Workload
+from spotkube.model.labels import API_VERSION, CATEGORY, GROUP, VERSION
 
 KINDS: Final[tuple[type[KubeObject], ...]] = (Workload, FairQueue, NodePool, NodeClaim, CapacityPlan)
 """Every kind of the group; `model.resource` has its plural, short name and scope."""

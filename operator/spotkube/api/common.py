@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field
 
 from spotkube.api.fields import LabelKey, LabelValue, Time, clipped
-from spotkube.api.labels import GROUP
 from spotkube.api.rules import ApiModel, Keyed, SpecModel, StatusModel
+from spotkube.model.labels import GROUP
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import yaml
 from spotkube.api import KINDS
 from spotkube.api.common import Column, KubeObject
 from spotkube.api.generated import GeneratedFiles, main
-from spotkube.api.labels import CATEGORY, GROUP, VERSION
 from spotkube.api.schema import Schema, structural_schema
+from spotkube.model.labels import CATEGORY, GROUP, VERSION
 
 _HEADER: Final = (
     "# Generated from the models in operator/spotkube/api by `python -m spotkube.api.crds --write crds`. Do not edit.\n"

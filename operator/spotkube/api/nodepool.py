@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from spotkube.api import labels
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, Taints
 from spotkube.api.fields import (
     KEYS_ARE_LABEL_KEYS,
@@ -18,6 +17,7 @@ from spotkube.api.fields import (
 )
 from spotkube.api.requirements import OWN_PREFIX, Requirement
 from spotkube.api.rules import Rule, SpecModel
+from spotkube.model import labels
 
 
 class PoolMode(StrEnum):

@@ -8,9 +8,9 @@ from typing import Any, Final
 from spotkube.api import KINDS
 from spotkube.api.common import KubeObject
 from spotkube.api.generated import GeneratedFiles, main
-from spotkube.api.labels import API_VERSION, CATEGORY
 from spotkube.api.rules import VALIDATIONS
 from spotkube.api.schema import Schema, structural_schema
+from spotkube.model.labels import API_VERSION, CATEGORY
 
 _INTRODUCTION: Final = f"""\
 <!-- Generated from the models: `python -m spotkube.api.reference --write docs/reference`. -->

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from spotkube.api import labels
 from spotkube.api.fields import LabelKey, LabelValue
 from spotkube.api.rules import Rule, SpecModel
+from spotkube.model import labels
 
 OWN_PREFIX: Final = f"{labels.GROUP}/"
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from spotkube.api.labels import GROUP, VERSION
+from spotkube.model.labels import GROUP, VERSION
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import Any
 
 import kopf
 
-from spotkube.api.labels import GROUP
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.connecting import Connection
 from spotkube.cluster.errors import KubeConfigError
 from spotkube.cluster.resources import Resource
+from spotkube.model.labels import GROUP
 
 SERVER_TIMEOUT_SECONDS = 300
 CONNECT_TIMEOUT_SECONDS = 10

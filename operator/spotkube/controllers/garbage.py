@@ -2,13 +2,13 @@
 
 import logging
 
-from spotkube.api.labels import TERMINATION_FINALIZER
 from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims.patches import finalizer_removed
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.model.cluster import Node
+from spotkube.model.labels import TERMINATION_FINALIZER
 from spotkube.providers.port import Instance, InstanceState, ProviderError
 
 # The cloud may know of an instance a moment before the cache knows of its claim.

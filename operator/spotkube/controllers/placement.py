@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from spotkube.api.labels import PLACEMENT_GATE
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
+from spotkube.model.labels import PLACEMENT_GATE
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from spotkube.api import CapacityPlan, NodeClaim, labels
+from spotkube.api import CapacityPlan, NodeClaim
 from spotkube.api.capacityplan import (
     MAX_ADDITIONS,
     MAX_DRAINS,
@@ -26,6 +26,7 @@ from spotkube.api.common import Taint as ApiTaint
 from spotkube.api.nodeclaim import CapacityType, NodeClaimSpec
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO
+from spotkube.model import labels
 from spotkube.model.cluster import Mode, Pool
 from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.selectors import Taint

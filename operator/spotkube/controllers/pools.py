@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from spotkube.api import NodePool
 from spotkube.api.common import Condition, ConditionStatus
-from spotkube.api.labels import TERMINATION_FINALIZER
 from spotkube.api.nodepool import NodePoolStatus
 from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS
@@ -13,6 +12,7 @@ from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO
 from spotkube.model.cluster import Claim, ClaimPhase, Pool
+from spotkube.model.labels import TERMINATION_FINALIZER
 from spotkube.model.resources import ResourceList
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spotkube.api import labels as keys
 from spotkube.api.nodeclaim import NodeClaim
 from spotkube.api.nodepool import NodePool
 from spotkube.api.workload import Workload
@@ -21,6 +20,7 @@ from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
 from spotkube.convert.pods import to_daemonset, to_pod
 from spotkube.convert.sources import Source, sources_of, targets_in
 from spotkube.convert.workloads import to_workload_rule
+from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Node, Pool, Snapshot, WorkloadRule
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod

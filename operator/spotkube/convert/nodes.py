@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spotkube.api import labels as keys
 from spotkube.convert.notices import notice_of
 from spotkube.convert.pods import to_labels
 from spotkube.convert.selectors import to_taints
+from spotkube.model import labels as keys
 from spotkube.model.cluster import Node
 from spotkube.model.resources import ResourceList
 

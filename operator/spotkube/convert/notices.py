@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from spotkube.api.labels import TERMINATION_DEADLINE
+from spotkube.model.labels import TERMINATION_DEADLINE
 from spotkube.model.notices import Notice, NoticeKind
 
 Json = Mapping[str, Any]

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from spotkube.api import labels as keys
 from spotkube.api.nodeclaim import NodeClaim
 from spotkube.api.nodepool import NodePool
 from spotkube.api.workload import Workload
 from spotkube.convert import schemas
 from spotkube.convert.checks import checked
 from spotkube.convert.documents import Document, ManifestError
+from spotkube.model import labels as keys
 
 # Kind, namespace ("" for what has none), name.
 Ref = tuple[str, str, str]

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from spotkube.api import labels as keys
 from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_affinity_terms, to_label_selector, to_tolerations
+from spotkube.model import labels as keys
 from spotkube.model.pods import ALL_NAMESPACES, DaemonSet, Labels, Pod, PodPhase, PodShape, PodTerm, SpreadConstraint
 from spotkube.model.selectors import LabelSelector, Operator, Requirement
 

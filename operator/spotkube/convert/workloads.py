@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from spotkube.api import labels as keys
 from spotkube.api.workload import SourceKind, SpotPolicy, Workload
+from spotkube.model import labels as keys
 from spotkube.model.cluster import WorkloadRule
 from spotkube.model.pods import NEVER_ON_SPOT, Pod, SpotRule
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spotkube.api import labels as keys
+from spotkube.model import labels as keys
 from spotkube.model.cluster import Claim, ClaimPhase, Node, Snapshot
 from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.pods import DaemonSet, Labels, Pod

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.api.labels import ARCH, NODECLAIM, PLACEMENT_GATE, ZONE
 from spotkube.model.cluster import Claim, ClaimPhase, Pool, Snapshot
+from spotkube.model.labels import ARCH, NODECLAIM, PLACEMENT_GATE, ZONE
 from spotkube.model.offerings import ON_DEMAND, SPOT, Offering
 from spotkube.model.plan import Unplaceable
 from spotkube.model.pods import NEVER_ON_SPOT, Pod

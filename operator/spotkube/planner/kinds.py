@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spotkube.api import labels as keys
+from spotkube.model import labels as keys
 from spotkube.model.cluster import Pool, Snapshot
 from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.pods import DaemonSet, Labels, PodShape

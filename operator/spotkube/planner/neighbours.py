@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spotkube.api.labels import HOSTNAME, ZONE
+from spotkube.model.labels import HOSTNAME, ZONE
 from spotkube.model.pods import Labels, Pod, PodShape
 from spotkube.planner.bins import Bin
 from spotkube.planner.groups import Group

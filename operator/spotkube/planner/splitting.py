@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from spotkube.api.labels import ZONE
 from spotkube.model.cluster import Snapshot
+from spotkube.model.labels import ZONE
 from spotkube.model.plan import Unplaceable
 from spotkube.model.selectors import Operator, Requirement, matches_all
 from spotkube.planner.groups import Group

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from spotkube.api.labels import ZONE
+from spotkube.model.labels import ZONE
 from spotkube.model.pods import Pod, PodTerm, SpreadConstraint
 from spotkube.planner.groups import Group
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from spotkube.api import NodeClaim, labels
+from spotkube.api import NodeClaim
 from spotkube.api.common import Condition, ConditionStatus
 from spotkube.api.nodeclaim import NodeClaimStatus, Phase
 from spotkube.api.nodeclaim import Notice as ApiNotice
 from spotkube.controllers.claims.steps import Advance, RecordNotice
+from spotkube.model import labels
 from spotkube.model.cluster import Node
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.resources import ResourceList

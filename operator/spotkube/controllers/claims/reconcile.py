@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from spotkube.api import NodeClaim, labels
+from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import NodeClaimStatus, Phase
 from spotkube.cluster.errors import ApiError, Conflict, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODES
@@ -15,6 +15,7 @@ from spotkube.controllers.placement import pods_held
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.nodes import to_node
+from spotkube.model import labels
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.providers.port import InstanceState, InsufficientCapacity, ProviderError
 

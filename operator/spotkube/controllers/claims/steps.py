@@ -4,9 +4,10 @@ after a restart."""
 from dataclasses import dataclass
 from enum import StrEnum
 
-from spotkube.api import NodeClaim, labels
+from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
 from spotkube.controllers.claims.draining import PodAction, drain_actions, must_leave
+from spotkube.model import labels
 from spotkube.model.cluster import Node, Pool
 from spotkube.model.notices import Notice
 from spotkube.model.pods import Pod

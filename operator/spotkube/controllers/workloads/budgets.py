@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spotkube.api import labels as keys
 from spotkube.api.workload import Workload
 from spotkube.controllers.workloads.children import Object, child_metadata
 from spotkube.convert.workloads import digest
+from spotkube.model import labels as keys
 
 
 def desired_budget(workload: Workload, target_selector: Mapping[str, Any] | None = None) -> Object | None:

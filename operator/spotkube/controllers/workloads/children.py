@@ -10,9 +10,9 @@ is overruled then, and plans count on the Workload's number. Scale by an autosca
 import copy
 from typing import Any, Final
 
-from spotkube.api import labels as keys
 from spotkube.api.workload import DeploymentSource, JobSource, Placement, StatefulSetSource, Workload
 from spotkube.convert.workloads import digest
+from spotkube.model import labels as keys
 from spotkube.model.offerings import SPOT
 
 Object = dict[str, Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from spotkube.api import NodeClaim
-from spotkube.api import labels as keys
+from spotkube.model import labels as keys
 from spotkube.model.pods import Pod
 
 MAX_REASONS = 3

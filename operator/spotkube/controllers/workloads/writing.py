@@ -12,7 +12,6 @@ An object of that name that is not controlled by the Workload is never touched.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
-from spotkube.api import labels as keys
 from spotkube.api.workload import SourceKind, Workload
 from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError
@@ -23,6 +22,7 @@ from spotkube.controllers.workloads.children import MalformedTemplateError, Obje
 from spotkube.controllers.workloads.refusals import Refusals, is_refusal
 from spotkube.controllers.workloads.status import Problem
 from spotkube.convert.workloads import Budget, Source, to_budget, to_source
+from spotkube.model import labels as keys
 
 RESOURCES: Final[Mapping[SourceKind, Resource]] = {
     SourceKind.JOB: JOBS,

@@ -1,0 +1,64 @@
+"""Every name that the project gives to things in Kubernetes: labels, annotations, taints, finalizers, gates."""
+
+from typing import Final
+
+GROUP: Final = "spotkube.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CATEGORY: Final = "spotkube"
+
+# Labels that say whose a node, claim or pod is.
+NODEPOOL: Final = f"{GROUP}/nodepool"
+NODECLAIM: Final = f"{GROUP}/nodeclaim"
+WORKLOAD: Final = f"{GROUP}/workload"
+
+# Labels that say what was bought; requirements of a NodePool may name them.
+CAPACITY_TYPE: Final = f"{GROUP}/capacity-type"
+INSTANCE_FAMILY: Final = f"{GROUP}/instance-family"
+INSTANCE_CATEGORY: Final = f"{GROUP}/instance-category"
+INSTANCE_GENERATION: Final = f"{GROUP}/instance-generation"
+INSTANCE_SIZE: Final = f"{GROUP}/instance-size"
+INSTANCE_CPU: Final = f"{GROUP}/instance-cpu"
+INSTANCE_MEMORY: Final = f"{GROUP}/instance-memory"
+INSTANCE_GPU_COUNT: Final = f"{GROUP}/instance-gpu-count"
+INSTANCE_GPU_NAME: Final = f"{GROUP}/instance-gpu-name"
+
+OFFERING_LABELS: Final = (
+    CAPACITY_TYPE,
+    INSTANCE_FAMILY,
+    INSTANCE_CATEGORY,
+    INSTANCE_GENERATION,
+    INSTANCE_SIZE,
+    INSTANCE_CPU,
+    INSTANCE_MEMORY,
+    INSTANCE_GPU_COUNT,
+    INSTANCE_GPU_NAME,
+)
+
+# Kubernetes' own labels that the offering decides as well.
+INSTANCE_TYPE: Final = "node.kubernetes.io/instance-type"
+ZONE: Final = "topology.kubernetes.io/zone"
+REGION: Final = "topology.kubernetes.io/region"
+ARCH: Final = "kubernetes.io/arch"
+OS: Final = "kubernetes.io/os"
+HOSTNAME: Final = "kubernetes.io/hostname"
+
+WELL_KNOWN_OFFERING_LABELS: Final = (INSTANCE_TYPE, ZONE, REGION, ARCH, OS)
+
+TERMINATION_FINALIZER: Final = f"{GROUP}/termination"
+PLACEMENT_GATE: Final = f"{GROUP}/placement"
+DISRUPTED_TAINT: Final = f"{GROUP}/disrupted"
+DISRUPTED_TAINT_EFFECT: Final = "NoSchedule"
+UNREGISTERED_TAINT: Final = f"{GROUP}/unregistered"
+"""A new node bears it (NoSchedule) until the pods that are planned onto it are on their way, so that no other pod takes
+their room."""
+DO_NOT_DISRUPT: Final = f"{GROUP}/do-not-disrupt"
+"""Annotation on a pod: "true" holds back every voluntary move of it. A spot notice is not voluntary."""
+
+TERMINATION_DEADLINE: Final = f"{GROUP}/termination-deadline"
+"""Annotation on a Node: when its instance ends (RFC 3339), from whoever knows it better than the taint tells."""
+
+EXCLUDE_FROM_LOAD_BALANCERS: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
+"""Kubernetes' label that takes a Node off the load balancers of Services."""
+APPLIED: Final = f"{GROUP}/applied"
+"""Annotation on what is made for a Workload: a digest of what it was last made from."""
