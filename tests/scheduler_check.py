@@ -34,7 +34,8 @@ def complaints(snapshot: Snapshot, plan: Plan) -> list[str]:
     planned = {uid for node in plan.additions for uid in node.pods} | {p.pod for p in plan.placements}
     found = list(_accounts(snapshot, plan))
     for place in places:
-        found += _room(snapshot, place)
+        if any(pod.uid in planned for pod in place.pods):
+            found += _room(snapshot, place)
         for pod in place.pods:
             if pod.uid in planned:
                 found += [f"{pod.name} on {place.name}: {problem}" for problem in _pod(pod, place, places)]

@@ -216,3 +216,28 @@ def test_baselines_are_of_the_same_pods() -> None:
     plan = plan_of(make_snapshot(make_pods(4, workload="w"), both_ways(usd=0.09)))
     assert plan.baselines.all_on_demand_micro_usd_hour == 180_000
     assert plan.baselines.first_fit_micro_usd_hour == 60_000
+
+
+def test_the_bound_knows_nodes_that_may_not_be_bought_any_more() -> None:
+    risky = make_offering(usd=0.03, spot=True, percent=20)
+    claim = make_claim("ours", risky, node="ours")
+    cautious = make_pool(max_interruption_percent=5)
+    snapshot = make_snapshot(
+        [make_pod(node="ours", workload="w")],
+        [risky, make_offering(usd=0.09)],
+        pools=[cautious],
+        claims=[claim],
+        nodes=[node_of(claim)],
+    )
+    assert plan_of(snapshot).lower_bound_micro_usd_hour == 30_000
+
+
+def test_the_bound_passes_over_nodes_that_are_too_full_for_a_daemon() -> None:
+    offering = make_offering(cpu="2", usd=0.1)
+    claim = make_claim("ours", offering, node="ours")
+    pods = make_pods(2, node="ours", cpu="1")
+    snapshot = make_snapshot(
+        pods, [offering], claims=[claim], nodes=[node_of(claim)], daemonsets=[make_daemonset(cpu="500m")]
+    )
+    plan = plan_of(snapshot)
+    assert (plan.lower_bound_micro_usd_hour, plan.cost_after_micro_usd_hour, plan.placed_pods) == (0, 100_000, 2)

@@ -422,6 +422,13 @@ class TestZones:
         hermit = make_pod(app="hermit", anti_affinity=[repels(keys.ZONE, app="web")])
         assert self.zones([*self.web(2), hermit]) == {"zone-b": 1, "zone-c": 1}
 
+    def test_a_spread_holds_even_if_its_pods_come_last(self) -> None:
+        """Pods without the rule that it counts are given their zones first, so that they can't outrun it."""
+        strict = self.web(1, cpu="500m", spreads=[spread(min_domains=2, app="web")])
+        snapshot = make_snapshot([*strict, *self.web(2)], [make_offering()])
+        assert [group.count for group in built(snapshot).groups] == [2]
+        assert "rules over zones" in reason(snapshot)
+
     def test_a_rule_that_fits_nowhere_is_told_by_its_other_reason(self) -> None:
         assert "too small in cpu" in reason(
             make_snapshot([make_pod(app="web", cpu="99", spreads=[spread(app="web")])], self.OFFERINGS)

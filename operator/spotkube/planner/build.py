@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.model.cluster import Claim, ClaimPhase, Pool, Snapshot
-from spotkube.model.labels import ARCH, NODECLAIM, PLACEMENT_GATE, ZONE
-from spotkube.model.offerings import ON_DEMAND, SPOT, Offering
+from spotkube.model.cluster import ClaimPhase, Pool, Snapshot
+from spotkube.model.labels import PLACEMENT_GATE, ZONE
+from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.plan import Unplaceable
 from spotkube.model.pods import NEVER_ON_SPOT, Pod
 from spotkube.model.resources import PODS, ResourceList
@@ -81,11 +81,10 @@ def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: Mapping[str, 
         placed: the capacity type of the node that each pod (its uid) has in the end.
 
     Whatever could lift the bound above the cost of what stands already is left out: spreads, since pods that run may
-    have come to stand unevenly; spot rules, where what runs does not keep them; prices that rose since a purchase.
+    have come to stand unevenly; spot rules, where what runs does not keep them; what a purchase costs today.
     """
     pods = [_as_placed(pod, placed[pod.uid]) for pod in snapshot.pods if pod.uid in placed]
-    snapshot = replace(snapshot, offerings=_with_held(snapshot))
-    kinds = make_kinds(snapshot, pools, include_resting=True)
+    kinds = make_kinds(snapshot, pools, whole_fleet=True)
     on_demand = Counter(pod.workload for pod in pods if placed[pod.uid] == ON_DEMAND)
     on_spot = {pod.workload for pod in pods if placed[pod.uid] == SPOT}
     needs = {
@@ -110,33 +109,6 @@ def _as_placed(pod: Pod, capacity_type: str) -> Pod:
     """The pod without a node and without spreads; on spot already, it needs nobody's leave to be there."""
     workload = pod.workload or ("" if capacity_type == SPOT else None)
     return replace(pod, node=None, nominated=None, workload=workload, shape=replace(pod.shape, spread=()))
-
-
-def _with_held(snapshot: Snapshot) -> tuple[Offering, ...]:
-    """What is for sale, and what was bought when it was cheaper or larger, or can't be had any more."""
-    for_sale = {offering.key: offering for offering in snapshot.offerings}
-    held = dict.fromkeys(_as_offering(claim) for claim in snapshot.claims if not claim.leaving)
-    return (*snapshot.offerings, *(offering for offering in held if not _as_good(for_sale.get(offering.key), offering)))
-
-
-def _as_offering(claim: Claim) -> Offering:
-    labels = {key: value for key, value in claim.labels if key != NODECLAIM}
-    return Offering(
-        *claim.offering,
-        price_micro_usd_hour=claim.price_micro_usd_hour,
-        arch=labels.get(ARCH, ""),
-        capacity=claim.allocatable,
-        allocatable=claim.allocatable,
-        labels=tuple(labels.items()),
-    )
-
-
-def _as_good(offering: Offering | None, held: Offering) -> bool:
-    return (
-        offering is not None
-        and offering.price_micro_usd_hour <= held.price_micro_usd_hour
-        and held.allocatable.fits(offering.allocatable)
-    )
 
 
 def _assemble(

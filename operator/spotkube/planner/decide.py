@@ -49,7 +49,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
     names = frozenset(pool.name for pool in pools)
     owned = [claim for claim in snapshot.claims if claim.pool in names]
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
-    fleet = build_fleet(snapshot, pools, placed)
+    fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
     rest = replace(budget, seconds=None if budget.seconds is None else budget.seconds * (1 - _SEARCH_SHARE))
     bound = _fleet_bound(built, result, fleet, rest)
     staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
@@ -97,6 +97,12 @@ def _placed(owned: frozenset[str], built: Built, dealt: _Dealt) -> dict[str, str
             there = (pod.uid for pod in bin_.residents if not (pod.daemon or pod.mirror))
             placed.update(dict.fromkeys((*pods, *there), bin_.capacity_type))
     return placed
+
+
+def _crammed(built: Built) -> frozenset[str]:
+    """Pods on nodes that are fuller than we would fill them (a daemon has no room there): no bound speaks of them."""
+    full = (b for b in built.bins if any(amount < 0 for amount in b.free.values()))
+    return frozenset(pod.uid for b in full for pod in b.residents)
 
 
 def _fleet_bound(built: Built, result: Result, fleet: Built, budget: Budget) -> int:

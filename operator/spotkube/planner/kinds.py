@@ -1,14 +1,16 @@
 """What the pools may buy: one node kind an offering and pool, with labels, taints and what its daemons leave free."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from spotkube.model import labels as keys
-from spotkube.model.cluster import Pool, Snapshot
+from spotkube.model.cluster import Claim, Pool, Snapshot
 from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.pods import DaemonSet, Labels, PodShape
+from spotkube.model.selectors import Taint
 from spotkube.planner.groups import Group
 from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.problem import BoolArray, IntArray
@@ -43,13 +45,17 @@ def node_labels(pool: Pool, offering: Offering) -> Labels:
     return tuple(sorted({**dict(offering.labels), **beta, **dict(pool.labels), keys.NODEPOOL: pool.name}.items()))
 
 
-def make_kinds(snapshot: Snapshot, pools: Sequence[Pool], *, include_resting: bool = False) -> Kinds:
-    """Every offering that the pools' requirements and risk limits let them buy; dearest pool weight first on ties."""
+def make_kinds(snapshot: Snapshot, pools: Sequence[Pool], *, whole_fleet: bool = False) -> Kinds:
+    """Every offering that the pools' requirements and risk limits let them buy; dearest pool weight first on ties.
+
+    For the `whole_fleet` those that rest count too, and so does what the pools hold: at the price and with the size
+    that it was bought with, even where they may not buy it any more.
+    """
     pools = tuple(sorted(pools, key=lambda pool: (-pool.weight, pool.name)))
-    offerings = [o for o in snapshot.offerings if include_resting or o.key not in snapshot.resting]
+    offerings = [o for o in snapshot.offerings if whole_fleet or o.key not in snapshot.resting]
     table = LabelTable([o.labels for o in offerings], [()] * len(offerings))
     risk = np.array([o.interruption_percent for o in offerings], dtype=np.int64)
-    chosen: list[tuple[int, Offering]] = []
+    chosen: list[_Kind] = []
     for index, pool in enumerate(pools):
         # A requirement may name a label that the pool itself gives its nodes.
         own = {**dict(pool.labels), keys.NODEPOOL: pool.name}
@@ -57,22 +63,49 @@ def make_kinds(snapshot: Snapshot, pools: Sequence[Pool], *, include_resting: bo
         if any(not r.matches(own) for r in pool.requirements if r.key in own):
             continue
         mask = table.all_of(term) & (risk <= pool.max_interruption_percent)
-        chosen += [(index, offerings[i]) for i in np.flatnonzero(mask)]
-    spot = np.array([o.capacity_type == SPOT for _, o in chosen], dtype=np.bool_)
-    unmanaged = [o.capacity_type != SPOT or pools[i].allow_unmanaged_on_spot for i, o in chosen]
+        buying = [offerings[i] for i in np.flatnonzero(mask)]
+        chosen += [_Kind(index, o, _table_row(node_labels(pool, o)), pool.taints) for o in buying]
+    if whole_fleet:
+        chosen = list(dict.fromkeys(chosen + _held(snapshot.claims, pools)))
+    unmanaged = [k.offering.capacity_type != SPOT or pools[k.pool].allow_unmanaged_on_spot for k in chosen]
     return Kinds(
         pools=pools,
-        pool=np.array([i for i, _ in chosen], dtype=np.int64),
-        offerings=tuple(o for _, o in chosen),
-        table=LabelTable([_table_row(pools[i], o) for i, o in chosen], [pools[i].taints for i, _ in chosen]),
-        spot=spot,
+        pool=np.array([kind.pool for kind in chosen], dtype=np.int64),
+        offerings=tuple(kind.offering for kind in chosen),
+        table=LabelTable([kind.labels for kind in chosen], [kind.taints for kind in chosen]),
+        spot=np.array([kind.offering.capacity_type == SPOT for kind in chosen], dtype=np.bool_),
         unmanaged_allowed=np.array(unmanaged, dtype=np.bool_),
-        zones=tuple(o.zone for _, o in chosen),
+        zones=tuple(kind.offering.zone for kind in chosen),
     )
 
 
-def _table_row(pool: Pool, offering: Offering) -> Labels:
-    return (*node_labels(pool, offering), *_OF_EACH_NODE.items())
+class _Kind(NamedTuple):
+    pool: int
+    offering: Offering
+    labels: Labels
+    taints: tuple[Taint, ...]
+
+
+def _held(claims: Iterable[Claim], pools: Sequence[Pool]) -> list[_Kind]:
+    index = {pool.name: i for i, pool in enumerate(pools)}
+    held = []
+    for claim in claims:
+        if claim.pool in index and not claim.leaving:
+            labels = tuple(item for item in claim.labels if item[0] != keys.NODECLAIM)
+            offering = Offering(
+                *claim.offering,
+                price_micro_usd_hour=claim.price_micro_usd_hour,
+                arch=dict(labels).get(keys.ARCH, ""),
+                capacity=claim.allocatable,
+                allocatable=claim.allocatable,
+                labels=labels,
+            )
+            held.append(_Kind(index[claim.pool], offering, _table_row(labels), claim.taints))
+    return held
+
+
+def _table_row(labels: Labels) -> Labels:
+    return (*labels, *_OF_EACH_NODE.items())
 
 
 def kind_mask(kinds: Kinds, group: Group) -> BoolArray:

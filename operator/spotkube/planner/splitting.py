@@ -9,7 +9,7 @@ from spotkube.model.labels import ZONE
 from spotkube.model.plan import Unplaceable
 from spotkube.model.selectors import Operator, Requirement, matches_all
 from spotkube.planner.groups import Group
-from spotkube.planner.zones import ZoneLedger, Zones, counted_by, split_by_zone, zone_rules
+from spotkube.planner.zones import ZoneLedger, Zones, counted_by, split_by_zone, spreads_over_zones, zone_rules
 
 
 def split_groups(
@@ -18,10 +18,11 @@ def split_groups(
     """Splits by zone what has rules over zones, and what such rules look at; keeps the rest out of barred zones."""
     ruled = [group for group in groups if zone_rules(group)]
     counted = [group for group in groups if not zone_rules(group) and counted_by(group, ruled)]
+    spreading = [group for group in ruled if spreads_over_zones(group)]
     members = Counter(group.family for group in groups)
     parts: dict[int, list[Group]] = {}
     refused: list[Unplaceable] = []
-    for group in (*ruled, *counted):
+    for group in sorted((*ruled, *counted), key=lambda group: _turn(group, spreading)):
         zones = zones_of(group)
         if not zones.open:
             # It fits nowhere, whatever the zone: why is told better of the whole group.
@@ -38,6 +39,19 @@ def split_groups(
             [] if id(group) in parts else [replace(group, barred_zones=ledger.refused(group))]
         )
     return done, refused
+
+
+def _turn(group: Group, spreading: Sequence[Group]) -> tuple[int, int]:
+    """Who is split first: what others' spreads count comes before them, the strictest spread last.
+
+    So each spread holds even if its pods come last to the scheduler. What is only kept away from others yields to them.
+    """
+    spreads = spreads_over_zones(group)
+    if spreads:
+        return 2, -min(rule.max_skew for rule in spreads)
+    if zone_rules(group):
+        return 1, 0
+    return (0 if counted_by(group, spreading) else 3), 0
 
 
 def domains_there(snapshot: Snapshot, group: Group) -> set[str]:

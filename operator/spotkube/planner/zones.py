@@ -71,6 +71,10 @@ def zone_rules(group: Group) -> list[ZoneRule]:
     return [rule for rule in rules if rule.topology_key == ZONE]
 
 
+def spreads_over_zones(group: Group) -> list[SpreadConstraint]:
+    return [rule for rule in group.shape.spread if rule.topology_key == ZONE]
+
+
 def counted_by(group: Group, others: Iterable[Group]) -> bool:
     """Whether a rule over zones of one of the others looks at the group's pods: then their zones must be known too."""
     labels, namespace = dict(group.labels), group.shape.namespace
@@ -90,7 +94,7 @@ def split_by_zone(group: Group, zones: Zones, ledger: ZoneLedger, *, alone: bool
     refused = ledger.refused(group)
     names = sorted(zones.open - refused)
     rooms = {zone: _room(group, zone, ledger) for zone in names}
-    spreads = [rule for rule in group.shape.spread if rule.topology_key == ZONE]
+    spreads = spreads_over_zones(group)
     counts = [ledger.matching(rule, group.shape.namespace) for rule in spreads]
     given = dict.fromkeys(sorted(zones.domains | zones.open), 0)
     for _ in range(group.count):
