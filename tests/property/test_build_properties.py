@@ -1,4 +1,4 @@
-"""Whatever the cluster looks like, a plan can be carried out, tells of each pod once, and costs no less than its bound."""
+"""Whatever the cluster looks like, a plan can be carried out, tells of each pod once, and costs at least its bound."""
 
 from __future__ import annotations
 
