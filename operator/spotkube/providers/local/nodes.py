@@ -76,7 +76,8 @@ class ClusterNodes:
     async def power_off(self, machine: Machine) -> tuple[BoundPod, ...]:
         """Stops KWOK from playing the Node, and returns the pods that are lost: those neither Succeeded nor Failed.
 
-        Whatever becomes of the Node object now, its heartbeat ends, and no pod on it ends gracefully any more.
+        Whatever becomes of the Node object now, its heartbeat ends. KWOK ends pods on it until it has seen that its
+        Lease is gone, so the list returned here, and not how a pod ended, tells what was lost.
         """
         node = await self._read(machine)
         if node is not None and not _belongs(node, machine):
