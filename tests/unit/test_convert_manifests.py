@@ -1,0 +1,213 @@
+"""From manifests to a Snapshot, and what is said about manifests that can't be read."""
+
+import io
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from builders import make_offering
+from spotkube.convert.documents import ManifestError, read_documents
+from spotkube.convert.manifests import Manifests, to_snapshot
+from spotkube.model.cluster import Mode
+
+DATA = Path(__file__).parent.parent / "data" / "manifests"
+CONTAINERS = "containers: [{name: main, resources: {requests: {cpu: 100m}}}]"
+
+
+def read(text: str) -> Manifests:
+    return to_snapshot(read_documents(["-"], io.StringIO(text)), [make_offering()])
+
+
+def read_file(name: str) -> Manifests:
+    return to_snapshot(read_documents([str(DATA / name)], io.StringIO()), [make_offering()])
+
+
+def deployment(name: str = "web", replicas: str = "replicas: 2", spec: str = CONTAINERS, metadata: str = "") -> str:
+    return f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}{metadata}}}
+spec:
+  {replicas}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      {spec}
+"""
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(ManifestError) as caught:
+        read(text)
+    return str(caught.value)
+
+
+def owners(manifests: Manifests) -> Counter[str]:
+    return Counter(f"{pod.namespace}/{pod.owner}" for pod in manifests.snapshot.pods)
+
+
+class TestRealManifests:
+    def test_a_web_shop(self) -> None:
+        manifests = read_file("bookshop.yaml")
+        assert owners(manifests) == {
+            "bookshop/Deployment/storefront": 6,
+            "bookshop/Deployment/search": 2,
+            "bookshop/Deployment/mail": 1,
+            "bookshop/StatefulSet/orders-db": 3,
+            "bookshop/CronJob/nightly-report": 4,
+        }
+        storefront = next(pod for pod in manifests.snapshot.pods if pod.owner == "Deployment/storefront")
+        # The init container that warms the cache is larger than what runs later; the proxy started after it.
+        assert storefront.shape.requests["cpu"] == 1000
+        assert storefront.shape.requests["memory"] == 150_000_000 + (128 + 64) * 1024**2
+        assert len(storefront.shape.spread) == 1
+        assert sorted(pod.name for pod in manifests.snapshot.pods if "orders" in pod.name)[0] == "orders-db-0"
+        assert any("2 Service (v1)" in note for note in manifests.notes)
+
+    def test_work_in_our_own_terms(self) -> None:
+        manifests = read_file("render-farm.yaml")
+        snapshot = manifests.snapshot
+        assert Counter(pod.workload for pod in snapshot.pods) == {"render/frames": 24, "render/preview": 3}
+        rules = {rule.key: (rule.replicas, rule.spot.on_demand_base) for rule in snapshot.workloads}
+        assert rules == {"render/frames": (24, 0), "render/preview": (3, 1)}
+        assert [(pool.name, pool.mode) for pool in snapshot.pools] == [("render", Mode.APPLY)]
+        assert snapshot.daemonsets[0].shape.host_ports == (("TCP", 9100),)
+        assert manifests.notes == ()
+
+    def test_a_dump_of_a_cluster_counts_no_pod_twice(self) -> None:
+        snapshot = read_file("cluster-dump.json").snapshot
+        assert [(pod.name, pod.node) for pod in snapshot.pods] == [
+            ("api-6d4f-x1", "worker-1"),
+            ("api-2", None),
+            ("api-3", None),
+        ]
+        assert snapshot.nodes[0].allocatable["cpu"] == 3920
+
+    def test_a_folder_and_a_pattern_read_each_file_once(self) -> None:
+        both = read_documents([str(DATA), str(DATA / "*.yaml")], io.StringIO())
+        assert len(both) == len(read_documents([str(DATA)], io.StringIO()))
+
+
+def test_documents_lists_and_json_after_json() -> None:
+    as_list = f"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {{name: one}}\n  spec: {{{CONTAINERS}}}\n"
+    assert len(read(f"---\n---\n{as_list}---\n{deployment()}").snapshot.pods) == 3
+    pod = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s"}, "spec": {"containers": [{"name": "m"}]}}\n'
+    assert [p.name for p in read((pod % "a") + (pod % "b")).snapshot.pods] == ["a", "b"]
+
+
+def test_items_of_a_typed_list_need_no_kind() -> None:
+    text = (
+        "apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- metadata: {name: web}\n  spec: {template: {spec: {%s}}}\n"
+    )
+    assert owners(read(text % CONTAINERS)) == {"default/Deployment/web": 1}
+
+
+def test_the_same_kind_of_another_group_is_left_out_and_said() -> None:
+    manifests = read(deployment() + "---\napiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: p}\nspec: {}\n")
+    assert any("1 NodePool (karpenter.sh/v1)" in note for note in manifests.notes)
+    assert any("a pool over the whole catalog is assumed" in note for note in manifests.notes)
+
+
+def test_jobs_and_cron_jobs() -> None:
+    job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: %s}\nspec: {%s template: {spec: {%s}}}\n%s---\n"
+    done = "status: {conditions: [{type: Complete, status: 'True'}]}\n"
+    text = (
+        job % ("plain", "", CONTAINERS, "")
+        + job % ("wide", "completions: 3, parallelism: 8,", CONTAINERS, "")
+        + job % ("half", "completions: 3, parallelism: 8,", CONTAINERS, "status: {succeeded: 2}\n")
+        + job % ("queue", "parallelism: 5,", CONTAINERS, "")
+        + job % ("done", "parallelism: 5,", CONTAINERS, done)
+        + "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: asleep}\n"
+        + f"spec: {{suspend: true, jobTemplate: {{spec: {{template: {{spec: {{{CONTAINERS}}}}}}}}}}}\n"
+    )
+    manifests = read(text)
+    assert owners(manifests) == {
+        "default/Job/plain": 1,
+        "default/Job/wide": 3,
+        "default/Job/half": 1,
+        "default/Job/queue": 5,
+    }
+    assert any("CronJob asleep" in note for note in manifests.notes)
+
+
+def test_pods_with_gates_of_others_are_said() -> None:
+    manifests = read(deployment(spec=CONTAINERS + "\n      schedulingGates: [{name: example.com/quota}]"))
+    assert any("2 pods have scheduling gates of others" in note for note in manifests.notes)
+
+
+def test_pods_elsewhere_are_not_counted() -> None:
+    pod = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{nodeName: gone, {CONTAINERS}}}\n"
+    manifests = read(pod)
+    assert manifests.snapshot.pods == ()
+    assert any("1 pods run on nodes that are not in these files" in note for note in manifests.notes)
+
+
+def test_a_node_by_hand_is_ready_and_takes_pods() -> None:
+    (node,) = read(
+        deployment()
+        + "---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {capacity: {cpu: 2, memory: 4Gi}}\n"
+    ).snapshot.nodes
+    assert (node.ready, node.allocatable["pods"], node.allocatable["cpu"]) == (True, 110, 2000)
+
+
+def test_times_without_quotes_stay_text() -> None:
+    read(deployment(metadata=", creationTimestamp: 2026-01-05T10:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{ .Values.name }}: 1", ["standard input", "neither YAML nor JSON", "helm template"]),
+        ("- a\n- b", ["document 1", "is ['a', 'b']", "a manifest is a map"]),
+        ("apiVersion: v1\nmetadata: {}", ["document 1", "kind: None", "add one"]),
+        (deployment(replicas="replicas: three"), ["(Deployment web): spec.replicas: 'three' is no number"]),
+        (deployment(replicas="replicas: -1"), ["spec.replicas: -1 is out of range; give at least 0"]),
+        (
+            deployment(spec="containers: [{name: main, resources: {requests: {cpu: 5oo}}}]"),
+            ["spec.template.spec.containers[0].resources.requests: cpu: '5oo' is no quantity; write it as in 500m"],
+        ),
+        (deployment(spec="containers: []"), ["spec.template.spec.containers: [] is too short; give at least 1"]),
+        (deployment(spec="volumes: []"), ["spec.template.spec.containers: is missing; add it"]),
+        (
+            deployment(spec=CONTAINERS + "\n      nodeSelector: {example.com/ssd: true}"),
+            ["spec.template.spec.nodeSelector[example.com/ssd]: True is no text; put it in quotes"],
+        ),
+        (
+            deployment(spec=CONTAINERS + "\n      tolerations: [{operator: Equals}]"),
+            ["tolerations[0].operator: 'Equals' is not known; use 'Equal' or 'Exists'"],
+        ),
+        (deployment() + "---" + deployment(), ["document 2 (Deployment web): is given twice, first in", "document 1"]),
+        (
+            "apiVersion: spotkube.io/v1alpha1\nkind: Workload\nmetadata: {name: w}\n"
+            "spec: {targetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}",
+            ["spec.targetRef.name: 'web': there is no such Deployment in namespace default of these files; add it"],
+        ),
+        (
+            "apiVersion: spotkube.io/v1alpha1\nkind: Workload\nmetadata: {name: w}\n"
+            "spec: {job: {template: {spec: {restartPolicy: Never, "
+            "containers: [{name: m, resources: {limits: {cpu: x}}}]}}}}",
+            ["spec.job.template.spec.containers[0].resources.limits: cpu: 'x'"],
+        ),
+        (
+            "apiVersion: spotkube.io/v1alpha1\nkind: NodePool\nmetadata: {name: p}\nspec: {limit: {}}",
+            ["(NodePool p): spec.limit:", "correct its name"],
+        ),
+        ("apiVersion: spotkube.io/v1alpha1\nkind: NodePool\nspec: {}", ["metadata: is missing; add it"]),
+        ("apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {}", ["status.allocatable: is missing; give cpu"]),
+    ],
+)
+def test_mistakes_name_place_field_value_and_remedy(text: str, words: list[str]) -> None:
+    said = complaint(text)
+    for word in words:
+        assert word in said
+
+
+def test_sources_that_are_not_there(tmp_path: Path) -> None:
+    for source, words in [
+        (str(tmp_path / "none.yaml"), "there is no such file"),
+        (str(tmp_path / "*.yaml"), "no file matches"),
+        (str(tmp_path), "file in this folder"),
+    ]:
+        with pytest.raises(ManifestError, match=words):
+            read_documents([source], io.StringIO())
