@@ -90,7 +90,8 @@ class TestRealManifests:
 
 
 def test_documents_lists_and_json_after_json() -> None:
-    as_list = f"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {{name: one}}\n  spec: {{{CONTAINERS}}}\n"
+    item = f"- apiVersion: v1\n  kind: Pod\n  metadata: {{name: one}}\n  spec: {{{CONTAINERS}}}\n"
+    as_list = f"apiVersion: v1\nkind: List\nitems:\n{item}"
     assert len(read(f"---\n---\n{as_list}---\n{deployment()}").snapshot.pods) == 3
     pod = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s"}, "spec": {"containers": [{"name": "m"}]}}\n'
     assert [p.name for p in read((pod % "a") + (pod % "b")).snapshot.pods] == ["a", "b"]

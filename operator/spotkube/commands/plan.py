@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
@@ -39,18 +39,6 @@ class PoolChoice(StrEnum):
     ALL = "all"
     APPLY = "Apply"
     RECOMMEND = "Recommend"
-
-
-class PlanCommand(typer.core.TyperCommand):
-    """Exits with 1 for wrong usage, as for other bad input: 2 says that some pods have no place."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            if hasattr(error, "exit_code"):
-                error.exit_code = BAD_INPUT
-            raise
 
 
 def plan(

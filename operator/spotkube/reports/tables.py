@@ -1,42 +1,40 @@
 """A Plan as tables for people."""
 
 from collections import Counter
-from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
 from spotkube.reports.summary import Report, usd
 
-PIPE_WIDTH = 160
+PIPE_WIDTH = 1000
 
 
 def print_report(console: Console, report: Report) -> None:
     """What to buy, what goes onto nodes that exist, what has no place, and the totals. Pipes are not cut to a width."""
     if not console.is_terminal:
         console.width = max(console.width, PIPE_WIDTH)
-    sections = [_nodes(report), _placements(report), _unplaceable(report), _totals(report)]
-    for section in filter(None, sections):
-        console.print(section)
-        console.print()
+    sections = {
+        "Nodes to buy": _nodes(report),
+        "Onto nodes that exist or are on their way": _placements(report),
+        "Pods without a place": _unplaceable(report),
+        "Totals": _totals(report),
+    }
+    for title, table in sections.items():
+        if table is not None:
+            console.print(f"[bold]{title}[/bold]")
+            console.print(table)
+            console.print()
     for note in report.notes:
         console.print(f"note: {escape(note)}", highlight=False)
 
 
-def _table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        header_style="dim",
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for heading, justify in columns:
-        last = heading == columns[-1][0]
-        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=not last)
+def _table(*columns: tuple[str, JustifyMethod]) -> Table:
+    """The last column may wrap."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for number, (heading, justify) in enumerate(columns, start=1):
+        table.add_column(heading, justify=justify, no_wrap=number < len(columns))
     return table
 
 
@@ -48,8 +46,16 @@ def _nodes(report: Report) -> Table | None:
         (node.pool, node.offering.key, node.offering.price_micro_usd_hour, len(node.pods), node.reason)
         for node in report.plan.additions
     )
-    heads = [("", "right"), ("TYPE", ""), ("ZONE", ""), ("CAPACITY", ""), ("POOL", ""), ("$/H", "right")]
-    table = _table("Nodes to buy", [*heads, ("PODS EACH", "right"), ("WHY", "")])
+    table = _table(
+        ("", "right"),
+        ("TYPE", "left"),
+        ("ZONE", "left"),
+        ("CAPACITY", "left"),
+        ("POOL", "left"),
+        ("$/H", "right"),
+        ("PODS EACH", "right"),
+        ("WHY", "left"),
+    )
     ordered = sorted(alike.items(), key=lambda item: (-item[1] * item[0][2], item[0][1]))
     for (pool, key, price, pods, reason), count in ordered:
         dollars = f"{usd(count * price):.4f}"
@@ -63,7 +69,7 @@ def _placements(report: Report) -> Table | None:
     counts = Counter(placement.target for placement in report.plan.placements)
     if not counts:
         return None
-    table = _table("Onto nodes that exist or are on their way", [("NODE", ""), ("PODS", "right")])
+    table = _table(("NODE", "left"), ("PODS", "right"))
     for target, count in counts.items():
         table.add_row(target, str(count))
     return table
@@ -72,7 +78,7 @@ def _placements(report: Report) -> Table | None:
 def _unplaceable(report: Report) -> Table | None:
     if not report.plan.unplaceable:
         return None
-    table = _table("Pods without a place", [("PODS", "right"), ("WHICH", ""), ("WHY", "")])
+    table = _table(("PODS", "right"), ("WHICH", "left"), ("WHY", "left"))
     for one in report.plan.unplaceable:
         table.add_row(str(len(one.pods)), escape(one.name), escape(one.reason))
     return table
@@ -81,9 +87,8 @@ def _unplaceable(report: Report) -> Table | None:
 def _totals(report: Report) -> Table:
     plan, baselines = report.plan, report.plan.baselines
     cost = plan.cost_after_micro_usd_hour
-    table = Table(title="Totals", title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
-    for justify in ("left", "right", "left"):
-        table.add_column(justify="right" if justify == "right" else "left")
+    table = _table(("", "left"), ("", "right"), ("", "left"))
+    table.show_header = False
     missing = report.unplaceable_pods
     table.add_row("pods placed", str(report.planned_pods), f"{missing} without a place" if missing else "all")
     table.add_row("nodes to buy", str(len(plan.additions)), _mix(report))
