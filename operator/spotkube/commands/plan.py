@@ -19,12 +19,15 @@ from spotkube.convert.manifests import Manifests, to_snapshot
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.planner.decide import decide
 from spotkube.planner.problem import Budget
+from spotkube.planner.warmup import warm_up
 from spotkube.reports.machine import to_values
 from spotkube.reports.summary import Report
 from spotkube.reports.tables import print_report
 
 BAD_INPUT = 1
 SOME_UNPLACEABLE = 2
+# About, where nothing was kept on disk; else a second.
+COMPILE_SECONDS = 30.0
 
 
 class Output(StrEnum):
@@ -95,6 +98,8 @@ def plan(
 def make_report(manifests: Manifests, choice: PoolChoice, *, seed: int, seconds: float) -> Report:
     """Plans within the time, with a bar on the terminal."""
     snapshot = _recommending(manifests.snapshot, choice)
+    with bar("compiling the planner, which takes a while once", COMPILE_SECONDS):
+        warm_up()
     with bar(f"planning {sum(1 for pod in snapshot.pods if pod.node is None)} pods", seconds):
         decision = decide(snapshot, Mode.RECOMMEND, seed=seed, budget=Budget(seconds=seconds))
     return Report(decision, manifests.pod_names, seed, manifests.notes)

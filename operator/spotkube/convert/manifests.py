@@ -60,7 +60,7 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering]) ->
         nodes=tuple(nodes),
         claims=tuple(converted(d, to_claim, NodeClaim.from_dict(d.content)) for d in objects.of_kind("NodeClaim")),
         pools=pools or (DEFAULT_POOL,),
-        workloads=tuple(_rules(workloads, sources, targets)),
+        workloads=tuple(_rules(workloads, sources)),
         daemonsets=tuple(converted(d, to_daemonset, d.content) for d in objects.of_kind("DaemonSet")),
         offerings=tuple(offerings),
     )
@@ -115,13 +115,10 @@ def _owned(pod: Pod, maker: Ref | None, targets: Mapping[Ref, str]) -> Pod:
     return replace(pod, workload=workload or pod.workload)
 
 
-def _rules(
-    workloads: Mapping[Ref, Workload], sources: Mapping[Ref, Source], targets: Mapping[Ref, str]
-) -> Iterator[WorkloadRule]:
+def _rules(workloads: Mapping[Ref, Workload], sources: Mapping[Ref, Source]) -> Iterator[WorkloadRule]:
     replicas = {source.workload: source.replicas for source in sources.values()}
     for (_, namespace, name), workload in workloads.items():
-        rule = to_workload_rule(workload, replicas.get(f"{namespace}/{name}", 0))
-        yield replace(rule, key=f"{namespace}/{name}")
+        yield to_workload_rule(workload, replicas.get(f"{namespace}/{name}", 0))
 
 
 def _notes(snapshot: Snapshot, objects: Objects, *, assumed: bool, elsewhere: int) -> Iterator[str]:

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from spotkube.model.labels import HOSTNAME, ZONE
-from spotkube.model.pods import Labels, Pod, PodShape
+from spotkube.model.pods import Labels, PodShape
+from spotkube.model.resources import ResourceList
 from spotkube.planner.bins import Bin
-from spotkube.planner.groups import Group
+from spotkube.planner.groups import Group, project, selected_keys
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray
+
+_NOTHING = ResourceList()
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """`conflict` [G, G], `cap_member` [K, G], `cap_limit` [K], `bin_cap_left` [K, B] as in Problem; `bin_allowed` [G, B]."""
+    """`conflict`, `cap_member`, `cap_limit`, `bin_cap_left` as in Problem; `bin_allowed` [G, B]."""
 
     conflict: BoolArray
     cap_member: BoolArray
@@ -39,18 +42,16 @@ def make_neighbours(groups: Sequence[Group], bins: Sequence[Bin]) -> Neighbours:
                 _add_cap(caps, members, rule.max_skew)
     cap_member = np.array(list(caps), dtype=np.bool_).reshape(len(caps), len(groups))
     cap_limit = np.array(list(caps.values()), dtype=np.int64)
-    allowed = np.ones((len(groups), len(bins)), dtype=np.bool_)
+    residents, present, counted = _residents(groups, bins)
+    clash = np.array([[_clash(group, one) for one in residents] for group in groups], dtype=np.bool_)
+    counts = np.array([[_counts(group, one) for one in residents] for group in groups], dtype=np.bool_)
+    shape = len(groups), len(residents)
+    already = counts.reshape(shape).astype(np.int64) @ counted
     cap_left = np.full((len(caps), len(bins)), NO_LIMIT, dtype=np.int64)
-    for b, bin_ in enumerate(bins):
-        residents = _kinds_of(bin_.residents)
-        # Most pods have no rules at all: only those with some are compared with everybody.
-        ruled = [resident for resident in residents if _has_rules(resident)]
-        for g, group in enumerate(groups):
-            others = residents if _has_rules(group) else ruled
-            allowed[g, b] = not any(_clash(group, resident) for resident in others)
-        for k, limit in enumerate(cap_limit):
-            carriers = [group for group, member in zip(groups, cap_member[k], strict=True) if member]
-            cap_left[k, b] = max(0, int(limit) - _already(carriers, bin_.residents))
+    for k, limit in enumerate(cap_limit):
+        # Of the pods there, as many as a spread of one of the members counts.
+        cap_left[k] = np.maximum(limit - already[cap_member[k]].max(axis=0, initial=0), 0)
+    allowed = ~(clash.reshape(shape) @ present)
     return Neighbours(conflict, cap_member, cap_limit, cap_left, allowed)
 
 
@@ -66,8 +67,30 @@ def unsupported_rules(group: Group) -> list[str]:
     return problems
 
 
-def _kinds_of(pods: Sequence[Pod]) -> list["_Resident"]:
-    return list({_Resident(pod.shape, pod.labels) for pod in pods})
+def _residents(groups: Sequence[Group], bins: Sequence[Bin]) -> tuple[list["_Resident"], BoolArray, IntArray]:
+    """The kinds of pods that stand there, as far as rules look at them; [kinds, B] where, and how many.
+
+    Pods that are about to end are not among the counted: spreads pass over them.
+    """
+    selectors = [rule.selector for group in groups for rule in group.shape.spread]
+    selectors += [term.selector for group in groups for term in group.shape.anti_affinity]
+    keys = selected_keys(pod for b in bins for pod in b.residents)
+    keys |= {key for selector in selectors if selector is not None for key in selector.keys}
+    index: dict[_Resident, int] = {}
+    places: list[tuple[int, int, bool]] = []
+    for b, bin_ in enumerate(bins):
+        for pod in bin_.residents:
+            ruled = PodShape(
+                pod.namespace, _NOTHING, anti_affinity=pod.shape.anti_affinity, host_ports=pod.shape.host_ports
+            )
+            kind = index.setdefault(_Resident(ruled, project(pod.labels, keys)), len(index))
+            places.append((kind, b, pod.deleting))
+    present = np.zeros((len(index), len(bins)), dtype=np.bool_)
+    counted = np.zeros((len(index), len(bins)), dtype=np.int64)
+    for kind, b, ending in places:
+        present[kind, b] = True
+        counted[kind, b] += not ending
+    return list(index), present, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +128,3 @@ def _counts(group: Group, other: "Group | _Resident") -> bool:
 def _add_cap(caps: dict[tuple[bool, ...], int], members: list[bool], limit: int) -> None:
     key = tuple(members)
     caps[key] = min(limit, caps.get(key, limit))
-
-
-def _already(carriers: Sequence[Group], residents: Sequence[Pod]) -> int:
-    """The most pods there that a spread of one of the carriers counts; those about to end are passed over."""
-    seen = [_Resident(pod.shape, pod.labels) for pod in residents if not pod.deleting]
-    return max((sum(_counts(group, resident) for resident in seen) for group in carriers), default=0)
