@@ -40,7 +40,7 @@ def lower_bound(problem: Problem, budget: Budget) -> Bound:
     relaxation = relax(instance, Pricer(instance), [first_fit_nodes(instance)], budget, clock, shares=(0.8, 1.0))
     missing = np.where(instance.placeable, 0, problem.count)
     return Bound(
-        value=relaxation.prove(missing),
+        value=relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0,
         relaxed=relaxation.cost,
         pods=problem.count - missing,
         pod_value=relaxation.duals.pod(instance),

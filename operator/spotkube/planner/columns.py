@@ -5,18 +5,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spotkube.planner.fluid import fluid_duals
 from spotkube.planner.master import Duals, Master
-from spotkube.planner.packing import Work, make_work, price_holders
+from spotkube.planner.nodes import Nodes
+from spotkube.planner.packing import price_holders
 from spotkube.planner.problem import IntArray
 from spotkube.planner.proof import Proof, charges, demand_of
 from spotkube.planner.reduction import FloatArray, Instance
+from spotkube.planner.scratch import Work, make_work
 
-# Branches of the knapsack search while columns are sought, and in the proofs at the end, one after the other.
-QUICK = 300
-THOROUGH = (3_000, 30_000, 300_000)
+# Branches of the knapsack search, and the step of the search for charges: few and coarse for all holders; then more,
+# for those that may still hold better patterns.
+LEVELS = ((60, 5e-3), (600, 1e-3), (3_000, 5e-4), (30_000, 5e-4), (300_000, 5e-4))
 # A round counts as the last when the cost of the columns is this close to the bound.
 CLOSE = 1e-6
+# How far towards the best proof's duals prices are moved before patterns are sought (Wentges' smoothing) ...
 SMOOTHING = 0.5
+# ... and how far in those rounds, one of so many (and a fifth of the groups), that are to better the proof and for that look closely.
+NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
+NO_END = 2**31
+# Rounds for the proof of a plan that leaves pods out.
+REPROOFS = 8
+# The same for the last proofs, one after the other.
+TOWARDS_CENTRE = (1.0, 0.95, 0.8, 0.8, 0.5, 0.8, 0.9)
 
 
 @dataclass(eq=False)
@@ -27,7 +38,7 @@ class Relaxation:
         amount: how much of each of the master's columns its cheapest fractional plan takes.
         cost: of that plan, micro-dollars an hour.
         proof: the best one so far.
-        bound: what it proves for all placeable pods.
+        bound: what it proves for the pods that the master covers.
         rounds: linear programs solved.
     """
 
@@ -38,10 +49,6 @@ class Relaxation:
     proof: Proof | None = None
     bound: float = 0.0
     rounds: int = 0
-
-    def prove(self, unplaced: IntArray) -> int:
-        """The lower bound for all pods but the unplaced ones, micro-dollars an hour."""
-        return self.proof.lower_bound(demand_of(self.master.instance.problem, unplaced)) if self.proof else 0
 
 
 class Pricer:
@@ -55,7 +62,7 @@ class Pricer:
         self.mu = np.zeros((instance.holders, resources))
 
     def price(
-        self, holders: IntArray, stock: IntArray, duals: Duals, bars: FloatArray, branches: int, last: float = 1e-3
+        self, holders: IntArray, stock: IntArray, duals: Duals, bars: FloatArray, branches: int, step: float
     ) -> tuple[IntArray, FloatArray, FloatArray]:
         """(patterns [n, G], their worth [n], upper bounds [n]) for the holders listed."""
         patterns = np.zeros((len(holders), self.instance.problem.groups), np.int64)
@@ -70,7 +77,7 @@ class Pricer:
             self.mu,
             bars,
             branches,
-            last,
+            step,
             patterns,
             found,
             upper,
@@ -82,65 +89,82 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
     """Generates columns until the bound meets the cost of the columns, or `stopped(rounds)`."""
     amount, duals, cost = master.solve()
     state = Relaxation(master, amount, cost, duals, rounds=1)
-    centre = duals
+    fluid = fluid_duals(instance, master.demand)
+    if fluid is not None:
+        prices, pricer.mu = fluid
+        _round(instance, state, pricer, prices, 1)
+    every = CENTRE_EVERY + instance.problem.groups // 5
     while not stopped(state.rounds):
-        smooth = duals.blend(centre, SMOOTHING) if state.proof else duals
-        added = _round(instance, state, pricer, smooth, QUICK)
-        if not added and smooth is not duals:
-            added = _round(instance, state, pricer, duals, QUICK)
+        centre = state.proof.duals if state.proof else state.duals
+        added = 0
+        if state.rounds % every == 0:
+            added = _round(instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, enough=NO_END)
+        if not added:
+            added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1)
+        if not added and state.cost - state.bound > CLOSE * state.cost and not stopped(state.rounds):
+            added = _round(instance, state, pricer, state.duals, len(LEVELS))
         if not added or state.cost - state.bound <= CLOSE * state.cost:
             break
-        state.amount, duals, state.cost = master.solve()
-        state.duals = duals
+        state.amount, state.duals, state.cost = master.solve()
         state.rounds += 1
-        centre = state.proof.duals if state.proof else duals
     return state
 
 
-def _round(instance: Instance, state: Relaxation, pricer: Pricer, duals: Duals, branches: int) -> int:
-    """Prices every holder at these duals: adds what improves, keeps the proof if it is better. Returns columns added."""
-    holders = pricer.lean
+def _round(instance: Instance, state: Relaxation, pricer: Pricer, duals: Duals, levels: int, enough: int = 1) -> int:
+    """Prices at these duals, with more branches until `enough` columns improve; keeps a better proof. Returns columns added."""
     pay = instance.arrays.price + charges(instance, duals)
-    patterns, found, upper = pricer.price(holders, instance.upper, duals, pay[holders], branches)
-    consider(instance, state, duals, holders, upper)
-    actual = state.duals.pod(instance)
-    pay_now = instance.arrays.price + charges(instance, state.duals)
+    holders, upper = pricer.lean, np.zeros(instance.holders)
     added = 0
-    for i, holder in enumerate(holders):
-        worth = float(patterns[i] @ actual)
-        if (
-            found[i] > 0
-            and (worth > pay_now[holder] * (1 + 1e-9) + 1e-6)
-            and state.master.add(int(holder), patterns[i])
-        ):
-            added += 1
+    for level, (branches, step) in enumerate(LEVELS[:levels]):
+        patterns, found, above = pricer.price(holders, instance.upper, duals, pay[holders], branches, step)
+        upper[holders] = np.minimum(upper[holders], above) if level else above
+        consider(instance, state, duals, upper)
+        added += _add_better(instance, state, holders, patterns, found)
+        holders = pricer.lean[upper[pricer.lean] > pay[pricer.lean] * (1 + CLOSE)]
+        if added >= enough or not len(holders):
+            break
     return added
 
 
-def consider(instance: Instance, state: Relaxation, duals: Duals, holders: IntArray, upper: FloatArray) -> None:
-    """Keeps the proof that these prices give if it proves more. Holders not listed are beaten by one that is."""
-    everywhere = np.zeros(instance.holders)
-    everywhere[holders] = upper
-    proof = Proof(instance, duals, everywhere)
-    missing = np.where(instance.placeable, 0, instance.problem.count)
-    value, _ = proof.value(demand_of(instance.problem, missing))
+def _add_better(instance: Instance, state: Relaxation, holders: IntArray, patterns: IntArray, found: FloatArray) -> int:
+    """Adds the patterns that the latest duals say are worth more than they cost; how many they are."""
+    pay = (instance.arrays.price + charges(instance, state.duals))[holders]
+    worth = patterns @ state.duals.pod(instance)
+    better = np.flatnonzero((found > 0) & (worth > pay * (1 + 1e-9) + 1e-6))
+    return sum(state.master.add(int(holders[i]), patterns[i]) for i in better)
+
+
+def consider(instance: Instance, state: Relaxation, duals: Duals, upper: FloatArray) -> None:
+    """Keeps the proof that these prices give if it proves more. `upper` is 0 for holders that are beaten by others."""
+    proof = Proof(instance, duals, upper.copy())
+    value, _ = proof.value(state.master.demand)
     if state.proof is None or value > state.bound:
         state.proof, state.bound = proof, value
 
 
 def sharpen(instance: Instance, state: Relaxation, pricer: Pricer, over: Callable[[], bool]) -> None:
-    """Prices the holders that hold the bound down with more and more branches, as long as that proves more."""
-    if state.proof is None:
-        _round(instance, state, pricer, state.duals, QUICK)
-    for branches in THOROUGH:
-        if over() or state.proof is None or state.cost - state.bound <= CLOSE * state.cost:
+    """Looks closely at prices on the way from the best proof's to the latest, as long as that proves more."""
+    for part in TOWARDS_CENTRE:
+        if over() or state.cost - state.bound <= CLOSE * state.cost:
             return
-        proof = state.proof
-        pay = instance.arrays.price + charges(instance, proof.duals)
-        loose = np.array([h for h in pricer.lean if proof.upper[h] > pay[h] * (1 + CLOSE)], dtype=np.int64)
-        if not len(loose):
-            return
-        _, _, upper = pricer.price(loose, instance.upper, proof.duals, pay[loose], branches, 1e-6)
-        better = proof.upper.copy()
-        better[loose] = np.minimum(better[loose], upper)
-        consider(instance, state, proof.duals, np.arange(instance.holders), better)
+        centre = state.proof.duals if state.proof else state.duals
+        _round(instance, state, pricer, state.duals.blend(centre, part), THOROUGH, enough=NO_END)
+
+
+def prove(instance: Instance, state: Relaxation, pricer: Pricer, plan: Nodes) -> int:
+    """The lower bound for the pods that the plan places, micro-dollars an hour.
+
+    Where limits or bins did not suffice for all, the prices were those of scarcity, and prove little for the pods that
+    did get a place: then new ones are found for those.
+    """
+    demand = demand_of(instance.problem, plan.remain)
+    if (plan.remain[instance.placeable] > 0).any():
+        for row in np.flatnonzero(plan.times[: int(plan.rows[0])]):
+            state.master.add(int(plan.holder[row]), plan.pods[row])
+        state.master.require(demand)
+        state.bound = state.proof.value(demand)[0] if state.proof else 0.0
+        for _ in range(REPROOFS):
+            state.amount, state.duals, state.cost = state.master.solve()
+            if not _round(instance, state, pricer, state.duals, THOROUGH):
+                break
+    return state.proof.lower_bound(demand) if state.proof else 0

@@ -6,10 +6,10 @@ import numpy as np
 
 from spotkube.planner.compiled import compiled
 from spotkube.planner.nodes import Nodes, append, place, put, retype, score, set_left, tidy
-from spotkube.planner.packing import Work
 from spotkube.planner.problem import IntArray
 from spotkube.planner.recreate import BRANCHES, fill_gaps, improve, pack_rest
 from spotkube.planner.reduction import Arrays, FloatArray
+from spotkube.planner.scratch import Work
 
 
 class Flock(NamedTuple):

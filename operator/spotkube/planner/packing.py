@@ -4,63 +4,22 @@ All compiled. The value of a pod is its dual price, so this is the pricing probl
 uses it with few branches as a good greedy. What it returns as `upper` is never below the true maximum.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from spotkube.planner.compiled import compiled, copy
 from spotkube.planner.problem import BoolArray, IntArray
 from spotkube.planner.reduction import Arrays, FloatArray
+from spotkube.planner.scratch import Work
+from spotkube.planner.tables import tabled_bound
 
 # Sums of products of doubles are off by far less than this; upper bounds are raised by it.
 SAFE = 1.0 + 1e-9
-
-
-class Work(NamedTuple):
-    """Scratch space of one thread, so that the inner loops allocate nothing."""
-
-    pattern: IntArray  # [G] the answer: pods of each group
-    items: IntArray  # [G] groups that may be packed, most valuable for their size first
-    most: IntArray  # [G] by item: most pods
-    chosen: IntArray  # [G] by item: pods in the branch at hand
-    ratio: (
-        FloatArray  # [R + 1, G + 1] by item: best value per unit of a resource (last row: of all, weighed) from here on
-    )
-    rest: FloatArray  # [G + 1] by item: what the items from here on add to the Lagrangian bound
-    total: FloatArray  # [G + 1] by item: what they are worth in all
-    key: FloatArray  # [G]
-    left: IntArray  # [R]
-    cap_left: IntArray  # [K]
-    foes: IntArray  # [G] how many chosen items forbid the group
-    cap_sum: FloatArray  # [K]
-    cap_best: FloatArray  # [K]
-    cap_of: IntArray  # [G] by item: the cap under which the bound counts it, or -1
-    trial: FloatArray  # [R]
-
-
-def make_work(groups: int, resources: int, caps: int) -> Work:
-    """Scratch for problems of this shape."""
-
-    def ints(n: int) -> IntArray:
-        return np.zeros(n, np.int64)
-
-    return Work(
-        pattern=ints(groups),
-        items=ints(groups),
-        most=ints(groups),
-        chosen=ints(groups),
-        ratio=np.zeros((resources + 1, groups + 1)),
-        rest=np.zeros(groups + 1),
-        total=np.zeros(groups + 1),
-        key=np.zeros(groups),
-        left=ints(resources),
-        cap_left=ints(caps),
-        foes=ints(groups),
-        cap_sum=np.zeros(caps),
-        cap_best=np.zeros(caps),
-        cap_of=ints(groups),
-        trial=np.zeros(resources),
-    )
+# The first step of the search for the best charges, as a part of the bound.
+FIRST_STEP = 0.02
+# A search of so many branches is worth a table first.
+TABLE_FROM = 1000
+# And one of so many is worth exchanges after it.
+POLISH_FROM = 500
 
 
 @compiled
@@ -129,10 +88,12 @@ def lagrangian(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value
 
 @compiled
 def improve_charges(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: FloatArray, mu: FloatArray,
-                    first: float, last: float) -> float:  # fmt: skip
-    """Lowers the Lagrangian bound by a compass search over mu, from steps of `first` down to `last` of the bound."""
+                    bar: float, last: float) -> float:  # fmt: skip
+    """Lowers the Lagrangian bound by a compass search over mu, in steps down to `last` of it, or until it is below bar."""
     resources = room.shape[0]
     best = lagrangian(a, w, n, room, caps, value, mu)
+    if best * SAFE <= bar:
+        return best
     for r in range(resources):
         # A single resource that is charged its best price: the start where no better one is known.
         if room[r] <= 0:
@@ -147,8 +108,8 @@ def improve_charges(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, 
         if bound < best:
             best = bound
             copy(mu, w.trial)
-    step = first
-    while step >= last:
+    step = FIRST_STEP
+    while step >= last and best * SAFE > bar:
         improved = False
         for up in range(-1, resources):
             for down in range(-1, resources):
@@ -220,8 +181,8 @@ def prepare_bounds(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, v
 
 
 @compiled
-def bound_at(w: Work, j: int, mu: FloatArray) -> float:
-    """Upper bound on what items j and later can add to the room that is left."""
+def bound_at(w: Work, j: int, mu: FloatArray, counted: int) -> float:
+    """Upper bound on what items j and later can add to the room that is left; `counted` is the table's resource or -1."""
     resources = mu.shape[0]
     charged = 0.0
     bound = w.total[j]
@@ -231,7 +192,14 @@ def bound_at(w: Work, j: int, mu: FloatArray) -> float:
             bound = min(bound, w.ratio[r, j] * w.left[r])
     if w.ratio[resources, j] < np.inf:
         bound = min(bound, w.ratio[resources, j] * charged)
-    return min(bound, w.rest[j] + charged)
+    bound = min(bound, w.rest[j] + charged)
+    if counted >= 0:
+        tabled = w.table[j * w.table_width[0] + w.left[counted] // w.table_unit[0]]
+        for r in range(resources):
+            if r != counted:
+                tabled += w.table_mu[r] * w.left[r]
+        bound = min(bound, tabled)
+    return bound
 
 
 @compiled
@@ -267,7 +235,7 @@ def take(a: Arrays, w: Work, j: int, pods: int) -> None:
 
 @compiled
 def branch(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: FloatArray, mu: FloatArray, bar: float,
-           branches: int) -> tuple[float, float]:  # fmt: skip
+           branches: int, counted: int) -> tuple[float, float]:  # fmt: skip
     """Depth first over the items; w.pattern gets the best found. Branches that can't exceed `bar` are cut.
 
     Returns the value found and an upper bound of the true maximum; when `branches` sufficed the bound is the larger of
@@ -283,7 +251,7 @@ def branch(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: Fl
     j = 0
     spent = 0
     while True:
-        while j < n and (worth + bound_at(w, j, mu) > max(best, bar) * SAFE or spent < n):
+        while j < n and (worth + bound_at(w, j, mu, counted) > max(best, bar) * SAFE or spent < n):
             spent += 1
             pods = fit(a, w, j)
             if pods > 0:
@@ -310,29 +278,98 @@ def branch(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: Fl
         while w.chosen[i] > 0:
             take(a, w, i, np.int64(-1))
             worth -= value[w.items[i]]
-            upper = max(upper, worth + bound_at(w, i + 1, mu))
+            upper = max(upper, worth + bound_at(w, i + 1, mu, counted))
     return best, upper * SAFE
 
 
 @compiled
+def exchange(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: FloatArray, best: float) -> float:
+    """Betters w.pattern while it can: one or two pods of an item out, others in by worth, then by fit. Returns its value."""
+    copy(w.left, room)
+    copy(w.cap_left, caps)
+    for j in range(n):
+        w.foes[w.items[j]] = 0
+        w.chosen[j] = 0
+    for j in range(n):
+        if w.pattern[w.items[j]] > 0:
+            take(a, w, j, w.pattern[w.items[j]])
+    improved = True
+    while improved:
+        improved = False
+        for out in range(n):
+            for pods in range(1, 3):
+                if w.chosen[out] < pods:
+                    break
+                take(a, w, out, -pods)
+                worth = best - pods * value[w.items[out]] + _refill(a, w, n, value, out)
+                if worth > best * SAFE:
+                    best = worth
+                    improved = True
+                    for j in range(n):
+                        w.pattern[w.items[j]] = w.chosen[j]
+                else:
+                    for j in range(n):
+                        change = w.pattern[w.items[j]] - w.chosen[j]
+                        if change != 0:
+                            take(a, w, j, change)
+    return best
+
+
+@compiled
+def _refill(a: Arrays, w: Work, n: int, value: FloatArray, out: int) -> float:
+    """Adds pods of other items than `out` (of that last), each time as many as fit of the one that then is worth most."""
+    gained = 0.0
+    while True:
+        best, best_pods, best_worth = np.int64(-1), np.int64(0), 0.0
+        for j in range(n):
+            if j == out or value[w.items[j]] * w.most[j] <= best_worth:
+                continue
+            pods = fit_more(a, w, j)
+            if pods * value[w.items[j]] > best_worth:
+                best, best_pods, best_worth = j, pods, pods * value[w.items[j]]
+        if best < 0:
+            pods = fit_more(a, w, out)
+            if pods > 0:
+                take(a, w, out, pods)
+            return gained + pods * value[w.items[out]]
+        take(a, w, best, best_pods)
+        gained += best_worth
+
+
+@compiled
+def fit_more(a: Arrays, w: Work, j: int) -> int:
+    """How many more pods of item j go into what is left, those chosen being counted."""
+    return min(fit(a, w, j), w.most[j] - w.chosen[j])
+
+
+@compiled
 def best_pattern(a: Arrays, w: Work, room: IntArray, caps: IntArray, allowed: BoolArray, stock: IntArray,
-                 value: FloatArray, mu: FloatArray, bar: float, branches: int, last: float) -> tuple[float, float]:  # fmt: skip
+                 value: FloatArray, mu: FloatArray, bar: float, branches: int, last: float,
+                 polish: bool) -> tuple[float, float]:  # fmt: skip
     """The most valuable pods of `stock` for this room, into w.pattern; mu [R] is where the bound starts, and is improved.
 
-    Returns (value, upper): upper is at least the true maximum, or at most `bar` when no pattern exceeds `bar`.
+    Returns (value, upper), the pattern bettered by exchanges if `polish`: upper is at least the true maximum, or at most `bar` when no pattern exceeds `bar`.
     """
     w.pattern[:] = 0
     n = collect_items(a, w, room, caps, allowed, stock, value)
     if n == 0:
         return 0.0, 0.0
     assign_caps(a, w, n, caps)
-    root = improve_charges(a, w, n, room, caps, value, mu, 0.05, last) * SAFE
+    root = improve_charges(a, w, n, room, caps, value, mu, bar, last) * SAFE
     if root <= bar:
         return 0.0, root
     order_items(a, w, n, room, value, mu)
     prepare_bounds(a, w, n, room, caps, value, mu)
-    best, upper = branch(a, w, n, room, caps, value, mu, bar, branches)
-    return best, min(root, upper)
+    counted = np.int64(-1)
+    if branches >= TABLE_FROM:
+        counted, tabled = tabled_bound(a, w, n, room, value, mu, bar / SAFE)
+        root = min(root, tabled * SAFE)
+        if root <= bar:
+            return 0.0, root
+    best, upper = branch(a, w, n, room, caps, value, mu, bar, branches, counted)
+    if best < upper and polish:
+        best = exchange(a, w, n, room, caps, value, best)
+    return best, min(root, max(best, upper))
 
 
 @compiled
@@ -343,6 +380,17 @@ def price_holders(a: Arrays, w: Work, holders: IntArray, stock: IntArray, value:
     for i in range(len(holders)):
         h = holders[i]
         found[i], upper[i] = best_pattern(
-            a, w, a.room[h], a.caps[h], a.allowed[h], stock, value, mu[h], bars[i], branches, last
+            a,
+            w,
+            a.room[h],
+            a.caps[h],
+            a.allowed[h],
+            stock,
+            value,
+            mu[h],
+            bars[i],
+            branches,
+            last,
+            branches >= POLISH_FROM,
         )
         copy(patterns[i], w.pattern)

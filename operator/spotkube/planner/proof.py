@@ -1,9 +1,10 @@
 """The lower bound: what any plan of the same pods must cost, proven from duals and upper-bounded pricing.
 
 For any pod prices u >= 0 let z_h be at least the most that one holder h can hold in these prices. If z_h is no more than
-h costs, then no plan can cost less than all its pods are worth; else the prices are scaled down until that holds (Farley).
-A bin costs nothing, so its z_h is taken off once for each bin. Limits of pools come in as a charge y >= 0 on what a
-kind takes of them, and y * limit is taken off. Rounding never works in favour of the bound.
+what h costs, then no plan can cost less than all its pods are worth. Where z_h is too high, the prices of the groups that
+may go there are scaled down until it is not (Farley's bound, group by group). A bin costs nothing, so its z_h is taken
+off once for each bin. Limits of pools come in as a charge y >= 0 on what a kind takes of them, and y * limit is taken
+off. Rounding never works in favour of the bound.
 """
 
 import math
@@ -33,20 +34,28 @@ class Proof:
 
     def value(self, demand: Demand) -> tuple[float, float]:
         """The bound, and the sum of the sizes of its terms."""
-        arrays, pools = self.instance.arrays, self.instance.pool_left
-        bins = self.instance.kind_of < 0
-        charge = charges(self.instance, self.duals)
-        worth = self.upper - charge  # what has to be paid by the price
-        kinds = ~bins & (worth > 0)
-        scale = float(np.min(arrays.price[kinds] / worth[kinds], initial=np.inf))
-        scale = 1.0 if not np.isfinite(scale) else scale
-        sizes = np.bincount(self.instance.problem.family, minlength=len(demand.family))
-        alone = sizes[self.instance.problem.family] == 1
-        sure = np.where(alone, demand.family[self.instance.problem.family], demand.sure)
-        gain = float(self.duals.group @ sure + self.duals.family @ demand.family)
-        free = float((self.upper[bins] * arrays.stock[bins]).sum())
-        limits = float((self.duals.pool * np.where(self.duals.pool > 0, pools, 0)).sum())
-        return scale * (gain - free - limits), scale * (gain + free + limits)
+        instance = self.instance
+        family = instance.problem.family
+        bins = instance.kind_of < 0
+        scale, scale_family, scale_bin = self._scales()
+        sizes = np.bincount(family, minlength=len(demand.family))
+        sure = np.where(sizes[family] == 1, demand.family[family], demand.sure)
+        gain = float((scale * self.duals.group) @ sure + (scale_family * self.duals.family) @ demand.family)
+        free = float((scale_bin * self.upper * instance.arrays.stock)[bins].sum())
+        limits = float((self.duals.pool * np.where(self.duals.pool > 0, instance.pool_left, 0)).sum())
+        return gain - free - limits, gain + free + limits
+
+    def _scales(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What the prices of each group [G] and family [F] are multiplied with, and what that does to each bin [H]."""
+        instance, arrays = self.instance, self.instance.arrays
+        kinds = instance.kind_of >= 0
+        excess = np.where(kinds, self.upper / np.maximum(arrays.price + charges(instance, self.duals), 1.0), 0.0)
+        worst = np.where(arrays.allowed, excess[:, None], 0.0).max(axis=0, initial=0.0)
+        scale = np.divide(1.0, worst, out=np.ones_like(worst), where=worst > 0)
+        family = np.full(len(self.duals.family), np.inf)
+        np.minimum.at(family, instance.problem.family, scale)
+        family[~np.isfinite(family)] = 1.0
+        return scale, family, np.where(arrays.allowed, scale, 0.0).max(axis=1, initial=0.0)
 
 
 def charges(instance: Instance, duals: Duals) -> FloatArray:

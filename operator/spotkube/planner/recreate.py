@@ -7,9 +7,10 @@ import numpy as np
 
 from spotkube.planner.compiled import compiled, copy
 from spotkube.planner.nodes import Nodes, affordable, charge, copy_row, keep_left, place, put, set_left, tidy, worth_of
-from spotkube.planner.packing import Work, best_pattern
+from spotkube.planner.packing import best_pattern
 from spotkube.planner.problem import NO_LIMIT, IntArray
 from spotkube.planner.reduction import Arrays, FloatArray
+from spotkube.planner.scratch import Work
 
 # Branches spent on one node while a plan is rebuilt. (Typed: numba would compile once more for a literal.)
 BRANCHES = np.int64(60)
@@ -45,7 +46,7 @@ def pack_rest(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, v
             bar = best_rate * price
             copy(charges, mu[h])
             found, _ = best_pattern(
-                a, w, a.room[h], a.caps[h], a.allowed[h], s.remain, worth, charges, bar, branches, NO_SEARCH
+                a, w, a.room[h], a.caps[h], a.allowed[h], s.remain, worth, charges, bar, branches, NO_SEARCH, False
             )
             if found > bar:
                 best_rate, best_holder = found / price, h
@@ -66,7 +67,7 @@ def fill_gaps(a: Arrays, w: Work, s: Nodes, value: FloatArray, mu: FloatArray, b
         h = s.holder[row]
         copy(charges, mu[h])
         found, _ = best_pattern(
-            a, w, s.room[row], s.cap_left[row], s.open, s.remain, value, charges, 0.0, branches, NO_SEARCH
+            a, w, s.room[row], s.cap_left[row], s.open, s.remain, value, charges, 0.0, branches, NO_SEARCH, False
         )
         if found <= 0.0:
             continue

@@ -6,7 +6,7 @@ import numpy as np
 
 from spotkube.planner.bound import relax
 from spotkube.planner.clock import Clock
-from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.columns import Pricer, Relaxation, prove
 from spotkube.planner.expand import check_shape, from_solution, to_solution
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.genetic import Search, pod_values
@@ -17,8 +17,8 @@ from spotkube.planner.reduction import Instance, reduce_problem
 from spotkube.planner.rounding import dive
 
 # Parts of the seconds after which the columns have to be there, and the proof.
-COLUMNS_SHARE = 0.4
-PROOF_SHARE = 0.5
+COLUMNS_SHARE = 0.3
+PROOF_SHARE = 0.4
 
 
 def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None = None) -> Result:
@@ -42,7 +42,7 @@ def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None 
     clock.lap("search")
     best = min(plans, key=lambda nodes: score(instance.arrays, nodes))
     solution = to_solution(instance, best)
-    lower = relaxation.prove(solution.unplaced)
+    lower = prove(instance, relaxation, pricer, best)
     clock.lap("expand")
     return Result(solution, lower, relaxation.rounds, steps, front, 0, clock.phases)
 

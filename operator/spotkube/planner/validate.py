@@ -7,7 +7,12 @@ from spotkube.planner.problem import NO_LIMIT, Problem, Solution
 
 def validate(problem: Problem, solution: Solution) -> list[str]:
     """What is wrong with the solution, in words; empty if nothing is."""
-    return [*_counts(problem, solution), *_bought(problem, solution), *_bins(problem, solution), *_limits(problem, solution)]
+    return [
+        *_counts(problem, solution),
+        *_bought(problem, solution),
+        *_bins(problem, solution),
+        *_limits(problem, solution),
+    ]
 
 
 def _counts(problem: Problem, solution: Solution) -> Iterator[str]:

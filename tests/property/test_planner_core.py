@@ -1,0 +1,251 @@
+"""The planner on random small problems, against an exact solver that shares nothing with it."""
+
+import itertools
+from dataclasses import replace
+from functools import lru_cache
+
+import highspy
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from spotkube.planner.bound import lower_bound
+from spotkube.planner.firstfit import first_fit
+from spotkube.planner.packing import best_pattern
+from spotkube.planner.problem import NO_LIMIT, Budget, Problem
+from spotkube.planner.reduction import reduce_problem
+from spotkube.planner.scratch import make_work
+from spotkube.planner.solve import solve
+from spotkube.planner.validate import validate
+
+WORK = Budget(seconds=None, column_rounds=20, generations=8)
+CALM = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+def random_problem(seed: int, *, limits: bool = False) -> Problem:
+    """Two to four groups, up to four kinds and two bins, with families, caps and conflicts."""
+    rng = np.random.default_rng(seed)
+    groups, kinds, bins = int(rng.integers(1, 5)), int(rng.integers(1, 5)), int(rng.integers(0, 3))
+    demand = np.column_stack([rng.integers(1, 8, groups), rng.integers(0, 8, groups), np.ones(groups, int)])
+    count = rng.integers(1, 5, groups)
+    family = np.sort(rng.integers(0, groups, groups))
+    family = np.unique(family, return_inverse=True)[1]
+    sizes = np.bincount(family)
+    sure = np.where(sizes[family] == 1, count, rng.integers(0, count + 1))
+    capacity = np.column_stack([rng.integers(4, 16, kinds), rng.integers(4, 16, kinds), rng.integers(2, 7, kinds)])
+    conflict = rng.random((groups, groups)) < 0.15
+    conflict = np.triu(conflict, 1) | np.triu(conflict, 1).T
+    caps = int(rng.integers(0, 3))
+    pool = rng.integers(0, 2, kinds)
+    left = np.full((2, 5), NO_LIMIT)
+    if limits:
+        left[0] = [rng.integers(0, 40), NO_LIMIT, NO_LIMIT, rng.integers(0, 4), NO_LIMIT]
+        left[1, 4] = rng.integers(0, 300)
+    return Problem(
+        resources=("cpu", "memory", "pods"),
+        group_names=tuple(f"g{i}" for i in range(groups)),
+        demand=demand,
+        count=count,
+        family=family,
+        sure_count=sure,
+        capacity=capacity,
+        limit_use=capacity + 1,
+        price=rng.integers(20, 120, kinds),
+        interruption_percent=rng.integers(0, 20, kinds),
+        pool=pool,
+        compatible=rng.random((groups, kinds)) < 0.75,
+        bins=np.column_stack([rng.integers(0, 10, bins), rng.integers(0, 10, bins), rng.integers(0, 5, bins)]),
+        bin_compatible=rng.random((groups, bins)) < 0.75,
+        conflict=conflict,
+        cap_member=rng.random((caps, groups)) < 0.6,
+        cap_limit=rng.integers(1, 4, caps),
+        bin_cap_left=rng.integers(0, 3, (caps, bins)),
+        pool_left=left,
+    )
+
+
+def patterns(problem: Problem, room: np.ndarray, open_to: np.ndarray, caps: np.ndarray, most: np.ndarray):  # noqa: ANN201
+    """Every set of pods that a node with this room may hold, by looking at all of them."""
+    ranges = [range(int(most[g]) + 1 if open_to[g] else 1) for g in range(problem.groups)]
+    for pods in itertools.product(*ranges):
+        row = np.array(pods)
+        inside = row > 0
+        if (
+            (row @ problem.demand <= room).all()
+            and (problem.cap_member @ row <= caps).all()
+            and not problem.conflict[np.ix_(inside, inside)].any()
+        ):
+            yield row
+
+
+@lru_cache(maxsize=512)
+def exact_by_seed(seed: int, limits: bool) -> tuple[int, int]:
+    problem = random_problem(seed, limits=limits)
+    return exact(problem)
+
+
+def exact(problem: Problem) -> tuple[int, int]:
+    """(pods of groups that fit somewhere, least cost of any allowed split of them) by a MIP over all patterns.
+
+    A split may move pods within a family as the problem says; the planner's own split is one of them. The cost is -1
+    where bins or limits do not let all of them be placed.
+    """
+    families = int(problem.family.max()) + 1
+    total = np.bincount(problem.family, weights=problem.count, minlength=families)
+    most = total[problem.family].astype(int)
+    columns = [
+        (int(problem.price[kind]), -1, kind, row)
+        for kind in range(problem.kinds)
+        for row in patterns(problem, problem.capacity[kind], problem.compatible[:, kind], problem.cap_limit, most)
+        if row.any()
+    ]
+    columns += [
+        (0, b, -1, row)
+        for b in range(len(problem.bins))
+        for row in patterns(problem, problem.bins[b], problem.bin_compatible[:, b], problem.bin_cap_left[:, b], most)
+        if row.any()
+    ]
+    if not columns:
+        return 0, 0
+    lp = highspy.Highs()
+    lp.setOptionValue("output_flag", False)
+    lp.setOptionValue("mip_rel_gap", 0.0)
+    infinite = highspy.kHighsInf
+    empty = (0, np.zeros(0, np.int32), np.zeros(0))
+    placeable = np.zeros(problem.groups, bool)
+    for _, _, _, row in columns:
+        placeable |= row > 0
+    for g in range(problem.groups):
+        lp.addRow(float(problem.sure_count[g]) if placeable[g] else 0.0, infinite, *empty)
+    for f in range(families):
+        members = problem.family == f
+        lp.addRow(float(problem.count[members & placeable].sum()), infinite, *empty)
+    for _ in range(len(problem.bins)):
+        lp.addRow(-infinite, 1.0, *empty)
+    use = np.column_stack([problem.limit_use, np.ones(problem.kinds, int), problem.price])
+    limits = [(p, i) for p, i in np.argwhere(problem.pool_left < NO_LIMIT)]
+    for p, i in limits:
+        lp.addRow(-infinite, float(problem.pool_left[p, i]), *empty)
+    for price, b, kind, row in columns:
+        entries = {g: float(n) for g, n in enumerate(row) if n}
+        for g, n in enumerate(row):
+            if n:
+                at = problem.groups + int(problem.family[g])
+                entries[at] = entries.get(at, 0.0) + float(n)
+        if b >= 0:
+            entries[problem.groups + families + b] = 1.0
+        for at, (p, i) in enumerate(limits):
+            if kind >= 0 and problem.pool[kind] == p:
+                entries[problem.groups + families + len(problem.bins) + at] = float(use[kind, i])
+        index = np.array(list(entries), np.int32)
+        lp.addVar(0.0, infinite)
+        column = lp.getNumCol() - 1
+        lp.changeColCost(column, float(price))
+        lp.changeColIntegrality(column, highspy.HighsVarType.kInteger)
+        for row_index, value in zip(index, entries.values(), strict=True):
+            lp.changeCoeff(int(row_index), column, value)
+    lp.run()
+    if lp.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return int(problem.count[placeable].sum()), -1
+    return int(problem.count[placeable].sum()), round(lp.getObjectiveValue())
+
+
+@CALM
+@given(st.integers(0, 10_000))
+def test_the_bound_is_never_above_the_optimum(seed: int) -> None:
+    problem = random_problem(seed)
+    _, optimum = exact_by_seed(seed, False)
+    assume(optimum >= 0)
+    for rounds in (1, 2, 30):
+        assert lower_bound(problem, Budget(None, rounds)).value <= optimum
+
+
+@CALM
+@given(st.integers(0, 10_000))
+def test_plans_hold_and_none_is_below_the_bound_or_the_optimum(seed: int) -> None:
+    problem = random_problem(seed)
+    result = solve(problem, seed=seed, budget=WORK)
+    cost = result.solution.cost(problem)
+    assert validate(problem, result.solution) == []
+    assert result.lower_bound <= cost
+    placed, optimum = exact_by_seed(seed, False)
+    missing = int(problem.count.sum()) - placed
+    assert int(result.solution.unplaced.sum()) >= missing
+    if optimum >= 0 and result.solution.unplaced.sum() == missing:
+        assert cost >= optimum >= result.lower_bound
+
+
+@CALM
+@given(st.integers(0, 10_000))
+def test_limits_hold_and_the_bound_covers_what_was_placed(seed: int) -> None:
+    problem = random_problem(seed, limits=True)
+    result = solve(problem, seed=seed, budget=WORK)
+    assert validate(problem, result.solution) == []
+    assert result.lower_bound <= result.solution.cost(problem)
+    _, optimum = exact_by_seed(seed, True)
+    if optimum >= 0:  # all pods can be placed within the limits
+        assert lower_bound(problem, Budget(None, 30)).value <= optimum
+
+
+@CALM
+@given(st.integers(0, 10_000), st.booleans())
+def test_first_fit_holds(seed: int, limits: bool) -> None:
+    problem = random_problem(seed, limits=limits)
+    assert validate(problem, first_fit(problem)) == []
+
+
+@settings(CALM, max_examples=40)
+@given(st.integers(0, 10_000))
+def test_a_plan_in_force_is_never_made_dearer(seed: int) -> None:
+    problem = random_problem(seed)
+    first = solve(problem, seed=1, budget=WORK).solution
+    again = solve(problem, seed=2, budget=Budget(None, 1, 1), warm=first).solution
+    assert (int(again.unplaced.sum()), again.cost(problem)) <= (int(first.unplaced.sum()), first.cost(problem))
+
+
+@settings(CALM, max_examples=100)
+@given(st.integers(0, 10_000), st.integers(1, 3000))
+def test_the_knapsack_is_bounded_from_above(seed: int, branches: int) -> None:
+    problem = random_problem(seed)
+    instance = reduce_problem(problem)
+    arrays = instance.arrays
+    rng = np.random.default_rng(seed)
+    value = rng.integers(0, 50, problem.groups).astype(float)
+    work = make_work(problem.groups, arrays.demand.shape[1], arrays.caps.shape[1])
+    for h in range(instance.holders):
+        open_to = arrays.allowed[h]
+        wanted = problem.demand.max(axis=0, initial=0) > 0
+        wanted[-1] = True
+        room = np.zeros(3, int)
+        room[wanted] = arrays.room[h]
+        truth = max(float(row @ value) for row in patterns(problem, room, open_to, arrays.caps[h], problem.count))
+        mu = np.zeros(arrays.demand.shape[1])
+        found, upper = best_pattern(
+            arrays, work, arrays.room[h], arrays.caps[h], open_to, problem.count, value, mu, 0.0, branches, 1e-3, True
+        )
+        assert found <= truth + 1e-6
+        assert upper >= truth - 1e-6
+        assert work.pattern @ value == pytest.approx(found)
+
+
+@settings(CALM, max_examples=20)
+@given(st.integers(0, 10_000))
+def test_the_same_work_gives_the_same_result(seed: int) -> None:
+    problem = random_problem(seed)
+    one, two = (solve(problem, seed=seed, budget=WORK) for _ in range(2))
+    assert (one.solution.node_pods == two.solution.node_pods).all()
+    assert (one.solution.node_kind == two.solution.node_kind).all()
+    assert (one.lower_bound, one.front, one.generations) == (two.lower_bound, two.front, two.generations)
+
+
+@settings(CALM, max_examples=20)
+@given(st.integers(0, 10_000))
+def test_pods_that_fit_nowhere_do_not_keep_others_out(seed: int) -> None:
+    problem = random_problem(seed)
+    giant = replace(problem, demand=problem.demand.copy())
+    giant.demand[0, 0] = 1000
+    result = solve(giant, seed=0, budget=WORK)
+    assert validate(giant, result.solution) == []
+    assert result.solution.unplaced[0] == giant.count[0]
+    assert result.solution.unplaced[1:].sum() == np.where(reduce_problem(giant).placeable, 0, giant.count)[1:].sum()

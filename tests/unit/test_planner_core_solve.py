@@ -1,0 +1,125 @@
+"""solve() on problems whose answer can be seen at a glance."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from spotkube.planner.bound import lower_bound
+from spotkube.planner.firstfit import first_fit
+from spotkube.planner.problem import NO_LIMIT, Budget, Problem
+from spotkube.planner.solve import solve
+from spotkube.planner.validate import validate
+from spotkube.planner.warmup import small_problem
+
+WORK = Budget(seconds=None, column_rounds=30, generations=10)
+
+
+def make_problem(
+    demand: list[int], count: list[int], capacity: list[int], price: list[int], bins: tuple[int, ...] = ()
+) -> Problem:
+    """Pods that ask for cpu alone; every group may be everywhere."""
+    groups, kinds = len(demand), len(capacity)
+    sizes = np.array([[amount, 110] for amount in capacity], np.int64).reshape(kinds, 2)
+    return Problem(
+        resources=("cpu", "pods"),
+        group_names=tuple(f"g{i}" for i in range(groups)),
+        demand=np.array([[amount, 1] for amount in demand], np.int64).reshape(groups, 2),
+        count=np.array(count, np.int64),
+        family=np.arange(groups),
+        sure_count=np.array(count, np.int64),
+        capacity=sizes,
+        limit_use=sizes,
+        price=np.array(price, np.int64),
+        interruption_percent=np.zeros(kinds, np.int64),
+        pool=np.zeros(kinds, np.int64),
+        compatible=np.ones((groups, kinds), np.bool_),
+        bins=np.array([[amount, 110] for amount in bins], np.int64).reshape(len(bins), 2),
+        bin_compatible=np.ones((groups, len(bins)), np.bool_),
+        conflict=np.zeros((groups, groups), np.bool_),
+        cap_member=np.zeros((0, groups), np.bool_),
+        cap_limit=np.zeros(0, np.int64),
+        bin_cap_left=np.zeros((0, len(bins)), np.int64),
+        pool_left=np.full((1, 4), NO_LIMIT, np.int64),
+    )
+
+
+def test_a_perfect_packing_is_found_and_proven() -> None:
+    problem = make_problem([600, 400], [3, 3], [1000, 600], [100, 70])
+    result = solve(problem, seed=0, budget=WORK)
+    assert result.solution.cost(problem) == 300
+    assert result.lower_bound == 300
+
+
+def test_room_that_is_there_is_used_before_any_is_bought() -> None:
+    problem = make_problem([500], [5], [1000], [100], bins=(1000, 1200))
+    result = solve(problem, seed=0, budget=WORK)
+    assert result.solution.bin_pods.sum() == 4
+    assert result.solution.cost(problem) == 100
+
+
+def test_bins_alone_cost_nothing() -> None:
+    problem = make_problem([500], [2], [], [], bins=(1000,))
+    result = solve(problem, seed=0, budget=WORK)
+    assert (result.solution.cost(problem), result.lower_bound, result.solution.unplaced.sum()) == (0, 0, 0)
+
+
+def test_nothing_to_place_buys_nothing() -> None:
+    for problem in (make_problem([], [], [1000], [100]), make_problem([500], [0], [1000], [100])):
+        result = solve(problem, seed=0, budget=WORK)
+        assert len(result.solution.node_kind) == 0
+        assert result.lower_bound == 0
+        assert len(first_fit(problem).node_kind) == 0
+
+
+def test_without_kinds_all_pods_are_unplaced() -> None:
+    problem = make_problem([500], [4], [], [])
+    result = solve(problem, seed=0, budget=WORK)
+    assert result.solution.unplaced.tolist() == [4]
+    assert result.lower_bound == 0
+
+
+def test_a_million_pods_take_no_longer_than_a_few() -> None:
+    problem = make_problem([400, 300], [600_000, 400_000], [100_000], [100])
+    result = solve(problem, seed=0, budget=Budget(None, 10, 3))
+    assert validate(replace(problem, count=problem.count), result.solution) == []
+    assert result.solution.cost(problem) <= result.lower_bound * 1.001
+
+
+def test_a_limit_of_dollars_leaves_pods_unplaced_rather_than_being_broken() -> None:
+    problem = make_problem([500], [8], [1000], [100])
+    problem.pool_left[0, 3] = 250
+    result = solve(problem, seed=0, budget=WORK)
+    assert result.solution.cost(problem) == 200
+    assert result.solution.unplaced.tolist() == [4]
+    assert result.lower_bound == 200
+
+
+def test_everything_at_once_is_planned_within_the_rules() -> None:
+    problem = small_problem()
+    result = solve(problem, seed=0, budget=WORK)
+    assert validate(problem, result.solution) == []
+    assert result.solution.unplaced.sum() == 0
+    assert result.lower_bound <= result.solution.cost(problem) <= first_fit(problem).cost(problem)
+
+
+def test_a_warm_solution_of_another_shape_is_ignored() -> None:
+    small = solve(make_problem([500], [2], [1000], [100]), seed=0, budget=WORK).solution
+    problem = make_problem([600, 400], [3, 3], [1000], [100])
+    assert solve(problem, seed=0, budget=WORK, warm=small).solution.cost(problem) == 300
+
+
+def test_the_bound_alone_says_what_each_pod_adds() -> None:
+    bound = lower_bound(make_problem([500], [8], [1000], [100]), WORK)
+    assert bound.value == 400
+    assert bound.pod_value.tolist() == [50.0]
+
+
+def test_the_search_can_be_interrupted(monkeypatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spotkube.planner.solve.dive", interrupt)
+    problem = small_problem()
+    result = solve(problem, seed=0, budget=WORK)
+    assert validate(problem, result.solution) == []
+    assert result.solution.unplaced.sum() == 0
