@@ -152,15 +152,6 @@ def snapshots(draw: st.DrawFn, *, limits: bool = True) -> Snapshot:
     )
 
 
-def zones_apart(snapshot: Snapshot) -> Snapshot:
-    """Without spreads over zones, for plans of which limits may leave a part unplaced."""
-    pods = [
-        replace(pod, shape=replace(pod.shape, spread=tuple(r for r in pod.shape.spread if r.topology_key != keys.ZONE)))
-        for pod in snapshot.pods
-    ]
-    return replace(snapshot, pods=tuple(pods))
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(snapshots(limits=False))
 def test_a_plan_can_be_carried_out(snapshot: Snapshot) -> None:
@@ -171,6 +162,5 @@ def test_a_plan_can_be_carried_out(snapshot: Snapshot) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(snapshots())
 def test_a_plan_under_limits_can_be_carried_out(snapshot: Snapshot) -> None:
-    snapshot = zones_apart(snapshot)
     plan = decide(snapshot, Mode.RECOMMEND, seed=3, budget=WORK)
     assert complaints(snapshot, plan) == []

@@ -200,6 +200,16 @@ def test_spread_and_anti_affinity_in_one_plan() -> None:
     assert set(zones) == set(ZONES)
 
 
+def test_a_limit_that_cuts_a_spread_short_leaves_the_rest_within_the_skew() -> None:
+    """Zone C is too dear for the pool: with maxSkew 1 and nothing there, A and B may have one pod each, not two."""
+    pool = make_pool(limit_micro_usd_hour=400_000)
+    offerings = [make_offering(usd=5.0 if zone == ZONES[2] else 0.1, zone=zone, cpu="1") for zone in ZONES]
+    pods = make_pods(6, app="web", cpu="1", spreads=[spread(app="web")])
+    plan = plan_of(make_snapshot(pods, offerings, pools=[pool]))
+    assert sorted(node.offering.zone for node in plan.additions) == [ZONES[0], ZONES[1]]
+    assert "leave no room in zone-c" in plan.unplaceable[0].reason
+
+
 def test_daemons_are_bought_room_for() -> None:
     daemon = make_daemonset(cpu="500m")
     plan = plan_of(make_snapshot(make_pods(4, cpu="1"), [make_offering(cpu="2")], daemonsets=[daemon]))

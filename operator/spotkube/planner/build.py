@@ -20,7 +20,7 @@ from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.neighbours import make_neighbours, unsupported_rules
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
 from spotkube.planner.splitting import domains_there, split_groups
-from spotkube.planner.zones import ZoneLedger, Zones
+from spotkube.planner.zones import Part, ZoneLedger, Zones
 
 NODES = "spotkube.io/nodes"
 DOLLARS = "spotkube.io/micro-usd-hour"
@@ -60,8 +60,11 @@ def _wants_room(pod: Pod, leaving: set[str]) -> bool:
     return pod.workload is not None or bool(pod.gates) or pod.unschedulable
 
 
-def build(snapshot: Snapshot, pools: Sequence[Pool]) -> Built:
-    """The problem of placing what waits onto what is there, whosever it is, and onto what `pools` may still buy."""
+def build(snapshot: Snapshot, pools: Sequence[Pool], most: Mapping[Part, int] | None = None) -> Built:
+    """The problem of placing what waits onto what is there, whosever it is, and onto what `pools` may still buy.
+
+    `most` is how many pods an earlier solution found room for, where it was less than what a zone had been given.
+    """
     bins = make_bins(snapshot)
     settled = {pod.uid for b in bins for pod in b.residents}
     pods = [pod for pod in pods_to_place(snapshot) if pod.uid not in settled]
@@ -69,7 +72,7 @@ def build(snapshot: Snapshot, pools: Sequence[Pool]) -> Built:
     kinds = make_kinds(snapshot, pools)
     needs = on_demand_needs(snapshot, Counter(p.workload for p, on in residents if capacity_type_of(on) == ON_DEMAND))
     groups = group_pods(pods, [pod for pod, _ in residents], needs)
-    ledger = ZoneLedger([(pod, dict(labels).get(ZONE, "")) for pod, labels in residents])
+    ledger = ZoneLedger([(pod, dict(labels).get(ZONE, "")) for pod, labels in residents], most or {})
     return _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools))
 
 

@@ -1,12 +1,12 @@
 """One decision: Snapshot in, Plan out. Pure: the same snapshot, seed and amount of work give the same plan."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.offerings import ON_DEMAND, Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.model.resources import CPU, MEMORY
@@ -16,10 +16,13 @@ from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.solve import solve
+from spotkube.planner.zones import Part, part_of, spreads_over_zones
 
 # Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
 _SEARCH_SHARE = 0.7
 FRONT_POINTS = 20
+# How often a plan is made anew because the limits cut a spread short.
+_SPREAD_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,13 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         budget: for the whole decision.
     """
     pools = [pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting]
-    built = build(snapshot, pools)
-    search = replace(budget, seconds=None if budget.seconds is None else budget.seconds * _SEARCH_SHARE)
-    result = solve(built.problem, seed=seed, budget=search)
+    built, result = _search(snapshot, pools, seed, _part(budget, _SEARCH_SHARE))
     dealt = _deal(built, result)
     names = frozenset(pool.name for pool in pools)
     owned = [claim for claim in snapshot.claims if claim.pool in names]
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
-    rest = replace(budget, seconds=None if budget.seconds is None else budget.seconds * (1 - _SEARCH_SHARE))
-    bound = _fleet_bound(built, result, fleet, rest)
+    bound = _fleet_bound(built, result, fleet, _part(budget, 1 - _SEARCH_SHARE))
     staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
     return Plan(
         additions=tuple(_additions(built, result, dealt)),
@@ -65,6 +65,33 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         work=Work(result.column_rounds, result.generations),
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
     )
+
+
+def _search(snapshot: Snapshot, pools: Sequence[Pool], seed: int, budget: Budget) -> tuple[Built, Result]:
+    """Solves; where limits left part of a spread without room, again with less for that zone, as spreads then allow."""
+    most: dict[Part, int] = {}
+    built = build(snapshot, pools)
+    result = solve(built.problem, seed=seed, budget=budget)
+    for _ in range(_SPREAD_ROUNDS):
+        short = _spreads_cut_short(built, result)
+        if not short:
+            break
+        most |= short
+        built = build(snapshot, pools, most)
+        result = solve(built.problem, seed=seed, budget=_part(budget, 1 / _SPREAD_ROUNDS))
+    return built, result
+
+
+def _spreads_cut_short(built: Built, result: Result) -> dict[Part, int]:
+    return {
+        part_of(group, group.zone): group.count - int(missing)
+        for group, missing in zip(built.groups, result.solution.unplaced, strict=True)
+        if missing and group.zone and spreads_over_zones(group)
+    }
+
+
+def _part(budget: Budget, share: float) -> Budget:
+    return replace(budget, seconds=None if budget.seconds is None else budget.seconds * share)
 
 
 def _deal(built: Built, result: Result) -> _Dealt:

@@ -13,6 +13,8 @@ from spotkube.model.pods import Pod, PodTerm, SpreadConstraint
 from spotkube.planner.groups import Group
 
 ZoneRule = SpreadConstraint | PodTerm
+# The part of a group that one zone gets: family, capacity type, zone.
+Part = tuple[int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,9 @@ class Zones:
 class ZoneLedger:
     """Where pods are, by zone: those that run, and those that earlier groups of the same plan were given."""
 
-    def __init__(self, residents: Iterable[tuple[Pod, str]]) -> None:
-        """`residents` are pods with the zone of their node."""
+    def __init__(self, residents: Iterable[tuple[Pod, str]], most: Mapping[Part, int]) -> None:
+        """`residents` are pods with the zone of their node; `most` is how many pods found room, where it was tried."""
+        self._most = most
         zoned = [(pod, zone) for pod, zone in residents if zone]
         # Spreads pass over pods that are about to end, anti-affinity does not.
         self._placed = Counter((pod.namespace, pod.labels, zone) for pod, zone in zoned if not pod.deleting)
@@ -59,6 +62,9 @@ class ZoneLedger:
         labels = dict(group.labels)
         return frozenset(zone for term, zone in self._terms if term.matches(group.shape.namespace, labels))
 
+    def most(self, group: Group, zone: str) -> int:
+        return self._most.get(part_of(group, zone), group.count)
+
     def add(self, group: Group, zone: str, pods: int) -> None:
         self._placed[(group.shape.namespace, group.labels, zone)] += pods
         for term in group.shape.anti_affinity:
@@ -69,6 +75,10 @@ class ZoneLedger:
 def zone_rules(group: Group) -> list[ZoneRule]:
     rules: list[ZoneRule] = [*group.shape.spread, *group.shape.anti_affinity]
     return [rule for rule in rules if rule.topology_key == ZONE]
+
+
+def part_of(group: Group, zone: str) -> Part:
+    return group.family, group.capacity_type, zone
 
 
 def spreads_over_zones(group: Group) -> list[SpreadConstraint]:
@@ -93,7 +103,7 @@ def split_by_zone(group: Group, zones: Zones, ledger: ZoneLedger, *, alone: bool
     """
     refused = ledger.refused(group)
     names = sorted(zones.open - refused)
-    rooms = {zone: _room(group, zone, ledger) for zone in names}
+    rooms = {zone: min(_room(group, zone, ledger), ledger.most(group, zone)) for zone in names}
     spreads = spreads_over_zones(group)
     counts = [ledger.matching(rule, group.shape.namespace) for rule in spreads]
     given = dict.fromkeys(sorted(zones.domains | zones.open), 0)
@@ -112,10 +122,14 @@ def split_by_zone(group: Group, zones: Zones, ledger: ZoneLedger, *, alone: bool
             parts.append(replace(group, pods=pods, zone=zone, sure_count=min(number, sure)))
             ledger.add(group, zone, number)
             start += number
-    return Split(tuple(parts), group.pods[start:], _why(names, refused) if start < group.count else "")
+    full = [zone for zone in names if ledger.most(group, zone) < group.count]
+    return Split(tuple(parts), group.pods[start:], _why(names, refused, full) if start < group.count else "")
 
 
-def _why(names: Sequence[str], refused: frozenset[str]) -> str:
+def _why(names: Sequence[str], refused: frozenset[str], full: Sequence[str]) -> str:
+    if full:
+        where = ", ".join(full)
+        return f"nodes and limits of NodePools leave no room in {where}, and then the spread over zones allows no more"
     if names:
         return f"its rules over zones let no more of these pods into {', '.join(names)}"
     return (
