@@ -210,6 +210,15 @@ def test_a_limit_that_cuts_a_spread_short_leaves_the_rest_within_the_skew() -> N
     assert "leave no room in zone-c" in plan.unplaceable[0].reason
 
 
+def test_a_zone_that_is_too_small_gives_its_pods_to_the_others() -> None:
+    """Zone B has a node of somebody else for one pod, and nothing is for sale there."""
+    web = make_pods(4, app="web", cpu="1", spreads=[spread(skew=3, app="web")])
+    snapshot = make_snapshot(web, [make_offering(cpu="2")], nodes=[make_node("theirs", "1", zone=ZONES[1])])
+    plan = plan_of(snapshot)
+    assert not plan.unplaceable
+    assert (len(plan.placements), len(plan.additions)) == (1, 2)
+
+
 def test_daemons_are_bought_room_for() -> None:
     daemon = make_daemonset(cpu="500m")
     plan = plan_of(make_snapshot(make_pods(4, cpu="1"), [make_offering(cpu="2")], daemonsets=[daemon]))

@@ -16,13 +16,13 @@ from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.solve import solve
-from spotkube.planner.zones import Part, part_of, spreads_over_zones
+from spotkube.planner.zones import Part, part_of
 
 # Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
 _SEARCH_SHARE = 0.7
 FRONT_POINTS = 20
-# How often a plan is made anew because the limits cut a spread short.
-_SPREAD_ROUNDS = 4
+# How often a plan is made anew because a zone could not hold what it was given.
+_ZONE_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +68,25 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
 
 
 def _search(snapshot: Snapshot, pools: Sequence[Pool], seed: int, budget: Budget) -> tuple[Built, Result]:
-    """Solves; where limits left part of a spread without room, again with less for that zone, as spreads then allow."""
+    """Solves; where pods found no room in the zone they were given, again with less for it, as rules then allow."""
     most: dict[Part, int] = {}
     built = build(snapshot, pools)
     result = solve(built.problem, seed=seed, budget=budget)
-    for _ in range(_SPREAD_ROUNDS):
-        short = _spreads_cut_short(built, result)
+    for _ in range(_ZONE_ROUNDS):
+        short = _zones_too_small(built, result)
         if not short:
             break
         most |= short
         built = build(snapshot, pools, most)
-        result = solve(built.problem, seed=seed, budget=_part(budget, 1 / _SPREAD_ROUNDS))
+        result = solve(built.problem, seed=seed, budget=_part(budget, 1 / _ZONE_ROUNDS))
     return built, result
 
 
-def _spreads_cut_short(built: Built, result: Result) -> dict[Part, int]:
+def _zones_too_small(built: Built, result: Result) -> dict[Part, int]:
     return {
         part_of(group, group.zone): group.count - int(missing)
         for group, missing in zip(built.groups, result.solution.unplaced, strict=True)
-        if missing and group.zone and spreads_over_zones(group)
+        if missing and group.zone
     }
 
 

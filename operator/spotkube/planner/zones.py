@@ -129,7 +129,7 @@ def split_by_zone(group: Group, zones: Zones, ledger: ZoneLedger, *, alone: bool
 def _why(names: Sequence[str], refused: frozenset[str], full: Sequence[str]) -> str:
     if full:
         where = ", ".join(full)
-        return f"nodes and limits of NodePools leave no room in {where}, and then the spread over zones allows no more"
+        return f"nodes and limits of NodePools leave no room in {where}, and then rules over zones allow no more"
     if names:
         return f"its rules over zones let no more of these pods into {', '.join(names)}"
     return (
