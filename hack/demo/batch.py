@@ -47,8 +47,8 @@ TEAMS: dict[str, tuple[Kind, ...]] = {
 
 HEADS = {
     "team-a": "# 100 jobs of team A: images and videos of the shop's products. All of them bear interruptions.",
-    "team-b": "# 100 jobs of team B: simulations, prices (of software built for amd64 only), and the books of the month,\n"
-    "# which must not be interrupted.",
+    "team-b": "# 100 jobs of team B: simulations, prices (of software built for amd64 only), and the books of the\n"
+    "# month, which must not be interrupted.",
 }
 NOTE = "# Written by `python -m demo.batch`; do not edit."
 

@@ -1,0 +1,161 @@
+"""Puts everything up that the demo needs, and takes it down again: cluster, CRDs, account, fake cloud, operator."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo import identity
+from demo.errors import DemoError
+from demo.helpers import REPOSITORY, Helper
+from demo.scene import Eyes
+from demo.show import Screen
+from localcluster.build import ensure_binaries
+from localcluster.cluster import Cluster, LocalCluster, running, stop_running
+from localcluster.folders import ClusterFolder
+
+NAME = "demo"
+CRDS = REPOSITORY / "crds"
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 60.0
+POLL_SECONDS = 0.1
+_HELPERS = ("fake cloud", "operator")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the acts play on."""
+
+    cluster: Cluster
+    folder: Path
+    cloud_url: str
+    operator: Helper
+    eyes: Eyes
+    helpers: tuple[Helper, ...]
+
+    def check(self) -> None:
+        """Raises DemoError or PartError if a process that is needed has ended."""
+        if isinstance(self.cluster, LocalCluster):
+            self.cluster.check()
+        for helper in self.helpers:
+            helper.check()
+
+
+@contextlib.contextmanager
+def local_stage(screen: Screen, *, keep: bool) -> Iterator[Stage]:
+    """A stage on a cluster of its own, gone afterwards unless `keep` is set and all went well."""
+    if any((folder.read("cluster.json") or {}).get("name") == NAME for folder in running()):
+        raise DemoError("a demo runs already: end it with `python -m demo --stop` (PYTHONPATH=operator:hack)")
+    ensure_binaries()
+    with screen.step("starting a Kubernetes control plane on this machine"):
+        cluster = LocalCluster.start(name=NAME)
+    with cluster, raised(screen, cluster, cluster.directory, keep=keep) as stage:
+        yield stage
+        if keep:
+            folder = ClusterFolder(cluster.directory)
+            for helper in stage.helpers:
+                folder.write_process(_role(helper.name), helper.pid)
+            cluster.detach()
+
+
+@contextlib.contextmanager
+def raised(screen: Screen, cluster: Cluster, folder: Path, *, keep: bool) -> Iterator[Stage]:
+    """The rest of the stage on a cluster that runs. `folder` is private and holds kubeconfig, state and logs."""
+    with contextlib.ExitStack() as stack:
+        with screen.step("kubectl apply --server-side -f crds/"):
+            cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+            cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+        with screen.step(f"account {identity.NAMESPACE}/{identity.SERVICE_ACCOUNT} with the chart's rights"):
+            kubeconfig = identity.install(cluster, folder)
+        helpers = contextlib.ExitStack()
+        stack.enter_context(helpers)
+        with screen.step("starting the fake cloud and the operator"):
+            cloud, url = _start_cloud(helpers, cluster, folder, keep=keep)
+            operator = _start_operator(helpers, kubeconfig, url, folder, keep=keep)
+        eyes = Eyes(cluster.kubeconfig)
+        stack.callback(eyes.close)
+        yield Stage(cluster, folder, url, operator, eyes, (operator, cloud))
+        if keep:
+            helpers.pop_all()  # from here on `--stop` ends them
+
+
+def _start_cloud(stack: contextlib.ExitStack, cluster: Cluster, folder: Path, *, keep: bool) -> tuple[Helper, str]:
+    port_file = folder / "cloud.port"
+    args = ["--state", str(folder / "cloud.db"), "--kubeconfig", str(cluster.kubeconfig)]
+    args += ["--port-file", str(port_file)]
+    cloud = Helper(_HELPERS[0], "spotkube.providers.local", args, folder / "cloud.log", keep=keep)
+    stack.callback(cloud.stop)
+    _wait(cloud, port_file.exists)
+    return cloud, f"http://{LOOPBACK}:{port_file.read_text().strip()}"
+
+
+def _start_operator(
+    stack: contextlib.ExitStack, kubeconfig: Path, cloud_url: str, folder: Path, *, keep: bool
+) -> Helper:
+    port = _free_port()
+    args = ["run", "--kubeconfig", str(kubeconfig), "--namespace", identity.NAMESPACE, "--provider-url", cloud_url]
+    args += ["--health-port", str(port), "--log-format", "human"]
+    operator = Helper(_HELPERS[1], "spotkube", args, folder / "operator.log", keep=keep)
+    stack.callback(operator.stop)
+    _wait(operator, lambda: _answers(f"http://{LOOPBACK}:{port}/readyz"))
+    return operator
+
+
+def stop_kept(screen: Screen) -> None:
+    """Ends a demo that was left running."""
+    kept = [folder for folder in running() if (folder.read("cluster.json") or {}).get("name") == NAME]
+    for folder in kept:
+        processes = [folder.process(_role(name)) for name in _HELPERS]
+        for process in filter(None, processes):
+            process.signal(signal.SIGTERM)
+        deadline = time.monotonic() + START_SECONDS
+        while any(process.is_alive() for process in filter(None, processes)) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        stop_running(folder)
+    screen.say("the demo has ended" if kept else "no demo runs")
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder of the demo's own that goes when the demo ends."""
+    folder = Path(tempfile.mkdtemp(prefix="spotkube-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _role(helper: str) -> str:
+    return f"demo-{helper.replace(' ', '-')}"
+
+
+def _wait(helper: Helper, came_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not came_true():
+        helper.check()
+        if time.monotonic() > deadline:
+            raise DemoError(f"{helper.name} was not ready after {START_SECONDS:.0f} s; its log:\n{helper.tail()}")
+        time.sleep(POLL_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:  # also URLError and answers that say "not yet"
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
