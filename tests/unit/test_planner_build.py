@@ -55,6 +55,19 @@ def test_like_pods_are_one_group() -> None:
 
 
 @pytest.mark.parametrize(
+    ("owners", "name"),
+    [
+        (["Job/index-001", "Job/index-002"], "default/index-*"),
+        (["Deployment/web"], "default/web"),
+        (["Job/a", "Job/b"], "default/a and 1 like it"),
+    ],
+)
+def test_a_group_is_named_by_its_owners(owners: list[str], name: str) -> None:
+    pods = [make_pod(owner=owner) for owner in owners]
+    assert built(make_snapshot(pods, [make_offering()])).problem.group_names == (name,)
+
+
+@pytest.mark.parametrize(
     ("operator", "values", "allowed"),
     [
         ("In", ("amd64",), {"x"}),

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import NamedTuple
 
 from spotkube.model.offerings import ON_DEMAND
@@ -122,5 +123,10 @@ def _split_on_demand(group: Group, on_demand: int, sure: int) -> list[Group]:
 
 
 def _name(like: Sequence[Pod]) -> str:
+    """The owner of the pods; of several owners what their names begin with, as in team-a/index-*."""
     owners = list(dict.fromkeys(f"{pod.namespace}/{pod.owner.partition('/')[2] or pod.name}" for pod in like))
-    return owners[0] if len(owners) == 1 else f"{owners[0]} and {len(owners) - 1} like it"
+    if len(owners) == 1:
+        return owners[0]
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(min(owners), max(owners), strict=False))
+    stem = "".join(character for character, _ in same).rstrip("0123456789")
+    return f"{stem}*" if not stem.endswith("/") and "/" in stem else f"{owners[0]} and {len(owners) - 1} like it"
