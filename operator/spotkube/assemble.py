@@ -13,7 +13,7 @@ from spotkube.catalog import load_catalog
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.events import EventRecorder
-from spotkube.cluster.leader import LeaderElector
+from spotkube.cluster.leader import LeaderElector, SoleReplica
 from spotkube.cluster.leases import LeaseTimes
 from spotkube.cluster.resources import Resource
 from spotkube.cluster.running import OperatorContext, run_operator
@@ -60,7 +60,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
             recorder=EventRecorder(client, socket.gethostname()),
             metrics=metrics,
             resting=RestingOfferings(settings.resting_seconds, time.time),
-            is_leader=elector.is_leader if elector else lambda: True,
+            is_leader=elector.is_leader,
             clock=time.time,
             notice_margin_seconds=settings.notice_margin_seconds,
         )
@@ -143,10 +143,10 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
 
 def _elector(
     settings: Settings, client: KubeClient, identity: str, cache: Cache, metrics: Metrics
-) -> LeaderElector | None:
+) -> LeaderElector | SoleReplica:
     metrics.leader.set(0 if settings.leader_election else 1)
     if not settings.leader_election:
-        return None
+        return SoleReplica()
 
     def started() -> None:
         logger.info("this replica leads now")
@@ -171,11 +171,9 @@ def _elector(
 
 
 @contextlib.asynccontextmanager
-async def _background(tools: Toolbox, elector: LeaderElector | None) -> AsyncIterator[None]:
+async def _background(tools: Toolbox, elector: LeaderElector | SoleReplica) -> AsyncIterator[None]:
     """Posts events and renews the lease meanwhile; gives the lease back at the end, so that another takes over fast."""
-    tasks = [asyncio.create_task(tools.recorder.run())]
-    if elector:
-        tasks.append(asyncio.create_task(elector.run()))
+    tasks = [asyncio.create_task(tools.recorder.run()), asyncio.create_task(elector.run())]
     try:
         yield
     finally:
@@ -183,8 +181,7 @@ async def _background(tools: Toolbox, elector: LeaderElector | None) -> AsyncIte
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await tools.recorder.flush()
-        if elector:
-            await elector.release()
+        await elector.release()
 
 
 def _relist_counter(metrics: Metrics) -> Callable[[Resource, bool], None]:

@@ -1,9 +1,13 @@
-"""The one cycle: observe, act on what was decided, take each object its next step, ask for a decision, record."""
+"""The one cycle: observe, take each claim its next step, act on what was decided, care for the rest, ask anew.
+
+What fails in one step does not keep the others from being taken: a Workload that can't be written must not hold up a
+drain.
+"""
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from spotkube.cluster.errors import ApiError
@@ -37,7 +41,7 @@ _NOTHING: _Gist = (frozenset(), frozenset())
 
 @dataclass(frozen=True)
 class Controllers:
-    """What each cycle runs, in this order of urgency."""
+    """What each cycle runs."""
 
     claims: ClaimController
     placement: PlacementController
@@ -68,64 +72,112 @@ class Loop:
         self._controllers = controllers
         self._pace = pace
         self._told: dict[Mode, _Gist] = {}
-        self._unplaceable: dict[Mode, Plan] = {}
+        self._last_plans: dict[Mode, Plan] = {}
+        self._led = False
 
     async def run(self, stopping: asyncio.Event, health: Health) -> None:
-        """Until `stopping` is set. Errors end the cycle and not the loop; without the lease it only keeps watch."""
+        """Until `stopping` is set. Errors do not end the loop; without the lease it only keeps watch."""
         seen = 0
         while not stopping.is_set():
             health.beat()
             if self._tools.is_leader():
+                self._led = True
                 await self._guarded_cycle()
+            elif self._led:
+                self._forget()
             seen = await self._next(seen, stopping)
         await self._planning.stop()
 
-    async def cycle(self) -> None:
-        """One decision's way, as far as it can go now. Raises NotLeading when the lease is lost on the way."""
-        view = await self._observer.look()
-        decision = self._planning.take(view)
-        if decision is not None:
-            await self._act_on(decision, view)
-        await self._give_back_empty(view)
-        await self._controllers.claims.reconcile(view)
-        await self._controllers.placement.reconcile(view)
-        await self._controllers.workloads.reconcile(self._workload_view(view))
-        await self._controllers.pools.reconcile(view)
-        await self._controllers.queues.reconcile(self._observer.queues.values(), view)
-        await self._controllers.garbage.collect(view)
-        await self._controllers.carrier.prune(self._observer.plans.values())
-        self._planning.start_if_due(await self._observer.look())
+    async def cycle(self) -> bool:
+        """One decision's way, as far as it can go now; whether every step went well.
+
+        Raises NotLeading when the lease is lost on the way, and what keeps us from seeing the cluster at all.
+        """
+        controllers, observer = self._controllers, self._observer
+        view = await observer.look()
+        steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("claims", lambda: controllers.claims.reconcile(view)),
+            ("decision", lambda: self._take_decision(view)),
+            ("placement", lambda: controllers.placement.reconcile(view)),
+            ("workloads", lambda: controllers.workloads.reconcile(self._workload_view(view))),
+            ("pools", lambda: controllers.pools.reconcile(view)),
+            ("queues", lambda: controllers.queues.reconcile(observer.queues.values(), view)),
+            ("garbage", lambda: controllers.garbage.collect(view)),
+            ("history", lambda: controllers.carrier.prune(observer.plans.values())),
+            ("planning", self._ask),
+        ]
+        fine = [await self._isolated(name, step) for name, step in steps]
         record_view(self._tools.metrics, self._tools.cache, view)
+        return all(fine)
+
+    async def _isolated(self, name: str, step: Callable[[], Awaitable[None]]) -> bool:
+        self._tools.require_leader()
+        try:
+            await step()
+        except NotLeading:
+            raise
+        except ApiError as error:
+            logger.warning("%s: not finished in this cycle, which is tried again: %s", name, error)
+            return False
+        except Exception:
+            # Level-triggered: whatever it was, the next cycle begins anew from what is.
+            logger.exception("%s: failed in this cycle, which is tried again", name)
+            return False
+        return True
 
     async def _guarded_cycle(self) -> None:
         metrics = self._tools.metrics
+        fine = False
         try:
             with metrics.cycle_seconds.time():
-                await self.cycle()
+                fine = await self.cycle()
         except NotLeading:
             logger.info("the lease is lost: nothing more is done")
+            self._forget()
+            return
         except Exception:
-            # Level-triggered: whatever it was, the next cycle begins anew from what is.
-            metrics.cycles_total.labels("error").inc()
             logger.exception("the cycle ended early and is tried again")
-        else:
-            metrics.cycles_total.labels("ok").inc()
+        metrics.cycles_total.labels("ok" if fine else "error").inc()
+        if fine:
             metrics.last_cycle_timestamp_seconds.set(self._tools.clock())
+
+    def _forget(self) -> None:
+        """Another replica may lead now and decide: what we decided before says nothing any more."""
+        self._led = False
+        self._planning.forget()
+        self._controllers.placement.forget()
+
+    async def _ask(self) -> None:
+        """Looks again first: what this cycle has changed must be in the question."""
+        self._planning.start_if_due(await self._observer.look())
+
+    async def _take_decision(self, view: View) -> None:
+        searching = self._planning.busy
+        decision = self._planning.take(view)
+        if decision is not None:
+            await self._act_on(decision, view)
+        if not searching:  # else the plan may be about to use the nodes that are empty
+            await self._give_back_empty(view)
 
     async def _act_on(self, decision: Decision, view: View) -> None:
         """Records and carries out what is new in it; a decision that says the same as the last one is dropped."""
-        self._unplaceable[decision.mode] = decision.plan
+        self._last_plans[decision.mode] = decision.plan
         record_decision(self._tools.metrics, decision)
         gist = _gist(decision)
         buys = decision.mode is Mode.APPLY and bool(decision.plan.additions)
-        if buys or self._told.get(decision.mode, _NOTHING) != gist:
+        # Using what is there is nothing to be recommended first: pods behind our gate would else wait for ever.
+        self._controllers.placement.remember(decision.plan.placements)
+        if not buys and self._told.get(decision.mode, _NOTHING) == gist:
+            return
+        try:
             await self._controllers.carrier.carry_out(decision, view)
-        elif decision.mode is Mode.APPLY:
-            self._controllers.placement.remember(decision.plan.placements)
+        except ApiError:
+            self._planning.forget()
+            raise
         self._told[decision.mode] = gist
 
     async def _give_back_empty(self, view: View) -> None:
-        due = self._controllers.empties.due(view)
+        due = self._controllers.empties.due(view, self._controllers.placement.awaited)
         if not due:
             return
         reason = "only daemons have run on it for its pool's consolidateAfter"
@@ -162,11 +214,11 @@ class Loop:
         """Why pods have no place, from the plan that may buy, or else from the one that recommends."""
         modes = {pool.mode for pool in view.snapshot.pools}
         mode = Mode.APPLY if Mode.APPLY in modes else Mode.RECOMMEND
-        plan = self._unplaceable.get(mode)
+        plan = self._last_plans.get(mode)
         return {uid: group.reason for group in plan.unplaceable for uid in group.pods} if plan else {}
 
     def _recommended(self) -> Mapping[str, str]:
-        plan = self._unplaceable.get(Mode.RECOMMEND)
+        plan = self._last_plans.get(Mode.RECOMMEND)
         return {uid: node.pool for node in plan.additions for uid in node.pods} if plan else {}
 
     async def _next(self, seen: int, stopping: asyncio.Event) -> int:

@@ -57,7 +57,7 @@ class Metrics:
         self.plan_lower_bound_usd_per_hour = self._gauge(
             "plan_lower_bound_usd_per_hour", "Proven: no plan for the same placed pods can cost less."
         )
-        self.plan_gap_ratio = self._gauge("plan_gap_ratio", "(cost after - lower bound) / cost after of the last plan.")
+        self.plan_gap_ratio = self._gauge("plan_gap_ratio", "Cost after / lower bound - 1 of the last plan.")
         self.plan_solve_seconds = self._histogram("plan_solve_seconds", "Time that the planner took for a plan.", _FAST)
         self.pods = self._gauge(
             "pods",

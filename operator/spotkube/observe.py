@@ -1,7 +1,7 @@
 """From the cache and the cloud to the View that one cycle works with."""
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -106,7 +106,7 @@ class Observer:
         sources: dict[tuple[str, str], Source] = {s.key: s for store in self.sources for s in store.values()}
         workloads: list[Workload] = self.workloads.values()
         targets = targets_of(workloads)
-        stored: list[Pod] = [replace(pod, workload=workload_of(pod, targets)) for pod in self.pods.values()]
+        stored = [_of_workload(pod, workload_of(pod, targets)) for pod in self.pods.values()]
         pods = [self._placement.overlay(pod) for pod in stored]
         pods_on: dict[str, list[Pod]] = defaultdict(list)
         for pod in pods:
@@ -141,6 +141,7 @@ class Observer:
             instances=instances,
             sources=sources,
             budgets=self._budgets(),
+            unreadable_pools=frozenset(name for _, name in self.pools.rejected),
         )
 
     def _budgets(self) -> dict[tuple[str, str], Budget]:
@@ -176,6 +177,5 @@ class Observer:
         return self._offerings
 
 
-def count_claims(view: View) -> Counter[tuple[str, str, str]]:
-    """NodeClaims by pool, capacity type and phase."""
-    return Counter((claim.pool, claim.offering.capacity_type, claim.phase.value) for claim in view.snapshot.claims)
+def _of_workload(pod: Pod, workload: str | None) -> Pod:
+    return pod if pod.workload == workload else replace(pod, workload=workload)

@@ -2,19 +2,24 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
+from spotkube.controllers.headroom import Headroom
 from spotkube.controllers.plans import Decision
 from spotkube.controllers.view import View
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Snapshot
-from spotkube.model.plan import PlannedNode
+from spotkube.model.plan import Plan, PlannedNode
 from spotkube.planner.bins import make_bins
 from spotkube.planner.build import pods_to_place
-from spotkube.worker import Planned, PlannerWorker
+from spotkube.worker import Planned, PlannerFailed, PlannerWorker
 
 # In this order: what Apply has no place for may get one in a recommendation.
 MODES = (Mode.APPLY, Mode.RECOMMEND)
+# A planner that fails fails for a reason that most likely lasts.
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
 logger = logging.getLogger(__name__)
 
 
@@ -28,18 +33,24 @@ class Planning:
         self._budget_seconds = budget_seconds
         self._answered: dict[Mode, int] = {}
         self._search: asyncio.Task[Decision] | None = None
+        self._outdated = False
+        self._failures = 0
+        self._paused_until = 0.0
 
     @property
     def busy(self) -> bool:
-        return self._search is not None and not self._search.done()
+        """Whether a decision is being made, or waits to be taken."""
+        return self._search is not None
 
     def start_if_due(self, view: View) -> None:
-        if self._search is not None:
+        """Asks the next question, if there is one that has not been answered."""
+        if self._search is not None or view.now < self._paused_until:
             return
         for mode in MODES:
             question = question_of(view.snapshot, mode)
             if question is not None and self._answered.get(mode) != hash(question):
                 self._answered[mode] = hash(question)
+                self._outdated = False
                 self._search = asyncio.create_task(self._decide(question, mode))
                 return
 
@@ -48,13 +59,32 @@ class Planning:
         if self._search is None or not self._search.done():
             return None
         search, self._search = self._search, None
-        try:
-            return still_valid(search.result(), view)
-        except Exception:
-            # Whatever it was, the nodes in force stay, and the next change asks anew.
-            logger.exception("no plan was made; the nodes stay as they are")
-            self._answered.clear()
+        error = None if search.cancelled() else search.exception()
+        if search.cancelled() or error is not None:
+            self._failed(view.now, error)
             return None
+        self._failures = 0
+        return None if self._outdated else still_valid(search.result(), view)
+
+    def forget(self) -> None:
+        """Lets every question be asked anew: an answer was not carried out, or another replica led meanwhile, so that
+        the answer to come is to a question of old."""
+        self._answered.clear()
+        self._outdated = True
+
+    def _failed(self, now: float, error: BaseException | None) -> None:
+        """Whatever it was, the nodes in force stay, and the question is asked again, later each time."""
+        pause = min(FIRST_PAUSE_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)
+        self._failures = min(self._failures + 1, 10)
+        self._paused_until = now + pause
+        self.forget()
+        known = error is None or isinstance(error, PlannerFailed)
+        logger.error(
+            "no plan was made, the nodes stay as they are; the next try is in %.0f s: %s",
+            pause,
+            error or "it was given up",
+            exc_info=None if known else error,
+        )
 
     async def _decide(self, snapshot: Snapshot, mode: Mode) -> Decision:
         waiting = pods_to_place(snapshot)
@@ -75,30 +105,51 @@ def question_of(snapshot: Snapshot, mode: Mode) -> Snapshot | None:
     pools = tuple(pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting)
     if not pools or not snapshot.offerings:
         return None
-    settled = {pod.uid for bin_ in make_bins(snapshot) for pod in bin_.residents}
-    if not any(pod.uid not in settled for pod in pods_to_place(snapshot)):
+    if not unsettled(snapshot):
         return None
     # Readiness comes and goes without changing what a plan would be.
     pods = tuple(replace(pod, ready=False) for pod in snapshot.pods)
     return replace(snapshot, taken_at=0.0, pods=pods, pools=pools)
 
 
+def unsettled(snapshot: Snapshot) -> set[str]:
+    """Pods (their uids) that wait for a place and have none yet, not even one that is being bought."""
+    settled = {pod.uid for bin_ in make_bins(snapshot) for pod in bin_.residents}
+    return {pod.uid for pod in pods_to_place(snapshot)} - settled
+
+
 def still_valid(decision: Decision, view: View) -> Decision | None:
-    """The decision without nodes that nobody needs any more; None if nothing of it is left to do or to tell."""
-    wanted = {pod.uid for pod in pods_to_place(view.snapshot)}
-    pools = {pool.name for pool in view.snapshot.pools if pool.mode is decision.mode and not pool.deleting}
-    plan = decision.plan
-    kept = tuple(node for node in plan.additions if node.pool in pools and _is_needed(node, wanted))
-    dropped = sum(n.offering.price_micro_usd_hour for n in plan.additions) - sum(
-        n.offering.price_micro_usd_hour for n in kept
-    )
-    if dropped:
-        logger.info("%d planned nodes are no longer needed and are not bought", len(plan.additions) - len(kept))
-    plan = replace(plan, additions=kept, cost_after_micro_usd_hour=plan.cost_after_micro_usd_hour - dropped)
+    """The decision without nodes that nobody needs any more, or that may not be bought any more; None if nothing of it
+    is left to do or to tell."""
+    wanted = unsettled(view.snapshot)
+    left = {
+        pool.name: Headroom.of(pool, view.snapshot.claims)
+        for pool in view.snapshot.pools
+        if pool.mode is decision.mode and not pool.deleting
+    }
+    kept: list[PlannedNode] = []
+    dropped: list[PlannedNode] = []
+    for node in decision.plan.additions:
+        needed = any(pod in wanted for pod in node.pods)
+        allowed = node.pool in left and node.offering.key not in view.snapshot.resting
+        (kept if needed and allowed and left[node.pool].take(node.offering) else dropped).append(node)
+    plan = _without(decision.plan, dropped, tuple(kept))
     if not (plan.additions or plan.placements or plan.unplaceable):
         return None
     return replace(decision, plan=plan)
 
 
-def _is_needed(node: PlannedNode, wanted: set[str]) -> bool:
-    return any(pod in wanted for pod in node.pods)
+def _without(plan: Plan, dropped: Sequence[PlannedNode], kept: tuple[PlannedNode, ...]) -> Plan:
+    """The bound goes down with the cost: who adds the dropped nodes to the cheapest fleet for the pods that are left
+    holds all pods, so it can't be cheaper than the old bound less these nodes."""
+    if not dropped:
+        return plan
+    logger.info("%d planned nodes are not needed or not allowed any more and are not bought", len(dropped))
+    saved = sum(node.offering.price_micro_usd_hour for node in dropped)
+    return replace(
+        plan,
+        additions=kept,
+        cost_after_micro_usd_hour=plan.cost_after_micro_usd_hour - saved,
+        lower_bound_micro_usd_hour=max(0, plan.lower_bound_micro_usd_hour - saved),
+        placed_pods=plan.placed_pods - sum(len(node.pods) for node in dropped),
+    )

@@ -3,24 +3,33 @@
 import asyncio
 import logging
 import multiprocessing
+import os
 import signal
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from typing import TypeVar
 
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.planner.decide import decide
 from spotkube.planner.problem import Budget
+from spotkube.planner.warmup import warm_up
 
 # Beyond the budget a plan may take this much longer, for building the problem and for parts that can't be cut short.
 PATIENCE_SECONDS = 60.0
+# Compiling takes half a minute, and several times that on a machine that is busy or allows a part of one core.
+WARM_UP_PATIENCE_SECONDS = 600.0
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Decide = Callable[[Snapshot, Mode, int, float], Plan]
 
 
 class PlannerFailed(Exception):  # noqa: N818 - says what happened
-    """The planner died or was given up; the next cycle tries again with a new process."""
+    """The planner died or was given up; the next call begins with a new process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,53 +38,86 @@ class Planned:
     seconds: float
 
 
-class PlannerWorker:
-    """One process, started at the first use and again after it was given up."""
+def decide_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
+    """What the worker's process runs."""
+    return decide(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
 
-    def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
+
+class PlannerWorker:
+    """One process, started and warmed up at the first use, and again after it was given up. One call at a time."""
+
+    def __init__(
+        self,
+        decide: Decide = decide_within,
+        warm_up: Callable[[], object] = warm_up,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        """`decide` and `warm_up` are functions of a module: the process imports them by name."""
+        self._decide = decide
+        self._warm_up = warm_up
+        self._patience_seconds = patience_seconds
+        self._executor: ProcessPoolExecutor | None = None
+        self._turn = asyncio.Lock()
 
     async def warm_up(self) -> None:
-        """Starts the process and compiles what needs compiling, so that the first plan is as quick as the others."""
-        await self._run(PATIENCE_SECONDS * 3, _imported)
+        """Starts the process and compiles what needs compiling, so that the first plan is as quick as the others.
+
+        Raises PlannerFailed.
+        """
+        async with self._turn:
+            await self._warm()
 
     async def plan(self, snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Planned:
         """Raises PlannerFailed; errors of the planner itself pass through."""
-        started = time.monotonic()
-        plan = await self._run(seconds + PATIENCE_SECONDS, _decide, snapshot, mode, seed, seconds)
-        return Planned(plan, time.monotonic() - started)
+        async with self._turn:
+            executor = await self._warm()
+            started = time.monotonic()
+            patience = seconds + self._patience_seconds
+            plan = await self._run(executor, patience, self._decide, snapshot, mode, seed, seconds)
+            return Planned(plan, time.monotonic() - started)
 
-    async def _run(self, seconds: float, work, *arguments):  # type: ignore[no-untyped-def]
-        if self._pool is None:
+    async def _warm(self) -> ProcessPoolExecutor:
+        if self._executor is None:
             # Spawned, not forked: the parent has threads and open connections.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_leave_signals_to_the_parent)
+            self._executor = ProcessPoolExecutor(1, mp_context=context, initializer=_follow_parent)
+            await self._run(self._executor, WARM_UP_PATIENCE_SECONDS, self._warm_up)
+        return self._executor
+
+    async def _run(
+        self, executor: ProcessPoolExecutor, seconds: float, work: Callable[..., T], *arguments: object
+    ) -> T:
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+                return await asyncio.get_running_loop().run_in_executor(executor, work, *arguments)
         except TimeoutError as error:
             self.stop()
             raise PlannerFailed(f"no plan after {seconds:.0f} s, so the planner was given up") from error
         except BrokenProcessPool as error:
             self.stop()
             raise PlannerFailed("the planner's process ended by itself, perhaps for want of memory") from error
+        except asyncio.CancelledError:
+            # Nobody waits for it any more; the next call must not queue up behind it.
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Ends the process at once, whatever it is doing."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in (pool._processes or {}).values():
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            for process in (executor._processes or {}).values():
                 process.kill()
-            pool.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _decide(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
-    return decide(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
-
-
-def _leave_signals_to_the_parent() -> None:
+def _follow_parent() -> None:
+    """Signals to the group are the parent's to handle, but where it dies, however suddenly, the worker ends too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _imported() -> None:
-    """Nothing: the import was what takes time."""
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

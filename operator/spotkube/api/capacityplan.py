@@ -142,7 +142,8 @@ class CapacityPlanStatus(ObservedStatus):
     lower_bound_usd_per_hour: UsdPerHour | None = None
     """Proven: no set of nodes that holds the placed pods costs less than this."""
     gap_percent: Annotated[float, Field(ge=0)] | None = None
-    """How far the plan's cost may be above the cheapest possible, at most: (cost - bound) / cost."""
+    """By how much the plan's cost is above the cheapest possible, at most: cost / bound - 1, in percent. Absent where
+    the bound is 0."""
     pods: PodCounts | None = None
     """How many pods were planned for, and how many found a place."""
     nodes: NodeCounts | None = None

@@ -36,7 +36,6 @@ class Carrier:
         if decision.mode is not Mode.APPLY:
             return
         # Before the first claim is written, so that no cycle plans for these pods again.
-        self._placement.remember(decision.plan.placements)
         for node, claim in zip(decision.plan.additions, claims, strict=True):
             self._placement.remember(Placement(pod, claim.name) for pod in node.pods)
         bodies = [claim.to_dict() for claim in claims]
@@ -46,7 +45,11 @@ class Carrier:
             raw = await self._tools.client.create(NODECLAIMS, {k: v for k, v in body.items() if k != "status"})
             self._tools.cache.feed(NODECLAIMS, "ADDED", raw)
 
-        await each(bodies, create)
+        try:
+            await each(bodies, create)
+        except ApiError as error:
+            await self._write_status(name, to_status(decision, view, claims, applied=False, failed=str(error)))
+            raise
         await self._write_status(name, to_status(decision, view, claims, applied=True))
 
     async def prune(self, plans: list[CapacityPlan]) -> None:
@@ -66,6 +69,7 @@ class Carrier:
         await self._write_status(name, status)
 
     async def _write_status(self, name: str, status: CapacityPlanStatus) -> None:
+        self._tools.require_leader()
         body = {"status": status.model_dump(mode="json", by_alias=True, exclude_none=True)}
         raw = await self._tools.client.patch(CAPACITYPLANS, name, body, subresource="status")
         self._tools.cache.feed(CAPACITYPLANS, "MODIFIED", raw)

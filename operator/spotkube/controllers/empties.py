@@ -1,10 +1,10 @@
 """Nodes on which only daemons run are given back after the time that their pool sets."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from spotkube.controllers.claims.draining import must_leave
 from spotkube.controllers.view import View
-from spotkube.model.cluster import ClaimPhase, Mode
+from spotkube.model.cluster import Claim, ClaimPhase, Mode
 
 
 class EmptyNodes:
@@ -13,18 +13,21 @@ class EmptyNodes:
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
-    def due(self, view: View) -> tuple[str, ...]:
-        """Claims whose node has been empty for long enough, of pools in mode Apply."""
-        empty = {name: self._since.get(name, view.now) for name in empty_claims(view)}
-        self._since = empty
-        return tuple(name for name, since in empty.items() if _is_due(view, name, since))
+    def due(self, view: View, awaited: Collection[str] = ()) -> tuple[str, ...]:
+        """Claims whose node has been empty for long enough, of pools in mode Apply.
+
+        `awaited` are claims and Nodes that the plans in force keep for pods which have not come yet.
+        """
+        empty = empty_claims(view, awaited)
+        self._since = {claim.name: self._since.get(claim.name, view.now) for claim in empty}
+        return tuple(claim.name for claim in empty if _is_due(view, claim, self._since[claim.name]))
 
 
-def empty_claims(view: View) -> list[str]:
+def empty_claims(view: View, awaited: Collection[str] = ()) -> list[Claim]:
     """Ready claims whose node holds no pod but daemons, and that no pod is on its way to."""
-    expected = {pod.nominated for pod in view.pods.values() if pod.node is None}
+    expected = {*awaited, *(pod.nominated for pod in view.pods.values() if pod.node is None)}
     return [
-        claim.name
+        claim
         for claim in view.snapshot.claims
         if claim.phase is ClaimPhase.READY
         and not claim.leaving
@@ -33,9 +36,8 @@ def empty_claims(view: View) -> list[str]:
     ]
 
 
-def _is_due(view: View, name: str, since: float) -> bool:
-    claims: Mapping[str, str] = {claim.name: claim.pool for claim in view.snapshot.claims}
-    pool = view.pool_model(claims[name])
+def _is_due(view: View, claim: Claim, since: float) -> bool:
+    pool = view.pool_model(claim.pool)
     if pool is None or pool.mode is not Mode.APPLY or pool.empty_after_seconds is None:
         return False
     return view.now - since >= pool.empty_after_seconds

@@ -45,18 +45,20 @@ class GarbageCollector:
         self._tools = tools
 
     async def collect(self, view: View) -> None:
+        """Ends and removes what has no owner. What fails is tried again in the next cycle."""
         await each(orphaned_instances(view), self._end)
         await each(orphaned_nodes(view), self._remove)
 
     async def _end(self, instance: Instance) -> None:
-        # Asked of the API server itself: a cache that lags must not cost a node.
-        if await self._tools.client.get(NODECLAIMS, instance.name):
-            return
-        self._tools.require_leader()
-        logger.warning("instance %s has no NodeClaim any more and is ended", instance.provider_id)
         try:
+            # Asked of the API server itself: a cache that lags must not cost a node.
+            claim = await self._tools.client.get(NODECLAIMS, instance.name)
+            if claim is not None and claim["metadata"]["uid"] == instance.token:
+                return
+            self._tools.require_leader()
+            logger.warning("instance %s has no NodeClaim any more and is ended", instance.provider_id)
             await self._tools.provider.delete(instance.provider_id)
-        except ProviderError as error:
+        except (ApiError, ProviderError) as error:
             logger.warning("instance %s could not be ended, which is tried again: %s", instance.provider_id, error)
 
     async def _remove(self, node: Node) -> None:
@@ -64,7 +66,7 @@ class GarbageCollector:
         logger.warning("Node %s has neither NodeClaim nor instance and is removed", node.name)
         try:
             if TERMINATION_FINALIZER in node.finalizers:
-                await self._tools.client.patch(NODES, node.name, finalizer_removed(node.finalizers))
+                await self._tools.client.patch(NODES, node.name, finalizer_removed(node.finalizers), kind="json")
             await self._tools.client.delete(NODES, node.name)
         except NotFound:
             return

@@ -13,6 +13,7 @@ from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
+from spotkube.model.cluster import Node
 from spotkube.model.labels import PLACEMENT_GATE
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 def pods_held(view: View) -> Counter[str]:
     """By Node (or claim, before it has one): pods planned onto it whose nomination is not stored yet or whose gate is
     still on, so that kube-scheduler does not keep room for them."""
-    names = {claim.name: claim.status.node_name or claim.name for claim in view.claims.values()}
+    names = view.node_names
     held: Counter[str] = Counter()
     for uid, pod in view.pods.items():
         if pod.node is None and pod.nominated and not pod.deleting:
@@ -33,8 +34,11 @@ def pods_held(view: View) -> Counter[str]:
 
 
 class PlacementController:
-    """Remembers where the plans in force put each pod until it is bound. After a restart, what was nominated stands in
-    the pods themselves, and what was not is planned again onto the claims that exist."""
+    """Remembers where the plans in force put each pod until it is bound there.
+
+    After a restart, what was nominated stands in the pods themselves, and what was not is planned again onto the claims
+    that exist.
+    """
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
@@ -42,6 +46,16 @@ class PlacementController:
 
     def remember(self, placements: Iterable[Placement]) -> None:
         self._targets.update({placement.pod: placement.target for placement in placements})
+
+    def forget(self) -> None:
+        """Whoever led meanwhile may have decided otherwise."""
+        self._targets.clear()
+
+    @property
+    def awaited(self) -> frozenset[str]:
+        """Claims and Nodes that pods shall come to, those too that still run on a node that is leaving: until they are
+        evicted, nothing else shows what their new node is for."""
+        return frozenset(self._targets.values())
 
     def overlay(self, pod: Pod) -> Pod:
         """The pod as if its nomination were written already, so that no cycle plans for it twice."""
@@ -51,9 +65,12 @@ class PlacementController:
     async def reconcile(self, view: View) -> None:
         """Writes nominations, and lifts our gate from pods whose node is Ready."""
         waiting = {uid: pod for uid, pod in view.pods.items() if pod.node is None and not pod.deleting}
-        names = {claim.name: claim.status.node_name or claim.name for claim in view.claims.values()}
+        moving = {uid for uid, pod in view.pods.items() if pod.node in view.leaving_nodes}
+        names = view.node_names
         known = names.keys() | view.nodes.keys()
-        self._targets = {uid: to for uid, to in self._targets.items() if uid in waiting and to in known}
+        self._targets = {
+            uid: to for uid, to in self._targets.items() if to in known and (uid in waiting or uid in moving)
+        }
 
         async def one(pod: Pod) -> None:
             try:
@@ -66,12 +83,11 @@ class PlacementController:
         await each((pod for pod in waiting.values() if pod.nominated), one)
 
     async def _place(self, pod: Pod, node_name: str, view: View) -> None:
-        written = view.pods_as_stored[pod.uid].nominated
-        if pod.uid in self._targets and written != node_name:
+        if view.pods_as_stored[pod.uid].nominated != node_name:
             self._tools.require_leader()
             await self._patch(pod, {"status": {"nominatedNodeName": node_name}}, subresource="status")
         node = view.nodes.get(node_name)
-        if PLACEMENT_GATE in pod.gates and node is not None and node.ready and not node.unschedulable:
+        if PLACEMENT_GATE in pod.gates and node is not None and _takes_pods(node, view):
             self._tools.require_leader()
             others = [{"name": gate} for gate in pod.gates if gate != PLACEMENT_GATE]
             await self._patch(pod, {"spec": {"schedulingGates": others}})
@@ -80,3 +96,7 @@ class PlacementController:
         body = {"metadata": {"uid": pod.uid}, **body}
         raw = await self._tools.client.patch(PODS, pod.name, body, namespace=pod.namespace, subresource=subresource)
         self._tools.cache.feed(PODS, "MODIFIED", raw)
+
+
+def _takes_pods(node: Node, view: View) -> bool:
+    return node.ready and not (node.unschedulable or node.deleting or node.name in view.leaving_nodes)

@@ -2,12 +2,14 @@
 
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 from spotkube.api import NodePool
 from spotkube.api.common import Condition, ConditionStatus
 from spotkube.api.nodepool import NodePoolStatus
 from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS
+from spotkube.controllers.headroom import Headroom
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO
@@ -19,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 
 def pool_status(pool: NodePool, model: Pool, claims: list[Claim], now: float) -> NodePoolStatus:
-    """What `kubectl get nodepools.spotkube.io` shows. A claim with a notice still costs, so it still counts here."""
-    reached = _limits_reached(model, [claim for claim in claims if not claim.leaving])
+    """What `kubectl get nodepools.spotkube.io` shows. A claim with a notice still costs; only limits leave it out."""
+    reached = Headroom.of(model, claims).reached()
     conditions = (
         _condition(pool, "Ready", True, "Planned", f"mode {model.mode} is in force", now),
         _condition(
@@ -72,8 +74,8 @@ class PoolController:
             return
         status = pool_status(pool, model, claims, view.now)
         if status != pool.status:
-            body = {"status": status.model_dump(mode="json", by_alias=True, exclude_none=True)}
             self._tools.require_leader()
+            body = _status_patch(pool.status, status)
             raw = await self._tools.client.patch(NODEPOOLS, pool.name, body, subresource="status")
             self._tools.cache.feed(NODEPOOLS, "MODIFIED", raw)
 
@@ -84,18 +86,16 @@ class PoolController:
     async def _set_finalizers(self, pool: NodePool, finalizers: list[str]) -> None:
         self._tools.require_leader()
         body = {"metadata": {"finalizers": finalizers, "resourceVersion": pool.metadata.resource_version}}
-        await self._tools.client.patch(NODEPOOLS, pool.name, body)
+        raw = await self._tools.client.patch(NODEPOOLS, pool.name, body)
+        if finalizers:  # without any, it is gone by that
+            self._tools.cache.feed(NODEPOOLS, "MODIFIED", raw)
 
 
-def _limits_reached(pool: Pool, claims: list[Claim]) -> list[str]:
-    used = sum((claim.allocatable for claim in claims), ResourceList())
-    dollars = sum(claim.price_micro_usd_hour for claim in claims)
-    reached = [f"limits.resources.{name}" for name, limit in pool.limit_resources if used[name] >= limit]
-    if pool.limit_nodes is not None and len(claims) >= pool.limit_nodes:
-        reached.append("limits.nodes")
-    if pool.limit_micro_usd_hour is not None and dollars >= pool.limit_micro_usd_hour:
-        reached.append("limits.usdPerHour")
-    return reached
+def _status_patch(old: NodePoolStatus, new: NodePoolStatus) -> dict[str, Any]:
+    """A merge patch; a resource that no node has any more must be named to vanish."""
+    body = new.model_dump(mode="json", by_alias=True, exclude_none=True)
+    gone = dict.fromkeys(old.resources.keys() - new.resources.keys())
+    return {"status": {**body, "resources": {**body.get("resources", {}), **gone}}}
 
 
 def _condition(pool: NodePool, type_: str, holds: bool, reason: str, message: str, now: float) -> Condition:

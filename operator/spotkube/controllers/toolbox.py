@@ -46,7 +46,10 @@ class Toolbox:
 
 
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
-    """Works on all items, a few at a time. The first error is raised once all are done, so none holds up the others."""
+    """Works on all items, a few at a time, begun in their order.
+
+    The first error is raised once all are done, so that none holds up the others; NotLeading before any other.
+    """
     gate = asyncio.Semaphore(CONCURRENT_CALLS)
 
     async def one(item: T) -> None:
@@ -54,6 +57,6 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None
             await work(item)
 
     results = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        raise next((error for error in errors if isinstance(error, NotLeading)), errors[0])

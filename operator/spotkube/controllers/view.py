@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from spotkube.api import NodeClaim, NodePool, Workload
 from spotkube.convert.workloads import Budget, Source, SourceKey
-from spotkube.model.cluster import Mode, Node, Pool, Snapshot
+from spotkube.model.cluster import Node, Pool, Snapshot
 from spotkube.model.pods import Pod
 from spotkube.providers.port import Instance
 
@@ -19,6 +20,7 @@ class View:
         pods_as_stored: the same pods as the API server has them.
         pods_on: live pods by the Node that they are bound to.
         instances: by the UID of the claim that they were bought for; None when the cloud could not be asked.
+        unreadable_pools: NodePools that are there, but not as we can read them: of them nothing may be concluded.
     """
 
     now: float
@@ -33,14 +35,24 @@ class View:
     instances: Mapping[str, Instance] | None = None
     sources: Mapping[SourceKey, Source] = field(default_factory=dict)
     budgets: Mapping[tuple[str, str], Budget] = field(default_factory=dict)
+    unreadable_pools: frozenset[str] = frozenset()
+
+    @cached_property
+    def _pool_models(self) -> Mapping[str, Pool]:
+        return {pool.name: pool for pool in self.snapshot.pools}
+
+    @cached_property
+    def node_names(self) -> Mapping[str, str]:
+        """The name that each claim's Node has or will have."""
+        return {claim.name: claim.status.node_name or claim.name for claim in self.claims.values()}
+
+    @cached_property
+    def leaving_nodes(self) -> frozenset[str]:
+        """Nodes whose claim is to take nothing new."""
+        return frozenset(claim.node or claim.name for claim in self.snapshot.claims if claim.leaving)
 
     def pool_model(self, name: str) -> Pool | None:
-        return next((pool for pool in self.snapshot.pools if pool.name == name), None)
-
-    def mode_of(self, name: str) -> Mode:
-        """The mode in force of a pool; one that is gone buys nothing."""
-        pool = self.pool_model(name)
-        return pool.mode if pool else Mode.PAUSED
+        return self._pool_models.get(name)
 
     def node_of(self, claim: NodeClaim) -> Node | None:
         return self.nodes.get(claim.status.node_name or claim.name)

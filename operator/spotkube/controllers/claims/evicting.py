@@ -5,7 +5,7 @@ import logging
 from spotkube.cluster.errors import ApiError, TooManyRequests
 from spotkube.cluster.resources import PODS
 from spotkube.controllers.claims.draining import PodAction
-from spotkube.controllers.toolbox import Toolbox
+from spotkube.controllers.toolbox import Toolbox, each
 
 # A budget that refuses now will most likely refuse a moment later too.
 ASK_AGAIN_SECONDS = 1.0
@@ -22,11 +22,15 @@ class Evictor:
     async def act(self, actions: tuple[PodAction, ...]) -> None:
         now = self._tools.clock()
         self._asked_at = {uid: at for uid, at in self._asked_at.items() if now - at < ASK_AGAIN_SECONDS}
-        for action in actions:
-            if action.pod.uid not in self._asked_at:
-                self._asked_at[action.pod.uid] = now
-                self._tools.require_leader()
-                self._tools.metrics.evictions_total.labels(await self._ask(action)).inc()
+        due = [action for action in actions if action.pod.uid not in self._asked_at]
+        self._asked_at |= {action.pod.uid: now for action in due}
+
+        async def one(action: PodAction) -> None:
+            self._tools.require_leader()
+            self._tools.metrics.evictions_total.labels(await self._ask(action)).inc()
+
+        # Side by side: near a deadline, one slow answer must not cost the other pods their grace.
+        await each(due, one)
 
     async def _ask(self, action: PodAction) -> str:
         """Returns the result by the name that the metric gives it."""

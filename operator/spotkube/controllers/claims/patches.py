@@ -72,9 +72,18 @@ def status_patch(status: NodeClaimStatus) -> Json:
     return {"status": {"message": None, **body}}
 
 
+def guarded(claim: NodeClaim, body: Json) -> Json:
+    """The patch, refused with Conflict unless the claim is as we read it: another replica may lead by now."""
+    metadata = {"uid": claim.metadata.uid, "resourceVersion": claim.metadata.resource_version}
+    return {**body, "metadata": {**metadata, **body.get("metadata", {})}}
+
+
 def cordon_patch(node: Node) -> list[Json]:
-    """Taint, cordon and off the load balancers at once: no pod may slip in between. A JSON patch, since the list of
-    taints is replaced as a whole by any other kind."""
+    """Taint, cordon and off the load balancers at once: no pod may slip in between.
+
+    A JSON patch, since the list of taints is replaced as a whole by any other kind; the test makes it fail when
+    somebody else was faster to put the first one there.
+    """
     taint = {"key": labels.DISRUPTED_TAINT, "effect": labels.DISRUPTED_TAINT_EFFECT}
     label = labels.EXCLUDE_FROM_LOAD_BALANCERS.replace("/", "~1")
     operations: list[Json] = [
@@ -82,7 +91,7 @@ def cordon_patch(node: Node) -> list[Json]:
         {"op": "add", "path": f"/metadata/labels/{label}", "value": "true"},
     ]
     if not node.taints:
-        operations.append({"op": "add", "path": "/spec/taints", "value": [taint]})
+        operations += _first("/spec/taints", taint)
     elif all(there.key != labels.DISRUPTED_TAINT for there in node.taints):
         operations.append({"op": "add", "path": "/spec/taints/-", "value": taint})
     return operations
@@ -98,14 +107,24 @@ def opening_patch(node: Node) -> list[Json]:
 
 
 def finalizer_added(finalizers: tuple[str, ...]) -> list[Json]:
-    """A JSON patch; the test makes it fail when somebody else was faster."""
+    """A JSON patch that leaves those of others as they are."""
     if not finalizers:
-        return [{"op": "add", "path": "/metadata/finalizers", "value": [labels.TERMINATION_FINALIZER]}]
+        return _first("/metadata/finalizers", labels.TERMINATION_FINALIZER)
     return [{"op": "add", "path": "/metadata/finalizers/-", "value": labels.TERMINATION_FINALIZER}]
 
 
-def finalizer_removed(finalizers: tuple[str, ...]) -> Json:
-    return {"metadata": {"finalizers": [name for name in finalizers if name != labels.TERMINATION_FINALIZER]}}
+def finalizer_removed(finalizers: tuple[str, ...]) -> list[Json]:
+    """A JSON patch that takes ours off and fails when the list has changed, so that none of others' gets lost."""
+    path = f"/metadata/finalizers/{finalizers.index(labels.TERMINATION_FINALIZER)}"
+    return [
+        {"op": "test", "path": path, "value": labels.TERMINATION_FINALIZER},
+        {"op": "remove", "path": path},
+    ]
+
+
+def _first(path: str, item: Any) -> list[Json]:
+    """Makes a list of one where there is none."""
+    return [{"op": "test", "path": path, "value": None}, {"op": "add", "path": path, "value": [item]}]
 
 
 def _conditions(status: NodeClaimStatus, generation: int | None) -> tuple[Condition, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import NodeClaimStatus, Phase
-from spotkube.cluster.errors import ApiError, Conflict, NotFound
+from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.evicting import Evictor
@@ -66,6 +66,7 @@ class ClaimController:
         return Facts(
             now=view.now,
             pool=view.pool_model(claim.spec.node_pool),
+            pool_unreadable=claim.spec.node_pool in view.unreadable_pools,
             node=node,
             instance=(view.instances or {}).get(claim.metadata.uid or ""),
             instances_known=view.instances is not None,
@@ -86,14 +87,19 @@ class ClaimController:
             case steps.Open() if facts.node is not None:
                 return claim, await self._patch_node(facts, patches.opening_patch(facts.node))
             case steps.RecordNotice():
+                after = await self._write(claim, patches.noticed(claim, step, facts.now))
                 self._tools.metrics.notices_total.labels(step.notice.kind.value).inc()
                 self._event(claim, "TerminationNotice", f"{step.notice.kind.value} by {step.notice.source}", "Record")
-                return await self._write(claim, patches.noticed(claim, step, facts.now)), facts
+                return after, facts
             case steps.GiveBack():
-                await self.give_back(claim, step)
-                return await self._reread(claim, facts)
+                if step.reason is steps.GiveBackReason.NODE_LOST and await self._node_exists(claim):
+                    return None  # a cache that lags must not cost a node
+                left = await self.give_back(claim, step)
+                return (left, facts) if left else None
             case steps.Cordon() if facts.node is not None:
-                return claim, await self._patch_node(facts, patches.cordon_patch(facts.node))
+                facts = await self._patch_node(facts, patches.cordon_patch(facts.node))
+                # Its pods were counted before it was closed: where there seemed to be none, the next cycle looks anew.
+                return (claim, facts) if facts.pods else None
             case steps.Drain():
                 await self._evictor.act(step.actions)
                 await self._say(claim, step.message)
@@ -106,9 +112,14 @@ class ClaimController:
                 await self.remove_node(step.node, facts.node.finalizers)
                 return claim, replace(facts, node=None)
             case steps.Finish():
-                body = patches.finalizer_removed(claim.metadata.finalizers or ())
-                await self._tools.client.patch(NODECLAIMS, claim.name, body)
+                await self._finish(claim)
         return None
+
+    async def _finish(self, claim: NodeClaim) -> None:
+        rest = [name for name in claim.metadata.finalizers or () if name != labels.TERMINATION_FINALIZER]
+        if len(rest) < len(claim.metadata.finalizers or ()):
+            body = patches.guarded(claim, {"metadata": {"finalizers": rest}})
+            await self._tools.client.patch(NODECLAIMS, claim.name, body)
 
     async def _launch(
         self, claim: NodeClaim, facts: Facts, offerings: Mapping[OfferingKey, Offering]
@@ -119,6 +130,9 @@ class ClaimController:
         except InsufficientCapacity as error:
             await self.give_back(claim, steps.GiveBack(steps.GiveBackReason.NO_CAPACITY, str(error), rest=True))
             return None
+        except ProviderError as error:
+            await self._say(claim, str(error))
+            raise
         if instance.state is InstanceState.TERMINATED:
             gone = steps.GiveBack(steps.GiveBackReason.INSTANCE_GONE, "its instance ended before it joined", rest=True)
             await self.give_back(claim, gone)
@@ -151,8 +165,11 @@ class ClaimController:
         self._tools.cache.feed(NODES, "MODIFIED", raw)
         return replace(facts, node=to_node(raw))
 
-    async def give_back(self, claim: NodeClaim, step: steps.GiveBack) -> None:
-        """Deletes the claim, which its finalizer turns into a drain."""
+    async def give_back(self, claim: NodeClaim, step: steps.GiveBack) -> NodeClaim | None:
+        """Deletes the claim, which its finalizer turns into a drain. Returns it as it is then, None when it is gone.
+
+        Raises ApiError, NotLeading.
+        """
         self._tools.require_leader()
         if step.rest:
             spec = claim.spec
@@ -161,31 +178,36 @@ class ClaimController:
         self._tools.metrics.claims_failed_total.labels(step.reason.value).inc()
         self._event(claim, step.reason.value, step.message, "GiveBack")
         logger.info("claim %s is given back: %s", claim.name, step.message)
+        return await self._reread(claim)
 
     async def remove_node(self, name: str, finalizers: tuple[str, ...]) -> None:
         """Deletes a Node whose instance is gone."""
         try:
             if labels.TERMINATION_FINALIZER in finalizers:
-                await self._tools.client.patch(NODES, name, patches.finalizer_removed(finalizers))
+                await self._tools.client.patch(NODES, name, patches.finalizer_removed(finalizers), kind="json")
             await self._tools.client.delete(NODES, name)
         except NotFound:
             return
 
-    async def _reread(self, claim: NodeClaim, facts: Facts) -> tuple[NodeClaim, Facts] | None:
+    async def _node_exists(self, claim: NodeClaim) -> bool:
+        return await self._tools.client.get(NODES, claim.status.node_name or claim.name) is not None
+
+    async def _reread(self, claim: NodeClaim) -> NodeClaim | None:
         raw = await self._tools.client.get(NODECLAIMS, claim.name)
         if raw is None or raw["metadata"]["uid"] != claim.metadata.uid:
             return None
         self._tools.cache.feed(NODECLAIMS, "MODIFIED", raw)
-        return NodeClaim.from_dict(raw), facts
+        return NodeClaim.from_dict(raw)
 
     async def _say(self, claim: NodeClaim, message: str) -> None:
         if (claim.status.message or "") != message:
             await self._write(claim, claim.status.model_copy(update={"message": message or None}))
 
     async def _write(self, claim: NodeClaim, status: NodeClaimStatus) -> NodeClaim:
-        raw = await self._tools.client.patch(NODECLAIMS, claim.name, patches.status_patch(status), subresource="status")
-        if raw["metadata"]["uid"] != claim.metadata.uid:
-            raise Conflict(409, "Conflict", f"claim {claim.name} is another one now")
+        """Raises Conflict when the claim is not as we read it any more."""
+        self._tools.require_leader()
+        body = patches.guarded(claim, patches.status_patch(status))
+        raw = await self._tools.client.patch(NODECLAIMS, claim.name, body, subresource="status")
         self._tools.cache.feed(NODECLAIMS, "MODIFIED", raw)
         return NodeClaim.from_dict(raw)
 

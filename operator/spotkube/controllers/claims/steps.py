@@ -8,14 +8,19 @@ from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
 from spotkube.controllers.claims.draining import PodAction, drain_actions, must_leave
 from spotkube.model import labels
-from spotkube.model.cluster import Node, Pool
-from spotkube.model.notices import Notice
+from spotkube.model.cluster import Mode, Node, Pool
+from spotkube.model.notices import Notice, NoticeKind
 from spotkube.model.pods import Pod
 from spotkube.providers.port import Instance, InstanceState
 
 # A Node may be missing from a stale cache for a moment; after this its claim counts as having lost it.
 NODE_LOST_SECONDS = 15.0
+# kube-scheduler may have placed a pod just before it saw the cordon; so long we look for such pods.
+SETTLE_SECONDS = 5.0
+# Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
+# What the cloud itself says of an instance names no kind; only spot is taken back by it.
+CLOUD_SOURCE = "provider"
 
 
 class GiveBackReason(StrEnum):
@@ -28,6 +33,7 @@ class GiveBackReason(StrEnum):
     NOT_READY = "NotReadyInTime"
     NO_CAPACITY = "InsufficientCapacity"
     POOL_DELETED = "NodePoolDeleted"
+    POOL_NOT_APPLIED = "NodePoolNotApplied"
     EMPTY = "Empty"
 
 
@@ -114,6 +120,7 @@ class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
     `pods` are bound to its Node; `pods_held` counts those planned onto it that kube-scheduler may not place yet.
+    `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     """
 
     now: float
@@ -124,6 +131,7 @@ class Facts:
     pods: tuple[Pod, ...]
     pods_held: int
     margin_seconds: float
+    pool_unreadable: bool = False
 
     @property
     def alive(self) -> bool:
@@ -137,21 +145,43 @@ def next_step(claim: NodeClaim, facts: Facts) -> Step:
     return _arriving(claim, facts)
 
 
+def _news(claim: NodeClaim, facts: Facts) -> RecordNotice | None:
+    """A notice that is not stored yet: the first, or one by which the instance ends sooner than was known."""
+    notice, known = _notice(facts), claim.status.notice
+    if notice is None or not notice.ends_instance or (known is not None and known.id == notice.id):
+        return None
+    deadline = notice.deadline or facts.now + notice.lead_seconds
+    if known is not None and int(deadline) >= known.deadline.timestamp():
+        return None
+    return RecordNotice(notice, deadline)
+
+
+def _notice(facts: Facts) -> Notice | None:
+    """What the Node says, or else the cloud itself, which knows of a notice before the Node has joined."""
+    if facts.node is not None and facts.node.notice is not None and facts.node.notice.ends_instance:
+        return facts.node.notice
+    instance = facts.instance
+    if instance is None or instance.termination_deadline is None:
+        return None
+    deadline, id_ = instance.termination_deadline, f"{instance.provider_id}/{instance.termination_deadline:.0f}"
+    return Notice(NoticeKind.SPOT_INTERRUPTION, CLOUD_SOURCE, id_, 0.0, deadline)
+
+
 def _arriving(claim: NodeClaim, facts: Facts) -> Step:
     node, phase = facts.node, claim.status.phase or Phase.PENDING
+    if (news := _news(claim, facts)) is not None:
+        return news
     if claim.status.notice is not None:
         return GiveBack(GiveBackReason.NOTICE, f"{claim.status.notice.kind}: the instance ends", rest=True)
-    if node is not None and node.notice is not None and node.notice.ends_instance:
-        return RecordNotice(node.notice, node.notice.deadline or facts.now + node.notice.lead_seconds)
     if node is not None and node.deleting:
         return GiveBack(GiveBackReason.NODE_DELETED, f"Node {node.name} is being deleted")
-    if facts.pool is None or facts.pool.deleting:
+    if facts.pool.deleting if facts.pool else not facts.pool_unreadable:
         return GiveBack(GiveBackReason.POOL_DELETED, f"NodePool {claim.spec.node_pool} is being deleted")
-    timeout = facts.pool.ready_timeout_seconds
+    timeout = facts.pool.ready_timeout_seconds if facts.pool else DEFAULT_READY_TIMEOUT_SECONDS
     if phase is not Phase.READY and facts.now - _created(claim) > timeout:
         return GiveBack(GiveBackReason.NOT_READY, f"not Ready {timeout:.0f} s after it was ordered", rest=True)
     if phase is Phase.PENDING:
-        return Launch()
+        return _buying(claim, facts)
     if not facts.instances_known:
         return Wait("the cloud does not answer")
     if not facts.alive:
@@ -161,6 +191,18 @@ def _arriving(claim: NodeClaim, facts: Facts) -> Step:
     if node is None:
         return _without_node(claim, facts)
     return _opening(claim, node, facts) if phase is Phase.REGISTERED else Wait()
+
+
+def _buying(claim: NodeClaim, facts: Facts) -> Step:
+    """The mode may have changed since the claim was written; an instance that was bought by then is taken over."""
+    if facts.pool is None:
+        return Wait(f"NodePool {claim.spec.node_pool} can't be read")
+    if facts.pool.mode is Mode.APPLY or facts.alive:
+        return Launch()
+    if not facts.instances_known:
+        return Wait("the cloud does not answer")
+    message = f"NodePool {facts.pool.name} is in mode {facts.pool.mode}, in which nothing is bought"
+    return GiveBack(GiveBackReason.POOL_NOT_APPLIED, message)
 
 
 def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
@@ -194,6 +236,8 @@ def _leaving(claim: NodeClaim, facts: Facts) -> Step:
         if status.phase is not Phase.TERMINATED and status.phase is not None:
             return Advance(Phase.TERMINATED)
         return Finish()
+    if (news := _news(claim, facts)) is not None:
+        return news
     if status.phase is not Phase.DRAINING:
         return Advance(Phase.DRAINING, provider_id=facts.instance.provider_id if facts.instance else None)
     if node is not None and not is_cordoned(node):
@@ -204,8 +248,15 @@ def _leaving(claim: NodeClaim, facts: Facts) -> Step:
         actions = drain_actions(staying, facts.now, deadline, facts.margin_seconds)
         return Drain(actions, _what_stays(staying, deadline))
     if facts.instance is not None and facts.instance.state is not InstanceState.TERMINATING:
+        if node is not None and _may_still_come(claim, facts, deadline):
+            return Wait("pods that were placed before its Node was closed are looked for")
         return EndInstance(facts.instance.provider_id)
     return Wait("its instance is shutting down")
+
+
+def _may_still_come(claim: NodeClaim, facts: Facts, deadline: float | None) -> bool:
+    since = claim.status.phase_times[Phase.DRAINING].timestamp() if Phase.DRAINING in claim.status.phase_times else 0.0
+    return facts.now - since < SETTLE_SECONDS and (deadline is None or facts.now < deadline)
 
 
 def is_cordoned(node: Node) -> bool:
