@@ -17,9 +17,6 @@ from spotkube.commands.waiting import bar
 from spotkube.convert.documents import read_documents
 from spotkube.convert.manifests import Manifests, to_snapshot
 from spotkube.model.cluster import Mode, Snapshot
-from spotkube.planner.decide import decide
-from spotkube.planner.problem import Budget
-from spotkube.planner.warmup import warm_up
 from spotkube.reports.machine import to_values
 from spotkube.reports.summary import Report
 from spotkube.reports.tables import print_report
@@ -97,6 +94,11 @@ def plan(
 
 def make_report(manifests: Manifests, choice: PoolChoice, *, seed: int, seconds: float) -> Report:
     """Plans within the time, with a bar on the terminal."""
+    # Imported late: the solver and the compiler take a second, for which no other command should wait.
+    from spotkube.planner.decide import decide  # noqa: PLC0415
+    from spotkube.planner.problem import Budget  # noqa: PLC0415
+    from spotkube.planner.warmup import warm_up  # noqa: PLC0415
+
     snapshot = _recommending(manifests.snapshot, choice)
     with bar("compiling the planner, which takes a while once", COMPILE_SECONDS):
         warm_up()

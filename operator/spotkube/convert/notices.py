@@ -62,9 +62,11 @@ def _since(text: str | None, lead: float) -> float | None:
 
 
 def _deadline(node: Json) -> float | None:
-    """An agent that knows the absolute deadline writes it as an annotation; one that can't be read counts as none."""
+    """An agent that knows the absolute deadline writes it as an annotation; one that can't be read, or could mean any
+    time zone, counts as none."""
     text = (node["metadata"].get("annotations") or {}).get(TERMINATION_DEADLINE)
     try:
-        return datetime.fromisoformat(text).timestamp() if text else None
+        deadline = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
+    return deadline.timestamp() if deadline is not None and deadline.tzinfo is not None else None
