@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 
 from demo.closing import Outcome, buying, closing_table
 from demo.errors import DemoError
-from demo.helpers import REPOSITORY
+from demo.helpers import REPOSITORY, run_python
 from demo.interruption import Timeline, choose
 from demo.scene import Scene
 from demo.show import Screen, additions_table
@@ -65,7 +63,7 @@ def interrupt(stage: Stage, screen: Screen) -> Scene:
         f" {victim.covered} of them under a PodDisruptionBudget"
     )
     command = ["interrupt", victim.node, "--endpoint", stage.cloud_url, "--notice", f"{NOTICE_SECONDS}s"]
-    _tell_cloud(command)
+    run_python("-m", "spotkube.providers.local", *command)
     began = time.monotonic()
     timeline = Timeline(victim)
     with screen.progress() as progress:
@@ -106,11 +104,3 @@ def _waiting(scene: Scene) -> str:
     return (
         f"{len(waiting)} wait, such as {', '.join(waiting[:3])}; their Workloads say: {'; '.join(sorted(reasons)[:3])}"
     )
-
-
-def _tell_cloud(args: list[str]) -> None:
-    command = [sys.executable, "-m", "spotkube.providers.local", *args]
-    environment = {"PYTHONPATH": str(REPOSITORY / "operator"), "PATH": ""}
-    outcome = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if outcome.returncode:
-        raise DemoError(f"the fake cloud refused: {outcome.stderr.strip()}")

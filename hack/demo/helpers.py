@@ -57,6 +57,21 @@ class Helper:
             self._process.wait()
 
 
+def run_python(*args: str) -> str:
+    """Runs Python with these arguments in the project's environment; returns what it prints.
+
+    Raises:
+        DemoError: it failed; holds what it wrote to stderr.
+    """
+    outcome = subprocess.run(
+        [sys.executable, *args],
+        env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if outcome.returncode:
+        raise DemoError(f"`python {' '.join(args)}` failed: {outcome.stderr.strip()}")
+    return outcome.stdout
+
+
 def _environment() -> dict[str, str]:
     """This process's environment, without settings for an operator elsewhere."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPOTKUBE_")}

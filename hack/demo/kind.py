@@ -11,7 +11,7 @@ from pathlib import Path
 from demo.errors import DemoError
 from demo.helpers import REPOSITORY, Helper
 from demo.show import Screen
-from demo.stage import Stage, private_folder, raised
+from demo.stage import Stage, compile_planner, private_folder, raised
 from localcluster.build import ensure_binaries
 from localcluster.cluster import Cluster
 
@@ -32,6 +32,7 @@ def kind_stage(screen: Screen) -> Iterator[Stage]:
             "kind is not installed: see https://kind.sigs.k8s.io, or run `make demo`, which needs no Docker"
         )
     ensure_binaries(("kwok", "kubectl"))
+    compile_planner(screen)
     with private_folder() as folder, contextlib.ExitStack() as stack:
         kubeconfig = folder / "kind.kubeconfig"
         stack.callback(_kind, "delete", "cluster", "--name", NAME, "--kubeconfig", str(kubeconfig))

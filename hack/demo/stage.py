@@ -15,7 +15,7 @@ from pathlib import Path
 
 from demo import identity
 from demo.errors import DemoError
-from demo.helpers import REPOSITORY, Helper
+from demo.helpers import REPOSITORY, Helper, run_python
 from demo.scene import Eyes
 from demo.show import Screen
 from localcluster.build import ensure_binaries
@@ -55,6 +55,7 @@ def local_stage(screen: Screen, *, keep: bool) -> Iterator[Stage]:
     if any((folder.read("cluster.json") or {}).get("name") == NAME for folder in running()):
         raise DemoError("a demo runs already: end it with `python -m demo --stop` (PYTHONPATH=operator:hack)")
     ensure_binaries()
+    compile_planner(screen)
     with screen.step("starting a Kubernetes control plane on this machine"):
         cluster = LocalCluster.start(name=NAME)
     with cluster, raised(screen, cluster, cluster.directory, keep=keep) as stage:
@@ -64,6 +65,12 @@ def local_stage(screen: Screen, *, keep: bool) -> Iterator[Stage]:
             for helper in stage.helpers:
                 folder.write_process(_role(helper.name), helper.pid)
             cluster.detach()
+
+
+def compile_planner(screen: Screen) -> None:
+    """Machine code is kept beside the sources, so this takes long only once for a checkout."""
+    with screen.step("compiling the planner, which takes a minute or two the first time"):
+        run_python("-c", "from spotkube.planner.warmup import warm_up; warm_up()")
 
 
 @contextlib.contextmanager
