@@ -43,6 +43,7 @@ class Recipes(NamedTuple):
         risk_price: [C] micro-dollars that an expected interruption costs.
         steps: [C] rounds of ruin and recreate.
         most: [C] nodes that one round may take away.
+        heat: [C] micro-dollars that the plan may be dearer for a while.
         seed: [C] of the child's random numbers.
     """
 
@@ -52,6 +53,7 @@ class Recipes(NamedTuple):
     risk_price: FloatArray
     steps: IntArray
     most: IntArray
+    heat: FloatArray
     seed: IntArray
 
 
@@ -94,7 +96,9 @@ def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, count: IntAr
             s.cuts[0] = 0
             fill_gaps(a, w, s, value, mu, BRANCHES)
             pack_rest(a, w, s, best, holders, value, recipes.risk_price[c], mu, BRANCHES)
-        improve(a, w, s, best, holders, value, recipes.risk_price[c], mu, recipes.steps[c], recipes.most[c])
+        improve(
+            a, w, s, best, holders, value, recipes.risk_price[c], mu, recipes.steps[c], recipes.most[c], recipes.heat[c]
+        )
         if recipes.risk_price[c] == 0.0:
             retype(a, s, by_price)
         tidy(s)

@@ -20,6 +20,8 @@ from spotkube.planner.reduction import FloatArray, Instance
 POPULATION = 16
 CHILDREN = 8
 STEPS = 60
+# How much dearer a plan may be for a while, in prices of its average node.
+HEATS = (0.0, 0.02, 0.1)
 # Of the children, those of the few cheapest plans only; the others come from tournaments over the front.
 CHEAP_SHARE = 0.7
 ELITE = 3
@@ -58,7 +60,7 @@ class Search:
         self.random = random.Random(seed)
         self.by_price = np.argsort(instance.arrays.price, kind="stable")
         self.by_price = self.by_price[instance.kind_of[self.by_price] >= 0]
-        self.lean = np.flatnonzero(instance.arrays.lean)
+        self.lean = pricer.by_promise(relaxation.proof)
         self.scratch = np.zeros(instance.problem.groups, np.int64)
 
     def generations(self) -> Iterator[int]:
@@ -106,7 +108,7 @@ class Search:
         population = [Individual(0, i, self.flock) for i in range(size)]
         tools.selNSGA2(population, size)  # sets the crowding distances
         cheap = sorted(population, key=lambda one: one.fitness.values)[:ELITE]
-        mothers, fathers, share, price, steps, most = [], [], [], [], [], []
+        mothers, fathers, share, price, steps, most, heat = [], [], [], [], [], [], []
         for _ in range(CHILDREN):
             thrifty = random.random() < CHEAP_SHARE
             mother = random.choice(cheap) if thrifty else _tournament(population)
@@ -117,11 +119,18 @@ class Search:
             price.append(0.0 if thrifty else self._risk_price() * random.random() ** 2)
             steps.append(STEPS)
             most.append(random.choice((3, 6, 10)))
+            heat.append(random.choice(HEATS) * self._node_price(mother.index))
         seeds = [random.getrandbits(31) for _ in mothers]
         return Recipes(
             np.array(mothers), np.array(fathers), np.array(share), np.array(price), np.array(steps), np.array(most),
+            np.array(heat),
             np.array(seeds),
         )  # fmt: skip
+
+    def _node_price(self, plan: int) -> float:
+        """What a node of the plan costs on average."""
+        times = self.flock.times[self.flock.row_start[plan] : self.flock.row_start[plan + 1]]
+        return float(self.flock.cost[plan]) / max(1, int(times.sum()))
 
     def _risk_price(self) -> float:
         """What an interruption may cost at most in the search: four hours of a pod."""

@@ -13,9 +13,13 @@ from spotkube.planner.reduction import Arrays, FloatArray
 from spotkube.planner.scratch import Work
 
 # Branches spent on one node while a plan is rebuilt. (Typed: numba would compile once more for a literal.)
-BRANCHES = np.int64(60)
+BRANCHES = np.int64(40)
 # No search for a tighter bound: the charges at hand only order the pods.
 NO_SEARCH = 1.0
+# How often pods are tried on nodes with room first: it takes long.
+GAPS = 0.35
+# A step looks at the most promising holders, and at each other with this chance.
+PROMISING, CHANCE = 12, 0.3
 ONE = np.int64(1)
 MANY = np.int64(NO_LIMIT)
 
@@ -167,12 +171,16 @@ def node_score(a: Arrays, s: Nodes, row: int, risk_price: float) -> float:
 
 @compiled
 def improve(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, value: FloatArray, risk_price: float,
-            mu: FloatArray, steps: int, most: int) -> int:  # fmt: skip
-    """So many rounds of ruin and recreate with up to `most` nodes each; how many made the plan better."""
+            mu: FloatArray, steps: int, most: int, heat: float) -> int:  # fmt: skip
+    """So many rounds of ruin and recreate with up to `most` nodes each; how many made the plan better.
+
+    A plan that is dearer by up to about `heat` micro-dollars is kept too; the heat falls to nothing (annealing).
+    """
     better = 0
     noisy = np.empty_like(value)
+    some = np.empty_like(holders)
     remain, stock, pool_left = s.remain.copy(), s.stock.copy(), s.pool_left.copy()
-    for _ in range(steps):
+    for step in range(steps):
         if s.rows[0] == 0:
             return better
         if s.rows[0] + 2 * most + value.shape[0] > s.holder.shape[0] * 3 // 4:
@@ -192,14 +200,22 @@ def improve(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, val
         for g in range(value.shape[0]):
             noisy[g] = value[g] * (1.0 + noise * (2.0 * np.random.random() - 1.0))
         ruined = s.cuts[0]
-        if np.random.random() < 0.5:
+        if np.random.random() < GAPS:
             fill_gaps(a, w, s, noisy, mu, BRANCHES)
         for i in range(ruined, s.cuts[0]):
             before += node_score(a, s, s.cut[i], risk_price)
-        pack_rest(a, w, s, best, holders, noisy, risk_price, mu, BRANCHES)
+        few = 0
+        for i in range(len(holders)):
+            if i < PROMISING or np.random.random() < CHANCE:
+                some[few] = holders[i]
+                few += 1
+        pack_rest(a, w, s, best, some[:few], noisy, risk_price, mu, BRANCHES)
+        if s.remain.sum() > missing:
+            pack_rest(a, w, s, best, holders, noisy, risk_price, mu, BRANCHES)
         after = rows_score(a, s, rows, s.rows[0], risk_price)
         now = s.remain.sum()
-        if now > missing or (now == missing and after > before * (1.0 + 1e-12)):
+        slack = -np.log(1.0 - np.random.random()) * heat * (steps - 1 - step) / steps
+        if now > missing or (now == missing and after > before * (1.0 + 1e-12) + slack):
             for i in range(s.cuts[0]):
                 s.times[s.cut[i]] += 1
             s.rows[0] = rows

@@ -13,22 +13,30 @@ from spotkube.planner.master import Demand
 from spotkube.planner.nodes import Nodes, make_nodes, place
 from spotkube.planner.problem import IntArray
 from spotkube.planner.proof import charges
-from spotkube.planner.reduction import Instance
+from spotkube.planner.reduction import FloatArray, Instance
 
 # Parts from this on are rounded up at once.
 NEARLY = 0.9
 # Dives end after about so many linear programs.
 STEPS = 40
+# How much chance may add to a fraction.
+NOISE = 0.4
 
 
-def dive(instance: Instance, relaxation: Relaxation, pricer: Pricer) -> Iterator[Nodes]:
-    """Yields the plan after each step; what it leaves unplaced is for the caller to pack. Restores the master at the end."""
+def dive(
+    instance: Instance, relaxation: Relaxation, pricer: Pricer, chance: np.random.Generator | None = None
+) -> Iterator[Nodes]:
+    """Yields the plan after each step; what it leaves unplaced is for the caller to pack.
+
+    With `chance` fractions are rounded up in an order that is partly random. The master is as before at the end, but for
+    the columns that were found on the way.
+    """
     nodes = make_nodes(instance, rows_needed(instance))
     master = relaxation.master
     demand = master.demand
-    amount = relaxation.amount
+    amount, _, _ = master.solve()
     try:
-        while _fix(instance, master.holders, master.patterns, amount, nodes):
+        while _fix(instance, master.holders, master.patterns, amount, nodes, chance):
             yield nodes
             if not (nodes.remain[instance.placeable] > 0).any():
                 return
@@ -52,7 +60,7 @@ def _rest(instance: Instance, remain: IntArray) -> Demand:
     return Demand(remain, families)
 
 
-def _fix(instance: Instance, holders: list[int], patterns: list[IntArray], amount: np.ndarray, nodes: Nodes) -> bool:
+def _fix(instance: Instance, holders: list[int], patterns: list[IntArray], amount: FloatArray, nodes: Nodes, chance: np.random.Generator | None) -> bool:
     """Places the whole parts, then the largest fractions; whether anything was placed."""
     whole = np.floor(amount + 1e-6).astype(np.int64)
     part = np.maximum(amount - whole, 0.0)
@@ -60,12 +68,14 @@ def _fix(instance: Instance, holders: list[int], patterns: list[IntArray], amoun
     for i in np.flatnonzero(whole):
         placed += place(instance.arrays, nodes, holders[i], patterns[i], int(whole[i]))
     fractions = np.flatnonzero(part > 1e-6)
-    order = fractions[np.argsort(-part[fractions], kind="stable")]
+    rank = part[fractions] if chance is None else part[fractions] + NOISE * chance.random(len(fractions))
+    order = fractions[np.argsort(-rank, kind="stable")]
     enough = max(1, -(-len(order) // STEPS)) if not placed else 0
-    for rank, i in enumerate(order):
-        if rank >= enough and part[i] < NEARLY:
+    for i in order:
+        if enough <= 0 and part[i] < NEARLY:
             break
-        clipped = np.minimum(patterns[i], nodes.remain)
-        if clipped.any():
-            placed += place(instance.arrays, nodes, holders[i], clipped, 1)
+        # A node that would not be full is better chosen by what is left than by the pattern.
+        if (patterns[i] <= nodes.remain).all() and place(instance.arrays, nodes, holders[i], patterns[i], 1):
+            placed += 1
+            enough -= 1
     return placed > 0

@@ -19,6 +19,8 @@ from spotkube.planner.rounding import dive
 # Parts of the seconds after which the columns have to be there, and the proof.
 COLUMNS_SHARE = 0.3
 PROOF_SHARE = 0.4
+# Dives: many where they are short.
+FEWEST_DIVES, MOST_DIVES, DIVES_TIMES_GROUPS = 2, 16, 600
 
 
 def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None = None) -> Result:
@@ -66,16 +68,20 @@ def _search(
     """Dives, then breeds; adds what it finds to the plans. Steps of both count as generations."""
     stopped = _stopper(budget.generations, clock, 1.0)
     steps = 0
-    latest: Nodes | None = None
     search: Search | None = None
     try:
-        for nodes in dive(instance, relaxation, pricer):
-            latest, steps = nodes, steps + 1
+        for number in range(max(FEWEST_DIVES, min(MOST_DIVES, DIVES_TIMES_GROUPS // instance.problem.groups))):
+            chance = np.random.default_rng((seed, number)) if number else None
+            latest: Nodes | None = None
+            for nodes in dive(instance, relaxation, pricer, chance):
+                latest, steps = nodes, steps + 1
+                if stopped(steps):
+                    break
+            if latest is not None:
+                _finish(instance, relaxation, pricer, latest)
+                plans.append(latest)
             if stopped(steps):
                 break
-        if latest is not None:
-            _finish(instance, relaxation, pricer, latest)
-            plans.append(latest)
         search = Search(instance, relaxation, pricer, plans, seed)
         if not stopped(steps):
             for _ in search.generations():
@@ -95,4 +101,6 @@ def _finish(instance: Instance, relaxation: Relaxation, pricer: Pricer, nodes: N
     value, best = pod_values(instance, relaxation), np.zeros(instance.problem.groups, np.int64)
     nodes.cuts[0] = 0
     fill_gaps(instance.arrays, pricer.work, nodes, value, pricer.mu, BRANCHES)
-    pack_rest(instance.arrays, pricer.work, nodes, best, pricer.lean, value, 0.0, pricer.mu, BRANCHES)
+    pack_rest(
+        instance.arrays, pricer.work, nodes, best, pricer.by_promise(relaxation.proof), value, 0.0, pricer.mu, BRANCHES
+    )
