@@ -80,7 +80,7 @@ def _tell_how_to_look(stage: Stage, screen: Screen) -> None:
         "kubectl get nodeclaims.spotkube.io -o wide",
         "kubectl get capacityplans.spotkube.io",
         "kubectl get workloads.spotkube.io -A",
-        "kubectl get events -A --field-selector reportingComponent=spotkube",
+        "kubectl get events -A --field-selector reportingComponent=spotkube.io/operator",
         f"tail -f {stage.operator.log}",
     ):
         screen.console.print(f"  {line}", soft_wrap=True, highlight=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from demo.closing import Outcome, buying, closing_table
 from demo.errors import DemoError
@@ -23,13 +24,35 @@ REPLACE_SECONDS = NOTICE_SECONDS + 30.0
 def play(stage: Stage, screen: Screen) -> None:
     """All acts. Raises DemoError when something did not come true in time."""
     screen.heading("1. Work arrives: a shop, 200 batch jobs of two teams, a GPU job, and pods of nobody")
-    with screen.step("kubectl apply --server-side -R -f examples/"):
-        stage.cluster.kubectl("apply", "--server-side", "-R", "-f", str(EXAMPLES))
+    *work, pools = sorted(EXAMPLES.glob("*.yaml"))
+    apply(stage, screen, work)
+    wait_until_all_wait(stage, screen)
+    screen.heading("2. NodePools say what may be bought")
+    apply(stage, screen, [pools])
     scene = wait_until_all_run(stage, screen, RUN_SECONDS)
     outcome = show_plans(scene, screen)
-    screen.heading("2. The cloud takes a spot node back, with two minutes' notice")
+    screen.heading("3. The cloud takes a spot node back, with two minutes' notice")
     scene = interrupt(stage, screen)
     show_end(scene, outcome, screen)
+
+
+def apply(stage: Stage, screen: Screen, files: Sequence[Path]) -> None:
+    """Applies manifests as a user would."""
+    named = " ".join(f"-f {file.relative_to(REPOSITORY)}" for file in files)
+    text = f"kubectl apply --server-side {named if len(files) == 1 else f'-f examples/ ({len(files)} files)'}"
+    with screen.step(text):
+        stage.cluster.kubectl("apply", "--server-side", *(f"--filename={file}" for file in files))
+
+
+def wait_until_all_wait(stage: Stage, screen: Screen) -> None:
+    """Until each Workload has its pods. No pool lets anything be bought for them yet, so the first plan will see all."""
+    with screen.progress() as progress:
+        for scene in scenes(stage, RUN_SECONDS, lambda scene: f"only {len(scene.work)} pods were made"):
+            progress.update(scene)
+            wanted = [workload.status.replicas for workload in scene.workloads]
+            if None not in wanted and len(scene.work) >= sum(filter(None, wanted)):
+                break
+    screen.say(f"{len(scene.work)} pods wait")
 
 
 def wait_until_all_run(stage: Stage, screen: Screen, seconds: float, at_least: int = 1) -> Scene:
@@ -80,7 +103,7 @@ def interrupt(stage: Stage, screen: Screen) -> Scene:
 
 
 def show_end(scene: Scene, outcome: Outcome, screen: Screen) -> None:
-    screen.heading("3. What it came to, when all pods ran")
+    screen.heading("4. What it came to, when all pods ran")
     screen.show(closing_table(outcome))
     screen.say(f"now {len(scene.claims)} nodes for ${scene.usd_per_hour:.4f} an hour")
 

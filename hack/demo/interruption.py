@@ -106,9 +106,9 @@ def _replacement_ready(victim: Victim, scene: Scene) -> str:
 
 
 def _leaving(victim: Victim, scene: Scene) -> str:
-    on_node = {pod.key: pod for pod in scene.pods_on(victim.node)}
-    begun = [key for key in victim.pods if key not in on_node or on_node[key].is_ending]
-    return f"the first of its {len(victim.pods)} pods are evicted" if begun else ""
+    pods = {pod.key: pod for pod in scene.work}
+    stayed = [key for key in victim.pods if (pod := pods.get(key)) and pod.node == victim.node and not pod.is_ending]
+    return f"the first of its {len(victim.pods)} pods are evicted" if len(stayed) < len(victim.pods) else ""
 
 
 def _left(victim: Victim, scene: Scene) -> str:

@@ -37,7 +37,7 @@ class Screen:
         return time.monotonic() - self.started
 
     def say(self, text: str) -> None:
-        self.console.print(Text(f"{self.seconds:6.1f} s  {text}"))
+        self.console.print(Text(f"{self.seconds:6.1f} s  {text}"), soft_wrap=not self.console.is_terminal)
 
     def heading(self, text: str) -> None:
         self.console.print()
@@ -104,13 +104,12 @@ def scene_line(scene: Scene) -> str:
 
 def additions_table(additions: Sequence[Addition], top: int = TOP_NODES) -> Table:
     """The nodes that a plan buys, dearest first: the first `top` with their reasons, the others as one row."""
-    table = Table("$/H", "TYPE", "ZONE", "CAPACITY", "PODS", "WHY", box=None, header_style="dim", padding=(0, 1))
-    for name in ("$/H", "PODS"):
-        next(column for column in table.columns if column.header == name).justify = "right"
-    table.columns[-1].overflow = "ellipsis"
-    table.columns[-1].no_wrap = True
-    for column in table.columns[:-1]:
-        column.no_wrap = True
+    table = Table(box=None, header_style="dim", padding=(0, 1), expand=True)
+    table.add_column("$/H", justify="right", no_wrap=True)
+    for name in ("TYPE", "ZONE", "CAPACITY"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("PODS", justify="right", no_wrap=True)
+    table.add_column("WHY", ratio=1, no_wrap=True, overflow="ellipsis")
     ordered = sorted(additions, key=lambda node: (-node.price_usd_per_hour, node.instance_type, node.zone))
     for node in ordered[:top]:
         capacity = Text(str(node.capacity_type), style="yellow" if node.capacity_type == "spot" else "blue")
