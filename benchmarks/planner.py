@@ -13,9 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "operator"))
 
 EPILOG = """\
 The problem is an empty cluster that has to hold all groups at the least dollars an hour:
-  {"offerings": [{"instance_type", "zone", "capacity_type", "price_usd_hour", "arch", "cpu_milli", "memory_mib", "pods", "gpu"}],
-   "groups": [{"name", "count", "cpu_milli", "memory_mib", "gpu", "arch", "capacity_type", "zone", "spread_zone_max_skew",
-               "anti_affinity_host", "selector_label"}]}
+  {"offerings": [{"instance_type", "zone", "capacity_type", "price_usd_hour", "arch", "cpu_milli", "memory_mib",
+                  "pods", "gpu"}],
+   "groups": [{"name", "count", "cpu_milli", "memory_mib", "gpu", "arch", "capacity_type", "zone",
+               "spread_zone_max_skew", "anti_affinity_host", "selector_label"}]}
 
 It prints
   cost_usd_hour         of the plan

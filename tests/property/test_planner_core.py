@@ -1,6 +1,7 @@
 """The planner on random small problems, against an exact solver that shares nothing with it."""
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -65,7 +66,9 @@ def random_problem(seed: int, *, limits: bool = False) -> Problem:
     )
 
 
-def patterns(problem: Problem, room: np.ndarray, open_to: np.ndarray, caps: np.ndarray, most: np.ndarray):  # noqa: ANN201
+def patterns(
+    problem: Problem, room: np.ndarray, open_to: np.ndarray, caps: np.ndarray, most: np.ndarray
+) -> Iterator[np.ndarray]:
     """Every set of pods that a node with this room may hold, by looking at all of them."""
     ranges = [range(int(most[g]) + 1 if open_to[g] else 1) for g in range(problem.groups)]
     for pods in itertools.product(*ranges):
@@ -85,7 +88,7 @@ def exact_by_seed(seed: int, limits: bool) -> tuple[int, int]:
     return exact(problem)
 
 
-def exact(problem: Problem) -> tuple[int, int]:
+def exact(problem: Problem) -> tuple[int, int]:  # noqa: PLR0912
     """(pods of groups that fit somewhere, least cost of any allowed split of them) by a MIP over all patterns.
 
     A split may move pods within a family as the problem says; the planner's own split is one of them. The cost is -1

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.firstfit import first_fit
@@ -114,7 +115,7 @@ def test_the_bound_alone_says_what_each_pod_adds() -> None:
     assert bound.pod_value.tolist() == [50.0]
 
 
-def test_the_search_can_be_interrupted(monkeypatch) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 

@@ -56,7 +56,7 @@ def relax(
     clock: Clock,
     shares: tuple[float, float],
 ) -> Relaxation:
-    """Column generation from the patterns of the plans at hand, then a sharper proof; each up to its share of the time."""
+    """Column generation from the patterns of the plans at hand, then a sharper proof, each up to its share of time."""
     missing = np.where(instance.placeable, 0, instance.problem.count)
     master = Master(instance, demand_of(instance.problem, missing))
     for nodes in plans:

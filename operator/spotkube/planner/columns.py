@@ -21,7 +21,7 @@ LEVELS = ((60, 5e-3), (600, 1e-3), (3_000, 5e-4), (30_000, 5e-4), (300_000, 5e-4
 CLOSE = 1e-6
 # How far towards the best proof's duals prices are moved before patterns are sought (Wentges' smoothing) ...
 SMOOTHING = 0.5
-# ... and how far in those rounds, one of so many (and a fifth of the groups), that are to better the proof and for that look closely.
+# ... and how far in those rounds, one of so many (and a fifth of the groups), that look closely to better the proof.
 NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
 NO_END = 2**31
 # Rounds for the proof of a plan that leaves pods out.
@@ -118,7 +118,7 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
 
 
 def _round(instance: Instance, state: Relaxation, pricer: Pricer, duals: Duals, levels: int, enough: int = 1) -> int:
-    """Prices at these duals, with more branches until `enough` columns improve; keeps a better proof. Returns columns added."""
+    """Prices at these duals, with more branches until `enough` columns improve; keeps a better proof; columns added."""
     pay = instance.arrays.price + charges(instance, duals)
     holders, upper = pricer.lean, np.zeros(instance.holders)
     added = 0

@@ -26,7 +26,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     # numba looks at the function's own file alone, but its machine code contains that of functions in other files: a
     # change in any of them has to count.
     index = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if hasattr(index, "_source_stamp"):
+    if index is not None and hasattr(index, "_source_stamp"):
         index._source_stamp = _stamp()
     return cast("Callable[P, R]", dispatcher)
 

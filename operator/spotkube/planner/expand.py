@@ -37,7 +37,7 @@ def to_solution(instance: Instance, nodes: Nodes) -> Solution:
 
 
 def from_solution(instance: Instance, solution: Solution) -> Nodes:
-    """The rows of a solution, as far as the instance still allows it: kinds that were dropped, and pods that went, are not."""
+    """The rows of a solution, without what the instance no longer allows: pods that went, kinds that were dropped."""
     nodes = make_nodes(instance, rows_needed(instance))
     holder_of = {int(kind): holder for holder, kind in enumerate(instance.kind_of) if kind >= 0}
     class_of = {int(b): holder for holder, members in enumerate(instance.bins_of) for b in members}

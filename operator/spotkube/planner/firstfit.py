@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
+# (numba types numbers by itself; numpy's stubs tell its integers from int.)
 """First-fit decreasing: what most autoscalers do. The baseline, and the first seed of the search."""
 
 import numpy as np

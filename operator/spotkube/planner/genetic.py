@@ -143,7 +143,8 @@ def pod_values(instance: Instance, relaxation: Relaxation) -> FloatArray:
     value = duals.pod(instance)
     arrays = instance.arrays
     share = (arrays.demand / np.maximum(arrays.room.max(axis=0, initial=1), 1)).max(axis=1, initial=0.0)
-    return np.maximum(value, np.maximum(1e-3 * share * float(arrays.price.max(initial=1.0)), 1e-3))
+    least: FloatArray = np.maximum(1e-3 * share * float(arrays.price.max(initial=1.0)), 1e-3)
+    return np.maximum(value, least)
 
 
 def _tournament(population: list[Individual]) -> Individual:
@@ -158,8 +159,7 @@ def _tournament(population: list[Individual]) -> Individual:
 
 def _distinct(individuals: list[Individual]) -> list[Individual]:
     """One of each fitness."""
-    seen: set[tuple[float, ...]] = set()
-    return [one for one in individuals if not (one.fitness.values in seen or seen.add(one.fitness.values))]  # type: ignore[func-returns-value]
+    return list({one.fitness.values: one for one in reversed(individuals)}.values())[::-1]
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class Demand:
 
 @dataclass(frozen=True, eq=False)
 class Duals:
-    """Prices, all >= 0, micro-dollars an hour: of a pod of each group, of a pod of each family, of each pool's limits."""
+    """Prices >= 0, micro-dollars an hour: of a pod of each group, of a pod of each family, of each pool's limits."""
 
     group: FloatArray
     family: FloatArray
@@ -97,7 +97,7 @@ class Master:
             self._lp.addRow(-highspy.kHighsInf, room, 0, np.zeros(0, np.int32), np.zeros(0))
         self._artificial = PENALTY * max(1.0, float(arrays.price.max(initial=0.0)))
         for row, group in enumerate(self.groups):
-            rows = [row] + ([int(self._family_row[problem.family[group]])] if self._has_family_row(group) else [])
+            rows = [row] + ([int(self._family_row[problem.family[group]])] if self._has_family_row(int(group)) else [])
             self._column(self._artificial, rows, [1.0] * len(rows))
         self._extra = len(self.groups)
         self.require(demand)
@@ -109,7 +109,7 @@ class Master:
         """Sets how many pods have to be covered."""
         self.demand = demand
         for row, group in enumerate(self.groups):
-            alone = not self._has_family_row(group)
+            alone = not self._has_family_row(int(group))
             need = demand.family[self.instance.problem.family[group]] if alone else demand.sure[group]
             self._lp.changeRowBounds(row, float(need), highspy.kHighsInf)
         for family in self.families:

@@ -186,13 +186,7 @@ def _parts(index: int, group: _Group, zones: Sequence[str]) -> list[_Part]:
 
 def _amount(where: str, entry: Mapping[str, Any], name: str) -> int:
     value = entry.get(name, 0)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or value != value
-        or not 0 <= value <= 2**53
-        or value % 1
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2**53 or value % 1:
         raise ValueError(f"{where}.{name}: {value!r}; give a whole number from 0 to 2**53")
     return int(value)
 

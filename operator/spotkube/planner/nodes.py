@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
+# (numba types numbers by itself; numpy's stubs tell its integers from int.)
 """A plan under construction: rows of like nodes, and what they leave of pods, bins and limits. All compiled.
 
 A row is a holder, the pods on it, and how many times it is there; so time and space grow with groups and not with pods.
@@ -136,7 +138,7 @@ def set_left(s: Nodes, remain: IntArray, stock: IntArray, pool_left: IntArray) -
 
 @compiled
 def split(s: Nodes, row: int, times: int) -> int:
-    """Sets `times` nodes of the row apart as a row of their own: its index, the row's own if all, or -1 without space."""
+    """Sets `times` nodes of the row apart as a new row: its index, the row's own if all, or -1 without space."""
     if times == s.times[row]:
         return row
     new = s.rows[0]
@@ -283,7 +285,7 @@ def holds(a: Arrays, s: Nodes, row: int, h: int) -> bool:
     for k in range(s.cap_left.shape[1]):
         if a.caps[old, k] - s.cap_left[row, k] > a.caps[h, k]:
             return False
-    for g in range(s.pods.shape[1]):
+    for g in range(s.pods.shape[1]):  # noqa: SIM110 (compiled)
         if s.pods[row, g] > 0 and not a.allowed[h, g]:
             return False
     return True

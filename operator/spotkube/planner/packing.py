@@ -1,4 +1,6 @@
-"""The most valuable set of pods that one node can hold: a bounded knapsack in several dimensions, solved by branch and bound.
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
+# (numba types numbers by itself; numpy's stubs tell its integers from int.)
+"""The most valuable set of pods that one node can hold: a bounded knapsack in several dimensions, by branch and bound.
 
 All compiled. The value of a pod is its dual price, so this is the pricing problem of the column generation; the search
 uses it with few branches as a good greedy. What it returns as `upper` is never below the true maximum.
@@ -87,15 +89,10 @@ def lagrangian(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value
 
 
 @compiled
-def improve_charges(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: FloatArray, mu: FloatArray,
-                    bar: float, last: float) -> float:  # fmt: skip
-    """Lowers the Lagrangian bound by a compass search over mu, in steps down to `last` of it, or until it is below bar."""
-    resources = room.shape[0]
-    best = lagrangian(a, w, n, room, caps, value, mu)
-    if best * SAFE <= bar:
-        return best
-    for r in range(resources):
-        # A single resource that is charged its best price: the start where no better one is known.
+def _start_charges(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: FloatArray, mu: FloatArray,
+                   best: float) -> float:  # fmt: skip
+    """Tries each resource alone, charged its best price: the start where no better one is known. The bound then."""
+    for r in range(room.shape[0]):
         if room[r] <= 0:
             continue
         charge = 0.0
@@ -108,6 +105,18 @@ def improve_charges(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, 
         if bound < best:
             best = bound
             copy(mu, w.trial)
+    return best
+
+
+@compiled
+def improve_charges(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: FloatArray, mu: FloatArray,
+                    bar: float, last: float) -> float:  # fmt: skip
+    """Lowers the Lagrangian bound by a compass search over mu, in steps down to `last` of it, or until below bar."""
+    resources = room.shape[0]
+    best = lagrangian(a, w, n, room, caps, value, mu)
+    if best * SAFE <= bar:
+        return best
+    best = _start_charges(a, w, n, room, caps, value, mu, best)
     step = FIRST_STEP
     while step >= last and best * SAFE > bar:
         improved = False
@@ -182,7 +191,7 @@ def prepare_bounds(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, v
 
 @compiled
 def bound_at(w: Work, j: int, mu: FloatArray, counted: int) -> float:
-    """Upper bound on what items j and later can add to the room that is left; `counted` is the table's resource or -1."""
+    """Upper bound on what items j and later can add to what is left; `counted` is the table's resource or -1."""
     resources = mu.shape[0]
     charged = 0.0
     bound = w.total[j]
@@ -284,7 +293,7 @@ def branch(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: Fl
 
 @compiled
 def exchange(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: FloatArray, best: float) -> float:
-    """Betters w.pattern while it can: one or two pods of an item out, others in by worth, then by fit. Returns its value."""
+    """Betters w.pattern while it can: one or two pods of an item out, others in by worth. Returns its value."""
     copy(w.left, room)
     copy(w.cap_left, caps)
     for j in range(n):
@@ -317,7 +326,7 @@ def exchange(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, value: 
 
 @compiled
 def _refill(a: Arrays, w: Work, n: int, value: FloatArray, out: int) -> float:
-    """Adds pods of other items than `out` (of that last), each time as many as fit of the one that then is worth most."""
+    """Adds pods of other items than `out` (of that last), each time all that fit of the one then worth most."""
     gained = 0.0
     while True:
         best, best_pods, best_worth = np.int64(-1), np.int64(0), 0.0
@@ -346,9 +355,10 @@ def fit_more(a: Arrays, w: Work, j: int) -> int:
 def best_pattern(a: Arrays, w: Work, room: IntArray, caps: IntArray, allowed: BoolArray, stock: IntArray,
                  value: FloatArray, mu: FloatArray, bar: float, branches: int, last: float,
                  polish: bool) -> tuple[float, float]:  # fmt: skip
-    """The most valuable pods of `stock` for this room, into w.pattern; mu [R] is where the bound starts, and is improved.
+    """The most valuable pods of `stock` for this room, into w.pattern; mu [R] is where the bound starts; improved.
 
-    Returns (value, upper), the pattern bettered by exchanges if `polish`: upper is at least the true maximum, or at most `bar` when no pattern exceeds `bar`.
+    Returns (value, upper), the pattern bettered by exchanges if `polish`: upper is at least the true maximum, or, when
+    no pattern exceeds `bar`, at least that or at most `bar`.
     """
     w.pattern[:] = 0
     n = collect_items(a, w, room, caps, allowed, stock, value)

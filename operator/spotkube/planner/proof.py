@@ -1,10 +1,10 @@
 """The lower bound: what any plan of the same pods must cost, proven from duals and upper-bounded pricing.
 
-For any pod prices u >= 0 let z_h be at least the most that one holder h can hold in these prices. If z_h is no more than
-what h costs, then no plan can cost less than all its pods are worth. Where z_h is too high, the prices of the groups that
-may go there are scaled down until it is not (Farley's bound, group by group). A bin costs nothing, so its z_h is taken
-off once for each bin. Limits of pools come in as a charge y >= 0 on what a kind takes of them, and y * limit is taken
-off. Rounding never works in favour of the bound.
+For any pod prices u >= 0 let z_h be at least the most that one holder h can hold in these prices. If z_h is no more
+than what h costs, then no plan can cost less than all its pods are worth. Where z_h is too high, the prices of the
+groups that may go there are scaled down until it is not (Farley's bound, group by group). A bin costs nothing, so its
+z_h is taken off once for each bin. Limits of pools come in as a charge y >= 0 on what a kind takes of them, and
+y * limit is taken off. Rounding never works in favour of the bound.
 """
 
 import math

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
+# (numba types numbers by itself; numpy's stubs tell its integers from int.)
 """Ruin and recreate: takes a few nodes away and packs their pods anew, guided by what the duals say pods are worth.
 
 All compiled. A change is kept when it makes the plan no worse; else it is undone without a trace.
@@ -170,6 +172,29 @@ def node_score(a: Arrays, s: Nodes, row: int, risk_price: float) -> float:
 
 
 @compiled
+def _ruin(a: Arrays, s: Nodes, value: FloatArray, risk_price: float, nodes: int) -> float:
+    """Takes about so many nodes away, rather those that are worth little for their price; what they cost."""
+    cost = 0.0
+    for _ in range(nodes):
+        row = wasteful_row(a, s, value, 1 + np.random.randint(0, 4))
+        if row >= 0:
+            cost += node_score(a, s, row, risk_price)
+            remove_one(a, s, row)
+    return cost
+
+
+@compiled
+def _some_holders(holders: IntArray, some: IntArray) -> int:
+    """Fills `some` with the most promising holders and a random part of the others; how many they are."""
+    few = 0
+    for i in range(len(holders)):
+        if i < PROMISING or np.random.random() < CHANCE:
+            some[few] = holders[i]
+            few += 1
+    return few
+
+
+@compiled
 def improve(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, value: FloatArray, risk_price: float,
             mu: FloatArray, steps: int, most: int, heat: float) -> int:  # fmt: skip
     """So many rounds of ruin and recreate with up to `most` nodes each; how many made the plan better.
@@ -190,12 +215,7 @@ def improve(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, val
         keep_left(s, remain, stock, pool_left)
         rows, missing = s.rows[0], s.remain.sum()
         s.cuts[0] = 0
-        before = 0.0
-        for _ in range(np.random.randint(1, most + 1)):
-            row = wasteful_row(a, s, value, 1 + np.random.randint(0, 4))
-            if row >= 0:
-                before += node_score(a, s, row, risk_price)
-                remove_one(a, s, row)
+        before = _ruin(a, s, value, risk_price, np.random.randint(1, most + 1))
         noise = 0.4 * np.random.random() ** 2
         for g in range(value.shape[0]):
             noisy[g] = value[g] * (1.0 + noise * (2.0 * np.random.random() - 1.0))
@@ -204,11 +224,7 @@ def improve(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, val
             fill_gaps(a, w, s, noisy, mu, BRANCHES)
         for i in range(ruined, s.cuts[0]):
             before += node_score(a, s, s.cut[i], risk_price)
-        few = 0
-        for i in range(len(holders)):
-            if i < PROMISING or np.random.random() < CHANCE:
-                some[few] = holders[i]
-                few += 1
+        few = _some_holders(holders, some)
         pack_rest(a, w, s, best, some[:few], noisy, risk_price, mu, BRANCHES)
         if s.remain.sum() > missing:
             pack_rest(a, w, s, best, holders, noisy, risk_price, mu, BRANCHES)

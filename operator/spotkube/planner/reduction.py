@@ -1,4 +1,4 @@
-"""The problem as the solvers see it: without node kinds that can't win, like bins put together, arrays for compiled code."""
+"""The problem as the solvers see it: without node kinds that can't win, like bins together, as arrays."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -112,7 +112,7 @@ def reduce_problem(problem: Problem) -> Instance:
         kind_of=np.concatenate([kinds, np.full(n_bins, -1)]).astype(np.int64),
         bins_of=tuple(nothing for _ in kinds) + tuple(bins_of),
         upper=upper,
-        placeable=allowed.any(axis=0),
+        placeable=np.asarray(allowed.any(axis=0)),
         pool_left=np.maximum(problem.pool_left, 0).astype(np.int64),
     )
 
@@ -125,7 +125,8 @@ def _upper(problem: Problem) -> IntArray:
     np.add.at(pods, problem.family, problem.count)
     np.add.at(sure, problem.family, problem.sure_count)
     spare = np.maximum(pods - sure, 0)
-    return np.maximum(problem.sure_count + spare[problem.family], problem.count)
+    upper: IntArray = np.maximum(problem.sure_count + spare[problem.family], problem.count)
+    return upper
 
 
 def _kinds(problem: Problem, demand: IntArray, capacity: IntArray, upper: IntArray) -> tuple[IntArray, BoolArray]:
@@ -140,14 +141,14 @@ def _kinds(problem: Problem, demand: IntArray, capacity: IntArray, upper: IntArr
     useful = np.minimum(capacity.astype(np.float64), upper.astype(np.float64) @ demand.astype(np.float64))
     open_to, which = np.unique(problem.compatible.T, axis=0, return_inverse=True)
     superset = np.array([(open_to | row == open_to).all(axis=1) for row in open_to])  # [i, j]: j is open to all of i
-    limited = (problem.pool_left < NO_LIMIT).any(axis=1)
+    limited = np.asarray((problem.pool_left < NO_LIMIT).any(axis=1))
     order = np.lexsort((np.arange(problem.kinds), -useful.sum(axis=1), problem.interruption_percent, problem.price))
     keep: list[int] = []
     lean: list[bool] = []
-    for kind in order[open_to.any(axis=1)[which[order]]]:
+    for kind in order[np.asarray(open_to.any(axis=1))[which[order]]]:
         rivals = np.array(keep, dtype=np.int64)
         if len(rivals):
-            beats = (useful[rivals] >= useful[kind]).all(axis=1) & superset[which[kind], which[rivals]]
+            beats = np.asarray((useful[rivals] >= useful[kind]).all(axis=1)) & superset[which[kind], which[rivals]]
             same_pool = problem.pool[rivals] == problem.pool[kind]
             no_more = (problem.limit_use[rivals] <= problem.limit_use[kind]).all(axis=1)
             beats &= ~limited[problem.pool[rivals]] | (same_pool & no_more)
@@ -164,7 +165,8 @@ def _kinds(problem: Problem, demand: IntArray, capacity: IntArray, upper: IntArr
 def _bin_classes(problem: Problem, bins: IntArray) -> list[IntArray]:
     """Bins alike in room, compatibility and what is left of caps, together; bins without room are left out."""
     rows = np.column_stack([bins, problem.bin_compatible.T, problem.bin_cap_left.T]).astype(np.int64)
-    useful = (problem.bin_compatible & (problem.demand[:, None, :] <= problem.bins[None, :, :]).all(axis=2)).any(axis=0)
+    fits = np.asarray((problem.demand[:, None, :] <= problem.bins[None, :, :]).all(axis=2))
+    useful = np.asarray((problem.bin_compatible & fits).any(axis=0))
     candidates = np.flatnonzero(useful)
     if not len(candidates):
         return []

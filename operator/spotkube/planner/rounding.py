@@ -28,8 +28,8 @@ def dive(
 ) -> Iterator[Nodes]:
     """Yields the plan after each step; what it leaves unplaced is for the caller to pack.
 
-    With `chance` fractions are rounded up in an order that is partly random. The master is as before at the end, but for
-    the columns that were found on the way.
+    With `chance` fractions are rounded up in an order that is partly random. At the end the master is as before, but
+    for the columns that were found on the way.
     """
     nodes = make_nodes(instance, rows_needed(instance))
     master = relaxation.master
@@ -60,7 +60,14 @@ def _rest(instance: Instance, remain: IntArray) -> Demand:
     return Demand(remain, families)
 
 
-def _fix(instance: Instance, holders: list[int], patterns: list[IntArray], amount: FloatArray, nodes: Nodes, chance: np.random.Generator | None) -> bool:
+def _fix(
+    instance: Instance,
+    holders: list[int],
+    patterns: list[IntArray],
+    amount: FloatArray,
+    nodes: Nodes,
+    chance: np.random.Generator | None,
+) -> bool:
     """Places the whole parts, then the largest fractions; whether anything was placed."""
     whole = np.floor(amount + 1e-6).astype(np.int64)
     part = np.maximum(amount - whole, 0.0)

