@@ -45,7 +45,7 @@ def apply(stage: Stage, screen: Screen, files: Sequence[Path]) -> None:
 
 
 def wait_until_all_wait(stage: Stage, screen: Screen) -> None:
-    """Until each Workload has its pods. No pool lets anything be bought for them yet, so the first plan will see all."""
+    """Until each Workload has its pods. No pool lets anything be bought yet, so the first plan will see all."""
     with screen.progress() as progress:
         for scene in scenes(stage, RUN_SECONDS, lambda scene: f"only {len(scene.work)} pods were made"):
             progress.update(scene)
