@@ -32,7 +32,7 @@ from spotkube.metrics import Metrics
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.offerings import Offering, OfferingKey
-from spotkube.model.plan import Placement, Plan, PlannedNode
+from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.observe import Observer
 from spotkube.planner.bins import make_bins
 from spotkube.planning import Planning, unsettled
@@ -188,6 +188,9 @@ class FakeKube:
 
     def _store(self, resource: Resource, namespace: str | None, name: str, new: Object) -> None:
         metadata = new["metadata"]
+        for part, field in (("metadata", "finalizers"), ("spec", "taints")):  # empty lists of built-in kinds vanish
+            if new.get(part, {}).get(field) == []:
+                del new[part][field]
         if new != self.objects[resource, namespace, name]:
             metadata["resourceVersion"] = str(next(self._versions))
         self.objects[resource, namespace, name] = new
@@ -244,7 +247,7 @@ def _apply(place: Any, last: str, operation: Object) -> None:
             return
         if int(last) >= len(place):
             raise Invalid(422, "Invalid", f"no item {last}")
-        there, key = place[int(last)], int(last)
+        there, key = place[int(last)], cast("Any", int(last))
     else:
         there, key = place.get(last), last
         if operation["op"] == "add":
@@ -318,26 +321,30 @@ class FakeCloud:
 
 
 def _with_state(instance: Instance, state: InstanceState) -> Instance:
-    return Instance(
-        instance.provider_id, instance.token, instance.name, instance.offering, state, instance.launched_at
-    )
+    return Instance(instance.provider_id, instance.token, instance.name, instance.offering, state, instance.launched_at)
 
 
 def plan_simply(snapshot: Snapshot, mode: Mode) -> Plan:
     """Each pod onto the first bin with room, or else onto a node of its own of the first offering."""
     pools = [pool for pool in snapshot.pools if pool.mode is mode]
+    offerings = [offering for offering in snapshot.offerings if offering.key not in snapshot.resting]
     pods = {pod.uid: pod for pod in snapshot.pods}
     free = {bin_.name: bin_.free for bin_ in make_bins(snapshot)}
-    placements, additions = [], []
+    placements: list[Placement] = []
+    additions: list[PlannedNode] = []
+    left: list[str] = []
     for uid in sorted(unsettled(snapshot)):
         requests = pods[uid].shape.requests
         name = next((name for name, room in free.items() if requests.fits(room)), None)
         if name is not None:
             free[name] = free[name] - requests
             placements.append(Placement(uid, name))
+        elif offerings:
+            additions.append(PlannedNode(pools[0].name, offerings[0], (uid,), "it is there"))
         else:
-            additions.append(PlannedNode(pools[0].name, snapshot.offerings[0], (uid,), "it is there"))
-    return Plan(tuple(additions), tuple(placements), placed_pods=len(additions) + len(placements))
+            left.append(uid)
+    unplaceable = (Unplaceable("web", tuple(left), "nothing is for sale"),) if left else ()
+    return Plan(tuple(additions), tuple(placements), unplaceable, placed_pods=len(additions) + len(placements))
 
 
 class FakeWorker(PlannerWorker):
@@ -385,9 +392,7 @@ class World:
         self.worker = FakeWorker()
         self.planning = Planning(self.worker, self.metrics, 0, 1.0)
         self.placement = PlacementController(self.tools)
-        self.observer = Observer(
-            self.cache, self.cloud, self.placement, self.tools.resting, self.metrics, self.clock
-        )
+        self.observer = Observer(self.cache, self.cloud, self.placement, self.tools.resting, self.metrics, self.clock)
         self.controllers = Controllers(
             claims=ClaimController(self.tools),
             placement=self.placement,
@@ -485,7 +490,9 @@ class World:
                 raw["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
                 self.kube.put(PODS, raw)
 
-    def notice(self, node: str, deadline: float | None = None, key: str = "aws-node-termination-handler/spot-itn") -> None:
+    def notice(
+        self, node: str, deadline: float | None = None, key: str = "aws-node-termination-handler/spot-itn"
+    ) -> None:
         """The cloud says that the instance ends."""
         raw = self.kube.one(NODES, node)
         raw["spec"]["taints"] = [*(raw["spec"].get("taints") or ()), {"key": key, "effect": "NoSchedule"}]
@@ -515,6 +522,9 @@ class World:
         """The only one there is."""
         (claim,) = self.claims
         return claim
+
+    def claim_named(self, name: str) -> NodeClaim:
+        return NodeClaim.from_dict(self.kube.one(NODECLAIMS, name))
 
     @property
     def plans(self) -> list[Object]:

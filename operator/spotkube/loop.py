@@ -97,8 +97,8 @@ class Loop:
         view = await observer.look()
         steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("claims", lambda: controllers.claims.reconcile(view)),
-            ("decision", lambda: self._take_decision(view)),
             ("placement", lambda: controllers.placement.reconcile(view)),
+            ("decision", lambda: self._take_decision(view)),
             ("workloads", lambda: controllers.workloads.reconcile(self._workload_view(view))),
             ("pools", lambda: controllers.pools.reconcile(view)),
             ("queues", lambda: controllers.queues.reconcile(observer.queues.values(), view)),
@@ -156,7 +156,7 @@ class Loop:
         decision = self._planning.take(view)
         if decision is not None:
             await self._act_on(decision, view)
-        if not searching:  # else the plan may be about to use the nodes that are empty
+        if not searching:  # else a plan is about to use the nodes that are empty
             await self._give_back_empty(view)
 
     async def _act_on(self, decision: Decision, view: View) -> None:
@@ -178,7 +178,7 @@ class Loop:
 
     async def _give_back_empty(self, view: View) -> None:
         due = self._controllers.empties.due(view, self._controllers.placement.awaited)
-        if not due:
+        if not due or self._planning.has_question(view):
             return
         reason = "only daemons have run on it for its pool's consolidateAfter"
         price = {claim.name: claim.price_micro_usd_hour for claim in view.snapshot.claims}

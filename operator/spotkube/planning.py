@@ -46,13 +46,22 @@ class Planning:
         """Asks the next question, if there is one that has not been answered."""
         if self._search is not None or view.now < self._paused_until:
             return
+        mode, question = self._next_question(view)
+        if question is not None:
+            self._answered[mode] = hash(question)
+            self._outdated = False
+            self._search = asyncio.create_task(self._decide(question, mode))
+
+    def has_question(self, view: View) -> bool:
+        """Whether something waits for a decision that has not been made."""
+        return self._next_question(view)[1] is not None
+
+    def _next_question(self, view: View) -> tuple[Mode, Snapshot | None]:
         for mode in MODES:
             question = question_of(view.snapshot, mode)
             if question is not None and self._answered.get(mode) != hash(question):
-                self._answered[mode] = hash(question)
-                self._outdated = False
-                self._search = asyncio.create_task(self._decide(question, mode))
-                return
+                return mode, question
+        return Mode.PAUSED, None
 
     def take(self, view: View) -> Decision | None:
         """The decision that was reached since last time, without what no longer holds; None if there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,14 +13,19 @@ from spotkube.cluster.errors import Invalid
 from spotkube.controllers.claims import patches
 from spotkube.controllers.claims.draining import PodAction, drain_actions
 from spotkube.model.cluster import Node
-from spotkube.model.labels import DISRUPTED_TAINT, EXCLUDE_FROM_LOAD_BALANCERS, TERMINATION_FINALIZER, UNREGISTERED_TAINT
+from spotkube.model.labels import (
+    DISRUPTED_TAINT,
+    EXCLUDE_FROM_LOAD_BALANCERS,
+    TERMINATION_FINALIZER,
+    UNREGISTERED_TAINT,
+)
 from spotkube.model.pods import Pod
 
 MARGIN = 5.0
 
 
-def pod(name: str = "web", grace: int = 30, **fields: object) -> Pod:
-    return replace(make_pod(name, node="n"), grace_seconds=grace, **fields)  # type: ignore[arg-type]
+def pod(name: str = "web", grace: int = 30, **fields: Any) -> Pod:
+    return replace(make_pod(name, node="n"), grace_seconds=grace, **fields)
 
 
 def actions(*pods: Pod, left: float | None = None) -> tuple[PodAction, ...]:

@@ -15,11 +15,17 @@ from spotkube.model.notices import Notice, NoticeKind
 NTH = "aws-node-termination-handler"
 
 
+Object = dict[str, Any]
+
+
 def make_node(
-    *taints: str, labels: dict[str, str] | None = None, conditions: tuple[str, ...] = (), **annotations: str
+    *taints: str,
+    labels: dict[str, str] | None = None,
+    conditions: tuple[str, ...] = (),
+    annotations: Object | None = None,
 ) -> dict[str, Any]:
     return {
-        "metadata": {"name": "n", "uid": "u", "labels": labels or {}, "annotations": annotations.get("all", {})},
+        "metadata": {"name": "n", "uid": "u", "labels": labels or {}, "annotations": annotations or {}},
         "spec": {"taints": [{"key": key, "effect": "NoSchedule", "value": "v"} for key in taints]},
         "status": {"conditions": [{"type": type_, "status": "True"} for type_ in conditions]},
     }
@@ -69,7 +75,7 @@ def test_a_label_of_gke_and_conditions_of_aks() -> None:
         make_node("kubernetes.azure.com/scalesetpriority", labels={"cloud.google.com/gke-spot": "true"}),
         make_node("node.kubernetes.io/not-ready", "node.kubernetes.io/unschedulable", "spotkube.io/disrupted"),
         make_node(labels={"cloud.google.com/active-node-maintenance": "DONE"}, conditions=("Ready",)),
-        make_node(all={TERMINATION_DEADLINE: rfc3339(START)}),
+        make_node(annotations={TERMINATION_DEADLINE: rfc3339(START)}),
         {"metadata": {"uid": "u"}},
     ],
 )
@@ -86,11 +92,13 @@ def test_a_condition_that_is_over_is_none() -> None:
 
 class TestDeadline:
     def test_the_annotation_of_who_knows_it(self) -> None:
-        assert notice_on(f"{NTH}/spot-itn", all={TERMINATION_DEADLINE: rfc3339(START + 77)}).deadline == START + 77
+        assert (
+            notice_on(f"{NTH}/spot-itn", annotations={TERMINATION_DEADLINE: rfc3339(START + 77)}).deadline == START + 77
+        )
 
     @pytest.mark.parametrize("text", ["soon", "", "2027-01-15T08:00:00", "1800000000"])
     def test_one_that_cannot_be_read_counts_as_none(self, text: str) -> None:
-        assert notice_on(f"{NTH}/spot-itn", all={TERMINATION_DEADLINE: text}).deadline is None
+        assert notice_on(f"{NTH}/spot-itn", annotations={TERMINATION_DEADLINE: text}).deadline is None
 
     def test_otherwise_the_lead_after_the_sign_was_set(self) -> None:
         node = make_node(f"{NTH}/spot-itn")

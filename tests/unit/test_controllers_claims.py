@@ -1,0 +1,667 @@
+"""The life of a claim: what is due in every state, and that it may be done again after any interruption."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from builders import make_node, make_pod, make_pool, taint
+from controller_builders import OFFERING, START, UNAVAILABLE, World, rfc3339
+from spotkube.api import NodeClaim
+from spotkube.api.nodeclaim import Phase
+from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES, PODS
+from spotkube.controllers.claims import patches, steps
+from spotkube.controllers.claims.steps import Facts, GiveBackReason, Step, next_step
+from spotkube.controllers.toolbox import NotLeading
+from spotkube.model.cluster import Mode, Node
+from spotkube.model.labels import (
+    DISRUPTED_TAINT,
+    EXCLUDE_FROM_LOAD_BALANCERS,
+    TERMINATION_FINALIZER,
+    UNREGISTERED_TAINT,
+)
+from spotkube.model.notices import Notice, NoticeKind
+from spotkube.providers.port import Instance, InstanceState, ProviderError
+
+NOW = START + 100
+SPOT_ITN = Notice(NoticeKind.SPOT_INTERRUPTION, "spot-itn", "n/spot-itn", 120.0)
+Object = dict[str, Any]
+
+
+def make_claim(
+    phase: str | None = None, *, deleting: bool = False, notice: float | None = None, **spec: Any
+) -> NodeClaim:
+    """Made at START; entered its phase then too. `notice` is a stored deadline."""
+    times = {phase: rfc3339(START)} if phase else {}
+    status: Object = {"phase": phase, "phaseTimes": times, "providerID": "i-1" if phase else None}
+    if notice is not None:
+        at = rfc3339(notice)
+        status["notice"] = {
+            "kind": "SpotInterruption", "source": "spot-itn", "deadline": at, "receivedAt": at, "id": SPOT_ITN.id
+        }  # fmt: skip
+    metadata: Object = {"name": "n", "uid": "uid-n", "creationTimestamp": rfc3339(START)}
+    if deleting:
+        metadata["deletionTimestamp"] = rfc3339(START)
+    body = {
+        "nodePool": "pool", "instanceType": "m.large", "zone": "zone-a", "capacityType": "spot", "arch": "amd64",
+        "priceUSDPerHour": 0.03, "allocatable": {"cpu": "2"}, **spec,
+    }  # fmt: skip
+    return NodeClaim.from_dict(
+        {
+            "apiVersion": "spotkube.io/v1alpha1",
+            "kind": "NodeClaim",
+            "metadata": metadata,
+            "spec": body,
+            "status": status,
+        }
+    )
+
+
+def instance(state: InstanceState = InstanceState.RUNNING, deadline: float | None = None) -> Instance:
+    return Instance("i-1", "uid-n", "n", OFFERING.key, state, START, termination_deadline=deadline)
+
+
+OPEN = make_node("n", claim="n")
+NEW = make_node("n", claim="n", taints=(taint(UNREGISTERED_TAINT),))
+CLOSED = make_node(
+    "n",
+    claim="n",
+    unschedulable=True,
+    taints=(taint(DISRUPTED_TAINT),),
+    labels={EXCLUDE_FROM_LOAD_BALANCERS: "true"},
+)
+
+
+def facts(node: Node | None = None, machine: Instance | None = None, **fields: Any) -> Facts:
+    """A claim of a pool that applies, of a cloud that answers."""
+    pods = tuple(fields.pop("pods", ()))
+    known = {"pool": make_pool(mode=Mode.APPLY), "instances_known": True, "pods_held": 0, "now": NOW, **fields}
+    return Facts(node=node, instance=machine, pods=pods, margin_seconds=5.0, **known)
+
+
+def reason(step: Step) -> GiveBackReason:
+    assert isinstance(step, steps.GiveBack), step
+    return step.reason
+
+
+class TestArriving:
+    def test_a_new_claim_is_bought(self) -> None:
+        assert next_step(make_claim(), facts()) == steps.Launch()
+
+    def test_also_when_the_cloud_cannot_be_listed(self) -> None:
+        assert next_step(make_claim(), facts(instances_known=False)) == steps.Launch()
+
+    @pytest.mark.parametrize("mode", [Mode.RECOMMEND, Mode.PAUSED])
+    def test_not_when_its_pool_does_not_apply_any_more(self, mode: Mode) -> None:
+        pool = make_pool(mode=mode)
+
+        assert reason(next_step(make_claim(), facts(pool=pool))) is GiveBackReason.POOL_NOT_APPLIED
+        assert isinstance(next_step(make_claim(), facts(pool=pool, instances_known=False)), steps.Wait)
+
+    def test_what_was_bought_by_then_is_taken_over(self) -> None:
+        step = next_step(make_claim(), facts(machine=instance(), pool=make_pool(mode=Mode.PAUSED)))
+
+        assert step == steps.Launch()
+
+    def test_its_node_joins(self) -> None:
+        assert next_step(make_claim("Launched"), facts(NEW, instance())) == steps.Advance(Phase.REGISTERED, node="n")
+        assert isinstance(next_step(make_claim("Launched"), facts(None, instance())), steps.Wait)
+
+    def test_it_opens_when_its_pods_are_on_their_way(self) -> None:
+        claim = make_claim("Registered")
+
+        assert next_step(claim, facts(NEW, instance(), pods_held=1)) == steps.Wait("its pods are being let go")
+        assert next_step(claim, facts(NEW, instance())) == steps.Open("n")
+        assert next_step(claim, facts(OPEN, instance())) == steps.Advance(Phase.READY, node="n")
+
+    def test_it_is_not_ready_before_its_node_is_and_startup_taints_are_gone(self) -> None:
+        claim = make_claim("Registered", startupTaints=[{"key": "cni", "effect": "NoSchedule"}])
+        started = make_node("n", claim="n", taints=(taint("cni"),))
+
+        assert isinstance(next_step(claim, facts(replace(OPEN, ready=False), instance())), steps.Wait)
+        assert isinstance(next_step(claim, facts(started, instance())), steps.Wait)
+        assert next_step(claim, facts(OPEN, instance())) == steps.Advance(Phase.READY, node="n")
+
+    def test_ready_is_quiet(self) -> None:
+        assert next_step(make_claim("Ready"), facts(OPEN, instance())) == steps.Wait()
+
+
+class TestGivingBack:
+    @pytest.mark.parametrize("phase", [None, "Launched", "Registered"])
+    def test_what_is_not_ready_in_time(self, phase: str | None) -> None:
+        step = next_step(make_claim(phase), facts(None, instance(), now=START + 301))
+
+        assert step == steps.GiveBack(GiveBackReason.NOT_READY, "not Ready 300 s after it was ordered", rest=True)
+
+    def test_but_not_what_has_been_ready(self) -> None:
+        assert next_step(make_claim("Ready"), facts(OPEN, instance(), now=START + 10_000)) == steps.Wait()
+
+    @pytest.mark.parametrize("phase", ["Launched", "Registered", "Ready"])
+    @pytest.mark.parametrize("machine", [None, instance(InstanceState.TERMINATED)])
+    def test_what_lost_its_instance(self, phase: str, machine: Instance | None) -> None:
+        assert reason(next_step(make_claim(phase), facts(OPEN, machine))) is GiveBackReason.INSTANCE_GONE
+
+    def test_nothing_is_concluded_from_a_cloud_that_does_not_answer(self) -> None:
+        for claim in (make_claim("Launched"), make_claim("Ready"), make_claim("Draining", deleting=True)):
+            assert next_step(claim, facts(OPEN, None, instances_known=False)) == steps.Wait("the cloud does not answer")
+
+    def test_what_lost_its_node(self) -> None:
+        claim = make_claim("Ready")
+
+        assert isinstance(next_step(claim, facts(None, instance(), now=START + 14)), steps.Wait)
+        assert reason(next_step(claim, facts(None, instance(), now=START + 15))) is GiveBackReason.NODE_LOST
+
+    @pytest.mark.parametrize("phase", ["Registered", "Ready"])
+    def test_whose_node_somebody_deletes(self, phase: str) -> None:
+        step = next_step(make_claim(phase), facts(replace(OPEN, deleting=True), instance()))
+
+        assert reason(step) is GiveBackReason.NODE_DELETED
+
+    @pytest.mark.parametrize("pool", [None, make_pool(mode=Mode.APPLY, deleting=True), make_pool(deleting=True)])
+    def test_whose_pool_is_deleted(self, pool: Any) -> None:
+        assert reason(next_step(make_claim("Ready"), facts(OPEN, instance(), pool=pool))) is GiveBackReason.POOL_DELETED
+
+    def test_not_when_its_pool_is_only_unreadable(self) -> None:
+        unreadable: Object = {"pool": None, "pool_unreadable": True}
+
+        assert next_step(make_claim("Ready"), facts(OPEN, instance(), **unreadable)) == steps.Wait()
+        assert isinstance(next_step(make_claim(), facts(**unreadable)), steps.Wait)
+
+
+class TestNotice:
+    @pytest.mark.parametrize("claim", [make_claim("Ready"), make_claim("Draining", deleting=True)])
+    def test_it_is_stored_first_with_its_absolute_deadline(self, claim: NodeClaim) -> None:
+        node = replace(CLOSED, notice=SPOT_ITN)
+
+        assert next_step(claim, facts(node, instance())) == steps.RecordNotice(SPOT_ITN, NOW + 120)
+
+    def test_the_deadline_that_the_sign_tells_counts(self) -> None:
+        told = replace(SPOT_ITN, deadline=NOW + 33)
+
+        assert next_step(make_claim("Ready"), facts(replace(OPEN, notice=told), instance())) == steps.RecordNotice(
+            told, NOW + 33
+        )
+
+    def test_then_the_claim_is_given_back_and_its_offering_rests(self) -> None:
+        step = next_step(make_claim("Ready", notice=NOW + 120), facts(replace(OPEN, notice=SPOT_ITN), instance()))
+
+        assert reason(step) is GiveBackReason.NOTICE
+        assert isinstance(step, steps.GiveBack) and step.rest
+
+    def test_a_warning_alone_ends_nothing(self) -> None:
+        warning = replace(SPOT_ITN, ends_instance=False)
+
+        assert next_step(make_claim("Ready"), facts(replace(OPEN, notice=warning), instance())) == steps.Wait()
+
+    def test_the_cloud_itself_may_know_of_it_before_there_is_a_node(self) -> None:
+        step = next_step(make_claim("Launched"), facts(None, instance(deadline=NOW + 60)))
+
+        assert isinstance(step, steps.RecordNotice)
+        assert (step.deadline, step.notice.source) == (NOW + 60, "provider")
+
+    @pytest.mark.parametrize("deleting", [False, True])
+    def test_a_sooner_end_replaces_a_later_one_and_not_the_other_way_round(self, deleting: bool) -> None:
+        claim = make_claim("Draining" if deleting else "Ready", deleting=deleting, notice=NOW + 600)
+        sooner = Notice(NoticeKind.SPOT_INTERRUPTION, "itn", "n/itn", 120.0)
+        later = Notice(NoticeKind.SCHEDULED_MAINTENANCE, "maintenance", "n/m", 900.0)
+
+        assert next_step(claim, facts(replace(CLOSED, notice=sooner), instance())) == steps.RecordNotice(
+            sooner, NOW + 120
+        )
+        assert not isinstance(next_step(claim, facts(replace(CLOSED, notice=later), instance())), steps.RecordNotice)
+
+    def test_the_same_sign_is_not_stored_again_while_time_goes_on(self) -> None:
+        claim = make_claim("Draining", deleting=True, notice=NOW + 600)
+
+        step = next_step(claim, facts(replace(CLOSED, notice=SPOT_ITN), instance()))
+
+        assert not isinstance(step, steps.RecordNotice)
+
+
+class TestLeaving:
+    def test_what_was_never_bought_just_ends(self) -> None:
+        assert next_step(make_claim(deleting=True), facts()) == steps.Finish()
+
+    def test_what_was_bought_without_our_knowing_is_drained_and_ended(self) -> None:
+        step = next_step(make_claim(deleting=True), facts(None, instance()))
+
+        assert step == steps.Advance(Phase.DRAINING, provider_id="i-1")
+
+    def test_the_node_is_closed_before_pods_are_asked(self) -> None:
+        claim = make_claim("Draining", deleting=True)
+
+        assert next_step(claim, facts(OPEN, instance(), pods=[make_pod(node="n")])) == steps.Cordon("n")
+
+    @pytest.mark.parametrize("missing", ["unschedulable", "taints", "labels"])
+    def test_closed_means_all_three_marks(self, missing: str) -> None:
+        node = replace(CLOSED, **{missing: getattr(OPEN, missing)})
+
+        assert next_step(make_claim("Draining", deleting=True), facts(node, instance())) == steps.Cordon("n")
+
+    def test_pods_are_waited_for_without_end_where_there_is_no_deadline(self) -> None:
+        going = make_pod("web", node="n", deleting=True)
+
+        step = next_step(make_claim("Draining", deleting=True), facts(CLOSED, instance(), pods=[going], now=NOW + 1e6))
+
+        assert step == steps.Drain((), "1 pods still have to leave, such as default/web")
+
+    def test_pods_that_opted_out_are_named(self) -> None:
+        stays = replace(make_pod("web", node="n"), do_not_disrupt=True)
+
+        step = next_step(make_claim("Draining", deleting=True), facts(CLOSED, instance(), pods=[stays]))
+
+        assert isinstance(step, steps.Drain) and "opted out" in step.message and step.actions == ()
+
+    def test_with_a_deadline_they_are_waited_for_until_then(self) -> None:
+        claim, going = make_claim("Draining", deleting=True, notice=NOW), make_pod(node="n", deleting=True)
+
+        assert isinstance(next_step(claim, facts(CLOSED, instance(), pods=[going], now=NOW - 1)), steps.Drain)
+        assert next_step(claim, facts(CLOSED, instance(), pods=[going])) == steps.EndInstance("i-1")
+
+    def test_daemons_and_mirrors_are_not_waited_for(self) -> None:
+        pods = [make_pod(node="n", daemon=True), replace(make_pod(node="n"), mirror=True)]
+
+        step = next_step(make_claim("Draining", deleting=True), facts(CLOSED, instance(), pods=pods))
+
+        assert step == steps.EndInstance("i-1")
+
+    def test_pods_that_raced_the_cordon_are_looked_for(self) -> None:
+        claim = make_claim("Draining", deleting=True)
+
+        assert isinstance(next_step(claim, facts(CLOSED, instance(), now=START + 4)), steps.Wait)
+        assert next_step(claim, facts(CLOSED, instance(), now=START + 5)) == steps.EndInstance("i-1")
+        assert next_step(claim, facts(None, instance(), now=START)) == steps.EndInstance("i-1")
+
+    def test_an_instance_that_is_shutting_down_is_waited_for(self) -> None:
+        claim = make_claim("Draining", deleting=True)
+
+        assert isinstance(next_step(claim, facts(CLOSED, instance(InstanceState.TERMINATING))), steps.Wait)
+
+    @pytest.mark.parametrize("machine", [None, instance(InstanceState.TERMINATED)])
+    def test_the_end(self, machine: Instance | None) -> None:
+        claim = make_claim("Draining", deleting=True)
+
+        assert next_step(claim, facts(CLOSED, machine)) == steps.RemoveNode("n")
+        assert next_step(claim, facts(None, machine)) == steps.Advance(Phase.TERMINATED)
+        assert next_step(make_claim("Terminated", deleting=True), facts(None, machine)) == steps.Finish()
+
+    def test_an_instance_that_may_run_keeps_its_node(self) -> None:
+        for state in (InstanceState.PENDING, InstanceState.RUNNING, InstanceState.TERMINATING):
+            step = next_step(make_claim("Draining", deleting=True), facts(CLOSED, instance(state)))
+            assert not isinstance(step, steps.RemoveNode | steps.Finish)
+
+
+class TestConditions:
+    def test_they_follow_the_phases(self) -> None:
+        claim = make_claim()
+        for phase in (Phase.LAUNCHED, Phase.REGISTERED, Phase.READY):
+            claim = claim.model_copy(update={"status": patches.advanced(claim, steps.Advance(phase), NOW)})
+
+        assert {c.type: c.status.value for c in claim.status.conditions} == {
+            "Launched": "True", "Registered": "True", "Ready": "True", "Draining": "False"
+        }  # fmt: skip
+        leaving = patches.advanced(claim, steps.Advance(Phase.DRAINING), NOW + 9)
+        ready = next(c for c in leaving.conditions if c.type == "Ready")
+        assert (ready.status.value, ready.last_transition_time) == ("False", datetime.fromtimestamp(NOW + 9, UTC))
+
+    def test_a_phase_that_is_entered_again_keeps_what_is_known(self) -> None:
+        claim = make_claim("Launched")
+
+        status = patches.advanced(claim, steps.Advance(Phase.LAUNCHED), NOW)
+
+        assert status.provider_id == "i-1"
+
+
+class TestWholeLife:
+    async def test_from_a_waiting_pod_to_a_node_and_back(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+
+        assert world.claim.status.phase is Phase.READY
+        assert world.pod()["spec"]["nodeName"] == name
+        assert TERMINATION_FINALIZER in world.node(name)["metadata"]["finalizers"]
+
+        world.kube.mark_deleted(NODECLAIMS, name)
+        await world.cycles(2)
+        assert world.node(name)["spec"]["unschedulable"] is True
+        assert world.cloud.ended == []
+
+        world.pods_end()
+        await world.cycles(8)
+        assert world.cloud.ended == [f"i-{name}"]
+        assert world.claim_named(name).status.phase is Phase.DRAINING
+
+        world.instances_end()
+        await world.cycles(2)
+        assert world.claims == []
+        assert world.kube.all(NODES) == []
+
+    async def test_a_quiet_cluster_is_not_written_to(self) -> None:
+        world = World()
+        await world.up_and_running()
+
+        await world.cycles(5, seconds=600)
+        world.restart()
+        await world.cycles(3, seconds=600)
+
+        assert world.kube.writes == []
+
+    @pytest.mark.parametrize("kind", ["claim", "node", "pool"])
+    async def test_kubectl_delete_drains_first(self, kind: str) -> None:
+        world = World()
+        name = await world.up_and_running()
+        resource, deleted = {
+            "claim": (NODECLAIMS, name),
+            "node": (NODES, name),
+            "pool": (NODEPOOLS, "pool"),
+        }[kind]
+
+        world.kube.mark_deleted(resource, deleted)
+        await world.cycles(3)
+        assert "evict pods/web-1" in world.kube.writes
+        assert world.cloud.ended == []
+        assert (NODES, None, name) in world.kube.objects
+        world.pods_end()
+        await world.cycles(8)
+        world.instances_end()
+        await world.cycles(3)
+
+        assert world.claims == []
+        assert world.kube.all(NODES) == []
+        assert ((NODEPOOLS, None, "pool") in world.kube.objects) == (kind != "pool")
+
+    async def test_a_budget_holds_a_voluntary_drain_for_as_long_as_it_likes(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.kube.budgets_hold = {"web-1"}
+
+        world.kube.mark_deleted(NODECLAIMS, name)
+        await world.cycles(5, seconds=3600)
+
+        assert world.cloud.ended == []
+        assert "delete pods/web-1" not in world.kube.writes
+
+    async def test_an_object_with_the_finalizer_of_somebody_else_is_not_written_again_and_again(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        await world.cycles(2)
+        claim = world.claim
+        world.kube.change(NODECLAIMS, claim.name, {"metadata": {"finalizers": [TERMINATION_FINALIZER, "x/y"]}})
+        world.kube.drop(NODEPOOLS, "pool")
+        for _ in range(4):
+            await world.cycle()
+            world.instances_end()
+        await world.cycles(3)
+        world.kube.writes.clear()
+
+        await world.cycles(3)
+
+        assert world.claim.metadata.finalizers == ("x/y",)
+        assert world.kube.writes == []
+
+
+class TestInterrupted:
+    async def test_killed_between_any_two_writes_it_buys_once_and_arrives(self) -> None:
+        """Each write of the way from a pod to its node is once the last one of a life."""
+        for fatal in range(1, 12):
+            world, lives = World(), 0
+            world.add_pool()
+            world.add_pod(gated=True)
+            world.kube.before_write = _killing_after(fatal)
+            for _ in range(20):
+                try:
+                    await world.cycle()
+                except Killed:
+                    lives += 1
+                    world.kube.before_write = lambda line: None
+                    world.restart()
+                for order in world.cloud.sold:
+                    if (NODES, None, order.name) not in world.kube.objects:
+                        world.join(order.name)
+                world.schedule()
+
+            assert len(world.cloud.sold) == 1, fatal
+            assert world.pod()["spec"].get("nodeName") == world.claim.name, fatal
+            assert world.claim.status.phase is Phase.READY, fatal
+
+    async def test_killed_between_any_two_writes_of_a_drain_the_instance_ends_last(self) -> None:
+        for fatal in range(1, 9):
+            world = World()
+            name = await world.up_and_running()
+            world.kube.mark_deleted(NODECLAIMS, name)
+            world.kube.before_write = _killing_after(fatal)
+            for _ in range(20):
+                try:
+                    await world.cycle()
+                except Killed:
+                    world.kube.before_write = lambda line: None
+                    world.restart()
+                if (PODS, "shop", "web-1") in world.kube.objects:
+                    assert world.cloud.ended == [], fatal
+                if "evict pods/web-1" in world.kube.writes:
+                    world.pods_end()
+                world.instances_end()
+
+            assert world.claims == [], fatal
+            assert world.kube.all(NODES) == [], fatal
+            assert world.cloud.ended == [f"i-{name}"], fatal
+
+    async def test_the_answer_of_the_purchase_is_lost(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        await world.cycle()
+        world.kube.refuse["patch nodeclaims"] = UNAVAILABLE
+        await world.cycles(3)
+        world.kube.refuse.clear()
+
+        await world.cycles(2)
+
+        assert len(world.cloud.sold) == 1
+        assert world.claim.status.phase is Phase.LAUNCHED
+
+
+class Killed(BaseException):
+    """kill -9."""
+
+
+def _killing_after(writes: int) -> Any:
+    left = [writes]
+
+    def before_write(line: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    return before_write
+
+
+class TestNoticeInTheWorld:
+    async def test_stored_closed_evicted_and_replaced(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        deadline = world.clock.now + 120
+
+        world.notice(name, deadline)
+        await world.cycle()
+
+        assert world.claim.status.notice is not None
+        assert world.claim.status.notice.deadline.timestamp() == deadline
+        assert world.kube.writes[:5] == [
+            f"patch nodeclaims/{name}/status",
+            f"delete nodeclaims/{name}",
+            f"patch nodeclaims/{name}/status",
+            f"patch nodes/{name}",
+            "evict pods/web-1",
+        ]
+
+    async def test_room_is_bought_while_a_budget_still_holds_the_pod(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.kube.budgets_hold = {"web-1"}
+        world.cloud.for_sale = (OFFERING, replace(OFFERING, zone="zone-b"))
+
+        world.notice(name, world.clock.now + 120)
+        await world.cycles(4)
+
+        assert [order.offering.zone for order in world.cloud.sold] == ["zone-a", "zone-b"]  # the other one rests
+
+    async def test_a_budget_holds_until_the_forced_moment(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.kube.budgets_hold = {"web-1"}
+        world.notice(name, deadline := world.clock.now + 120)
+
+        while "delete pods/web-1" not in world.kube.writes:
+            assert world.clock.now < deadline
+            await world.cycle()
+
+        assert world.clock.now - 1 == deadline - 30 - 5
+        assert world.kube.grace["web-1"] == 30
+        assert world.cloud.ended == []
+
+    async def test_it_drains_though_nothing_can_be_bought(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.cloud.sold_out = {OFFERING.key}
+
+        world.notice(name, world.clock.now + 120)
+        await world.cycles(2)
+        world.pods_end()
+        await world.cycles(8)
+
+        assert world.cloud.ended == [f"i-{name}"]
+
+    async def test_one_that_comes_while_a_budget_holds_up_a_drain_is_obeyed(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.kube.budgets_hold = {"web-1"}
+        world.kube.mark_deleted(NODECLAIMS, name)
+        await world.cycles(3)
+
+        world.notice(name, deadline := world.clock.now + 20)
+        await world.cycle()
+
+        assert "delete pods/web-1" in world.kube.writes
+        assert world.kube.grace["web-1"] == 15
+        stored = world.claim_named(name).status.notice
+        assert stored is not None
+        assert stored.deadline.timestamp() == deadline
+
+    async def test_after_a_restart_the_deadline_is_still_the_one_that_was_stored(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.kube.budgets_hold = {"web-1"}
+        world.notice(name)  # a sign that tells no deadline: two minutes from when it is seen
+        await world.cycle()
+        first = world.claim.status.notice
+
+        world.clock.now += 60
+        world.restart()
+        await world.cycle()
+
+        assert world.claim.status.notice == first
+
+
+class TestTroubles:
+    async def test_an_offering_that_is_sold_out_rests_and_another_is_bought(self) -> None:
+        world = World()
+        world.cloud.for_sale = (OFFERING, replace(OFFERING, zone="zone-b"))
+        world.cloud.sold_out = {OFFERING.key}
+        world.add_pool()
+        world.add_pod()
+
+        await world.cycles(6)
+
+        assert world.claim.spec.zone == "zone-b"
+        assert world.claim.status.phase is Phase.LAUNCHED
+
+    async def test_a_refused_order_is_told_on_the_claim_and_written_once(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        await world.cycles(2)
+        name = world.claim.name
+        world.kube.change(NODECLAIMS, name, {"status": None})
+        world.cloud.instances.clear()
+        view = await world.look()
+        world.cloud.error = ProviderError("zone: there is no zone-x; name another")
+
+        await world.controllers.claims.reconcile(view)
+        world.kube.writes.clear()
+        world.sync()
+        world.cloud.error = None
+        view = await world.look()
+        world.cloud.error = ProviderError("zone: there is no zone-x; name another")
+        await world.controllers.claims.reconcile(view)
+
+        assert world.claim.status.message == "zone: there is no zone-x; name another"
+        assert world.kube.writes == []
+
+    async def test_an_unreadable_pool_costs_no_node(self) -> None:
+        world = World()
+        await world.up_and_running()
+        world.restart()
+        world.kube.change(NODEPOOLS, "pool", {"spec": {"weight": "of a later version"}})
+
+        await world.cycles(3)
+
+        assert world.claim.metadata.deletion_timestamp is None
+
+    async def test_a_node_that_only_the_cache_lost_is_kept(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.clock.now += 60
+        view = await world.look()
+        blind = replace(view, nodes={})
+
+        await world.controllers.claims.reconcile(blind)
+        assert world.claim.metadata.deletion_timestamp is None
+        world.kube.drop(NODES, name)
+        await world.controllers.claims.reconcile(blind)
+
+        assert world.claim.metadata.deletion_timestamp is not None
+
+    async def test_a_replica_that_lost_the_lease_in_between_changes_nothing(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.notice(name, world.clock.now + 120)
+        view = await world.look()
+        world.leading = False
+
+        with pytest.raises(NotLeading):
+            await world.controllers.claims.reconcile(view)
+
+        assert world.kube.writes == []
+
+    async def test_one_that_wakes_up_with_an_old_view_cannot_turn_the_claim_back(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        await world.cycles(3)
+        world.join(world.claim.name)
+        old = await world.look()  # frozen here, at Launched
+        await world.cycles(4)
+        assert world.claim.status.phase is Phase.READY
+
+        await world.controllers.claims.reconcile(old)
+
+        assert world.claim.status.phase is Phase.READY
+
+    async def test_a_claim_that_fails_does_not_hold_up_another(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod("web-1")
+        world.add_pod("web-2")
+        await world.cycles(2)
+        first, second = (claim.name for claim in world.claims)
+        world.kube.refuse[f"patch nodeclaims/{first}"] = UNAVAILABLE
+
+        await world.cycle()
+
+        phases = {claim.name: claim.status.phase for claim in world.claims}
+        assert phases == {first: None, second: Phase.LAUNCHED}
