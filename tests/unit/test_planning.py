@@ -1,0 +1,244 @@
+"""When a decision is asked for, and what of it still holds when it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import make_claim, make_node, make_offering, make_pod, make_pool, make_snapshot
+from controller_builders import START, FakeWorker
+from spotkube.controllers.plans import Decision
+from spotkube.controllers.view import View
+from spotkube.metrics import Metrics
+from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
+from spotkube.model.offerings import Offering
+from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
+from spotkube.planning import LONGEST_PAUSE_SECONDS, Planning, question_of, still_valid
+from spotkube.worker import PlannerFailed
+
+CHEAP = make_offering("m.large", 0.1)
+POOL = make_pool(mode=Mode.APPLY)
+
+
+def cluster(*pods: Any, **fields: Any) -> Snapshot:
+    return make_snapshot(pods or (make_pod("web"),), [CHEAP], **{"pools": (POOL,), **fields})
+
+
+def view_of(snapshot: Snapshot, now: float = START) -> View:
+    pods = {pod.uid: pod for pod in snapshot.pods}
+    nodes = {node.name: node for node in snapshot.nodes}
+    return View(now, replace(snapshot, taken_at=now), {}, {}, (), nodes, pods, pods)
+
+
+def node_for(*pods: str, offering: Offering = CHEAP, pool: str = "pool") -> PlannedNode:
+    return PlannedNode(pool, offering, tuple(f"uid-{pod}" for pod in pods), "cheap")
+
+
+def decision(*additions: PlannedNode, mode: Mode = Mode.APPLY, **fields: Any) -> Decision:
+    cost = sum(node.offering.price_micro_usd_hour for node in additions)
+    plan = Plan(additions, cost_after_micro_usd_hour=cost, **fields)
+    return Decision(mode, 0, "", plan, 0.1)
+
+
+@pytest.fixture
+def worker() -> FakeWorker:
+    return FakeWorker()
+
+
+@pytest.fixture
+def planning(worker: FakeWorker) -> Planning:
+    return Planning(worker, Metrics(), 0, 1.0)
+
+
+async def ask(planning: Planning, view: View) -> Decision | None:
+    """Starts what is due, lets it end, and takes it."""
+    planning.start_if_due(view)
+    if planning._search is not None:
+        await asyncio.wait([planning._search])
+    return planning.take(view)
+
+
+class TestQuestion:
+    @pytest.mark.parametrize(
+        "snapshot",
+        [
+            cluster(make_pod("web", node="n"), nodes=(make_node("n"),)),
+            cluster(make_pod("web", unschedulable=False)),
+            cluster(make_pod("web", deleting=True)),
+            cluster(make_pod("web", nominated="n"), nodes=(make_node("n"),)),
+            cluster(pools=()),
+            cluster(pools=(make_pool(mode=Mode.PAUSED), make_pool(mode=Mode.RECOMMEND))),
+            cluster(pools=(make_pool(mode=Mode.APPLY, deleting=True),)),
+            make_snapshot([make_pod()], [], pools=(POOL,)),
+        ],
+    )
+    def test_there_is_none(self, snapshot: Snapshot) -> None:
+        assert question_of(snapshot, Mode.APPLY) is None
+
+    def test_a_pod_without_a_place_is_one(self) -> None:
+        assert question_of(cluster(), Mode.APPLY) is not None
+
+    def test_so_is_one_that_is_nominated_onto_what_is_leaving(self) -> None:
+        claim = make_claim("n", CHEAP, phase=ClaimPhase.PENDING, deleting=True)
+
+        assert question_of(cluster(make_pod("web", nominated="n"), claims=(claim,)), Mode.APPLY) is not None
+
+    def test_time_and_readiness_make_no_new_one(self) -> None:
+        running = make_pod("other", node="n")
+        before = cluster(make_pod("web"), running)
+        after = replace(before, taken_at=99.0, pods=(before.pods[0], replace(running, ready=True)))
+
+        assert question_of(before, Mode.APPLY) == question_of(after, Mode.APPLY)
+
+    async def test_one_that_was_answered_is_not_asked_again_until_something_differs(
+        self, planning: Planning, worker: FakeWorker
+    ) -> None:
+        await ask(planning, view_of(cluster()))
+        await ask(planning, view_of(cluster(), START + 600))
+        assert worker.asked == [Mode.APPLY]
+
+        await ask(planning, view_of(cluster(make_pod("web"), make_pod("new"))))
+
+        assert worker.asked == [Mode.APPLY, Mode.APPLY]
+
+    async def test_what_may_be_bought_is_asked_before_what_may_be_recommended(
+        self, planning: Planning, worker: FakeWorker
+    ) -> None:
+        view = view_of(cluster(pools=(make_pool("r", mode=Mode.RECOMMEND), POOL)))
+
+        await ask(planning, view)
+        await ask(planning, view)
+
+        assert worker.asked == [Mode.APPLY, Mode.RECOMMEND]
+
+    async def test_one_at_a_time(self, planning: Planning, worker: FakeWorker) -> None:
+        planning.start_if_due(view_of(cluster()))
+        planning.start_if_due(view_of(cluster(make_pod("another"))))
+        assert planning.busy
+        await asyncio.sleep(0.01)
+
+        assert worker.asked == [Mode.APPLY]
+        await planning.stop()
+
+    async def test_an_answer_that_was_not_carried_out_is_asked_for_anew(
+        self, planning: Planning, worker: FakeWorker
+    ) -> None:
+        await ask(planning, view_of(cluster()))
+        planning.forget()
+
+        assert planning.has_question(view_of(cluster()))
+        assert await ask(planning, view_of(cluster())) is not None
+
+    async def test_what_was_asked_before_another_replica_led_is_dropped(self, planning: Planning) -> None:
+        planning.start_if_due(view_of(cluster()))
+        planning.forget()
+        assert planning._search is not None
+        await asyncio.wait([planning._search])
+
+        assert planning.take(view_of(cluster())) is None
+        assert await ask(planning, view_of(cluster())) is not None
+
+
+class TestFailure:
+    @pytest.mark.parametrize("error", [PlannerFailed("it died"), ValueError("a mistake of ours")])
+    async def test_nothing_is_decided_and_it_is_tried_again_later_each_time(
+        self, planning: Planning, worker: FakeWorker, error: Exception
+    ) -> None:
+        worker.error = error
+        tries, now = [], START
+        while now < START + 200:
+            before = len(worker.asked)
+            assert await ask(planning, view_of(cluster(), now)) is None
+            tries += [now - START] * (len(worker.asked) - before)
+            now += 0.5
+
+        assert tries == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+        assert tries[-1] - tries[-2] == LONGEST_PAUSE_SECONDS
+
+    async def test_after_a_success_it_begins_anew(self, planning: Planning, worker: FakeWorker) -> None:
+        worker.error = PlannerFailed("it died")
+        for now in (0, 1, 3):
+            await ask(planning, view_of(cluster(), START + now))
+        worker.error = None
+        assert await ask(planning, view_of(cluster(), START + 7)) is not None
+
+        worker.error = PlannerFailed("again")
+        await ask(planning, view_of(cluster(make_pod("b")), START + 8))
+        worker.error = None
+
+        assert await ask(planning, view_of(cluster(make_pod("b")), START + 9)) is not None
+
+    async def test_one_that_was_cancelled_is_no_end(self, planning: Planning) -> None:
+        planning.start_if_due(view_of(cluster()))
+        assert planning._search is not None
+        planning._search.cancel()
+        await asyncio.wait([planning._search])
+
+        assert planning.take(view_of(cluster())) is None
+        assert await ask(planning, view_of(cluster(), START + 1)) is not None
+
+
+class TestStillValid:
+    def test_all_of_it_where_nothing_changed(self) -> None:
+        made = decision(node_for("web"))
+
+        assert still_valid(made, view_of(cluster())) == made
+
+    @pytest.mark.parametrize(
+        "now",
+        [
+            cluster(make_pod("other")),  # its pod is gone
+            cluster(make_pod("web", node="elsewhere"), nodes=(make_node("elsewhere"),)),
+            cluster(make_pod("web", nominated="n"), nodes=(make_node("n"),)),  # it has got a place
+            cluster(pools=()),
+            cluster(pools=(make_pool(mode=Mode.PAUSED),)),
+            cluster(pools=(make_pool(mode=Mode.RECOMMEND),)),
+            cluster(pools=(make_pool(mode=Mode.APPLY, deleting=True),)),
+            cluster(resting=frozenset({CHEAP.key})),
+            cluster(pools=(make_pool(mode=Mode.APPLY, limit_nodes=0),)),
+            cluster(pools=(make_pool(mode=Mode.APPLY, limit_micro_usd_hour=99_999),)),
+            cluster(pools=(make_pool(mode=Mode.APPLY, limit_resources=(("cpu", 1999),)),)),
+        ],
+    )
+    def test_a_node_that_is_not_needed_or_not_allowed_any_more_is_not_bought(self, now: Snapshot) -> None:
+        assert still_valid(decision(node_for("web")), view_of(now)) is None
+
+    def test_limits_that_were_lowered_cut_the_plan(self) -> None:
+        pods = [make_pod(name) for name in "abc"]
+        pool = make_pool(mode=Mode.APPLY, limit_nodes=3)
+        there = make_claim("there", CHEAP)
+        noticed = make_claim("noticed", CHEAP, deadline=START + 60)  # no longer counts
+
+        left = still_valid(
+            decision(*(node_for(name) for name in "abc"), lower_bound_micro_usd_hour=250_000, placed_pods=3),
+            view_of(cluster(*pods, pools=(pool,), claims=(there, noticed))),
+        )
+
+        assert left is not None
+        assert [node.pods for node in left.plan.additions] == [("uid-a",), ("uid-b",)]
+        assert left.plan.cost_after_micro_usd_hour == 200_000
+        assert left.plan.lower_bound_micro_usd_hour == 150_000
+        assert left.plan.placed_pods == 2
+
+    def test_the_bound_never_stands_above_the_cost(self) -> None:
+        made = decision(node_for("a"), node_for("web"), lower_bound_micro_usd_hour=50_000, placed_pods=2)
+
+        left = still_valid(made, view_of(cluster()))
+
+        assert left is not None
+        assert left.plan.lower_bound_micro_usd_hour == 0 <= left.plan.cost_after_micro_usd_hour
+
+    def test_a_node_is_kept_while_one_of_its_pods_waits(self) -> None:
+        made = decision(node_for("web", "gone"))
+
+        assert still_valid(made, view_of(cluster())) == made
+
+    def test_word_of_what_has_no_place_and_places_on_what_is_there_are_kept(self) -> None:
+        told = decision(unplaceable=(Unplaceable("web", ("uid-web",), "too large"),))
+        placed = decision(placements=(Placement("uid-web", "n"),))
+
+        assert still_valid(told, view_of(cluster())) == told
+        assert still_valid(placed, view_of(cluster())) == placed
