@@ -1,0 +1,52 @@
+"""What the demo reads off a cluster, and when it says that all pods run."""
+
+from __future__ import annotations
+
+from demo_builders import addition, budget, claim, daemon, plan, pod, scene, service
+
+
+def test_daemons_are_no_work() -> None:
+    seen = scene(pods=(pod("cart", "n1"), daemon("n1")))
+    assert [each.key for each in seen.work] == ["shop/cart"]
+    assert [each.key for each in seen.pods_on("n1")] == ["shop/cart"]
+
+
+def test_a_budget_covers_the_pods_that_it_selects() -> None:
+    seen = scene(pods=(pod("cart-1", app="cart"), pod("wiki-1", app="wiki")), budgets=(budget(app="cart"),))
+    assert [each.covered for each in seen.work] == [True, False]
+
+
+def test_an_empty_selector_of_a_budget_covers_nothing_here() -> None:
+    assert not scene(pods=(pod("cart-1", app="cart"),), budgets=(budget(),)).work[0].covered
+
+
+def test_all_run_when_each_is_ready_or_has_ended_well() -> None:
+    assert scene(pods=(pod("a", "n1"), pod("b", "n1", "Succeeded"))).all_run()
+    assert not scene(pods=(pod("a", "n1"), pod("b", phase="Pending"))).all_run()
+    assert not scene(pods=(pod("a", "n1"), pod("b", "n1", "Failed"))).all_run()
+
+
+def test_nothing_at_all_is_not_all() -> None:
+    assert not scene().all_run()
+    assert not scene(pods=(pod("a", "n1"),)).all_run(at_least=2)
+
+
+def test_a_workload_that_lacks_pods_does_not_run() -> None:
+    running = (pod("cart-1", "n1"),)
+    assert not scene(pods=running, workloads=(service("cart"),)).all_run(), "its pods are not even made"
+    assert not scene(pods=running, workloads=(service("cart", replicas=2, readyReplicas=1),)).all_run()
+    assert scene(pods=running, workloads=(service("cart", replicas=1, readyReplicas=1),)).all_run()
+
+
+def test_the_price_is_that_of_all_claims() -> None:
+    assert scene(claims=(claim("a", price=0.25), claim("b", price=0.5))).usd_per_hour == 0.75
+
+
+def test_the_plan_is_the_newest_that_bought_something() -> None:
+    plans = (
+        plan("later", "2026-01-01T00:00:09Z", additions=[addition("b")]),
+        plan("empty", "2026-01-01T00:00:10Z"),
+        plan("first", "2026-01-01T00:00:01Z", additions=[addition("a")]),
+    )
+    chosen = scene(plans=plans).plan
+    assert chosen is not None and chosen.name == "later"
