@@ -15,7 +15,7 @@ from demo.scene import Scene
 from demo.show import Screen
 from demo.stage import Stage
 from spotkube.cluster.resources import NAMESPACES, NODEPOOLS, PODS
-from spotkube.model.labels import ARCH, PLACEMENT_GATE
+from spotkube.model.labels import ARCH, INSTANCE_CATEGORY, PLACEMENT_GATE
 
 OPENB = REPOSITORY.parent / "shared" / "data" / "openb_pods.csv"
 NAMESPACE = "openb"
@@ -86,8 +86,14 @@ def _pod(row: dict[str, str]) -> dict[str, Any]:
 
 
 def _pool() -> dict[str, Any]:
-    """Everything that is sold, also spot: the trace's pods have no Workload to say that they bear it."""
+    """General-purpose nodes, also on spot: the trace's pods have no Workload to say that they bear it."""
+    categories = {"key": INSTANCE_CATEGORY, "operator": "In", "values": ["c", "m", "r"]}
     return {
         "metadata": {"name": "trace"},
-        "spec": {"mode": "Apply", "spot": {"allowUnmanagedPods": True}, "disruption": {"consolidationPolicy": "Never"}},
+        "spec": {
+            "mode": "Apply",
+            "template": {"spec": {"requirements": [categories]}},
+            "spot": {"allowUnmanagedPods": True},
+            "disruption": {"consolidationPolicy": "Never"},
+        },
     }
