@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import socket
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo import identity
 from demo.errors import DemoError
 from demo.helpers import REPOSITORY, Helper, run_python
+from demo.launch import CLOUD, OPERATOR, POLL_SECONDS, START_SECONDS, launch_cloud, launch_operator
 from demo.scene import Eyes
 from demo.show import Screen
 from localcluster.build import ensure_binaries
@@ -24,10 +23,6 @@ from localcluster.folders import ClusterFolder
 
 NAME = "demo"
 CRDS = REPOSITORY / "crds"
-LOOPBACK = "127.0.0.1"
-START_SECONDS = 60.0
-POLL_SECONDS = 0.1
-_HELPERS = ("fake cloud", "operator")
 
 
 @dataclass(frozen=True)
@@ -85,8 +80,11 @@ def raised(screen: Screen, cluster: Cluster, folder: Path, *, keep: bool) -> Ite
         helpers = contextlib.ExitStack()
         stack.enter_context(helpers)
         with screen.step("starting the fake cloud and the operator"):
-            cloud, url = _start_cloud(helpers, cluster, folder, keep=keep)
-            operator = _start_operator(helpers, kubeconfig, url, folder, keep=keep)
+            cloud, url = launch_cloud(cluster.kubeconfig, folder, keep=keep)
+            helpers.callback(cloud.stop)
+            log = folder / "operator.log"
+            operator = launch_operator(kubeconfig, identity.NAMESPACE, url, log, keep=keep)
+            helpers.callback(operator.stop)
         eyes = Eyes(cluster.kubeconfig)
         stack.callback(eyes.close)
         yield Stage(cluster, folder, url, operator, eyes, (operator, cloud))
@@ -94,33 +92,11 @@ def raised(screen: Screen, cluster: Cluster, folder: Path, *, keep: bool) -> Ite
             helpers.pop_all()  # from here on `--stop` ends them
 
 
-def _start_cloud(stack: contextlib.ExitStack, cluster: Cluster, folder: Path, *, keep: bool) -> tuple[Helper, str]:
-    port_file = folder / "cloud.port"
-    args = ["--state", str(folder / "cloud.db"), "--kubeconfig", str(cluster.kubeconfig)]
-    args += ["--port-file", str(port_file)]
-    cloud = Helper(_HELPERS[0], "spotkube.providers.local", args, folder / "cloud.log", keep=keep)
-    stack.callback(cloud.stop)
-    _wait(cloud, port_file.exists)
-    return cloud, f"http://{LOOPBACK}:{port_file.read_text().strip()}"
-
-
-def _start_operator(
-    stack: contextlib.ExitStack, kubeconfig: Path, cloud_url: str, folder: Path, *, keep: bool
-) -> Helper:
-    port = _free_port()
-    args = ["run", "--kubeconfig", str(kubeconfig), "--namespace", identity.NAMESPACE, "--provider-url", cloud_url]
-    args += ["--health-port", str(port), "--log-format", "human"]
-    operator = Helper(_HELPERS[1], "spotkube", args, folder / "operator.log", keep=keep)
-    stack.callback(operator.stop)
-    _wait(operator, lambda: _answers(f"http://{LOOPBACK}:{port}/readyz"))
-    return operator
-
-
 def stop_kept(screen: Screen) -> None:
     """Ends a demo that was left running."""
     kept = [folder for folder in running() if (folder.read("cluster.json") or {}).get("name") == NAME]
     for folder in kept:
-        processes = [folder.process(_role(name)) for name in _HELPERS]
+        processes = [folder.process(_role(name)) for name in (CLOUD, OPERATOR)]
         for process in filter(None, processes):
             process.signal(signal.SIGTERM)
         deadline = time.monotonic() + START_SECONDS
@@ -142,27 +118,3 @@ def private_folder() -> Iterator[Path]:
 
 def _role(helper: str) -> str:
     return f"demo-{helper.replace(' ', '-')}"
-
-
-def _wait(helper: Helper, came_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not came_true():
-        helper.check()
-        if time.monotonic() > deadline:
-            raise DemoError(f"{helper.name} was not ready after {START_SECONDS:.0f} s; its log:\n{helper.tail()}")
-        time.sleep(POLL_SECONDS)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2):
-            return True
-    except OSError:  # also URLError and answers that say "not yet"
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
