@@ -344,7 +344,12 @@ def plan_simply(snapshot: Snapshot, mode: Mode) -> Plan:
         else:
             left.append(uid)
     unplaceable = (Unplaceable("web", tuple(left), "nothing is for sale"),) if left else ()
-    return Plan(tuple(additions), tuple(placements), unplaceable, placed_pods=len(additions) + len(placements))
+    prices = [claim.price_micro_usd_hour for claim in snapshot.claims if not claim.leaving]
+    prices += [node.offering.price_micro_usd_hour for node in additions]
+    placed = len(additions) + len(placements)
+    return Plan(
+        tuple(additions), tuple(placements), unplaceable, cost_after_micro_usd_hour=sum(prices), placed_pods=placed
+    )
 
 
 class FakeWorker(PlannerWorker):

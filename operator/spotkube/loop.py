@@ -167,14 +167,14 @@ class Loop:
         buys = decision.mode is Mode.APPLY and bool(decision.plan.additions)
         # Using what is there is nothing to be recommended first: pods behind our gate would else wait for ever.
         self._controllers.placement.remember(decision.plan.placements)
-        if not buys and self._told.get(decision.mode, _NOTHING) == gist:
-            return
-        try:
-            await self._controllers.carrier.carry_out(decision, view)
-        except ApiError:
-            self._planning.forget()
-            raise
+        if buys or self._told.get(decision.mode, _NOTHING) != gist:
+            try:
+                await self._controllers.carrier.carry_out(decision, view)
+            except Exception:
+                self._planning.postpone(view.now)
+                raise
         self._told[decision.mode] = gist
+        self._planning.succeeded()
 
     async def _give_back_empty(self, view: View) -> None:
         due = self._controllers.empties.due(view, self._controllers.placement.awaited)

@@ -70,9 +70,9 @@ class Planning:
         search, self._search = self._search, None
         error = None if search.cancelled() else search.exception()
         if search.cancelled() or error is not None:
-            self._failed(view.now, error)
+            self.postpone(view.now)
+            _log_failure(self._paused_until - view.now, error)
             return None
-        self._failures = 0
         return None if self._outdated else still_valid(search.result(), view)
 
     def forget(self) -> None:
@@ -81,19 +81,15 @@ class Planning:
         self._answered.clear()
         self._outdated = True
 
-    def _failed(self, now: float, error: BaseException | None) -> None:
-        """Whatever it was, the nodes in force stay, and the question is asked again, later each time."""
-        pause = min(FIRST_PAUSE_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)
+    def postpone(self, now: float) -> None:
+        """A decision could not be made or carried out: the question is asked again, later each time."""
+        self._paused_until = now + min(FIRST_PAUSE_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)
         self._failures = min(self._failures + 1, 10)
-        self._paused_until = now + pause
         self.forget()
-        known = error is None or isinstance(error, PlannerFailed)
-        logger.error(
-            "no plan was made, the nodes stay as they are; the next try is in %.0f s: %s",
-            pause,
-            error or "it was given up",
-            exc_info=None if known else error,
-        )
+
+    def succeeded(self) -> None:
+        """A decision was made and, if need be, carried out."""
+        self._failures = 0
 
     async def _decide(self, snapshot: Snapshot, mode: Mode) -> Decision:
         waiting = pods_to_place(snapshot)
@@ -107,6 +103,16 @@ class Planning:
             self._search.cancel()
             await asyncio.gather(self._search, return_exceptions=True)
         self._worker.stop()
+
+
+def _log_failure(pause_seconds: float, error: BaseException | None) -> None:
+    known = error is None or isinstance(error, PlannerFailed)
+    logger.error(
+        "no plan was made, the nodes stay as they are; the next try is in %.0f s: %s",
+        pause_seconds,
+        error or "it was given up",
+        exc_info=None if known else error,
+    )
 
 
 def question_of(snapshot: Snapshot, mode: Mode) -> Snapshot | None:

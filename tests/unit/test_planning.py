@@ -164,6 +164,7 @@ class TestFailure:
             await ask(planning, view_of(cluster(), START + now))
         worker.error = None
         assert await ask(planning, view_of(cluster(), START + 7)) is not None
+        planning.succeeded()
 
         worker.error = PlannerFailed("again")
         await ask(planning, view_of(cluster(make_pod("b")), START + 8))

@@ -110,7 +110,9 @@ async def test_who_no_longer_waits_does_not_hold_up_the_next() -> None:
 
 async def test_calls_wait_for_each_other() -> None:
     async with working(answer) as worker:
-        assert await asyncio.gather(ask(worker, 1), ask(worker, 2), worker.warm_up()) == [1, 2, None]
+        answers = await asyncio.gather(ask(worker, 1), ask(worker, 2), worker.warm_up())
+
+    assert list(answers) == [1, 2, None]
 
 
 PARENT = """

@@ -1,0 +1,234 @@
+"""The cycle as a whole: what fails stays alone, what is lost is asked anew, and who does not lead does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from controller_builders import CLOUD_AWAY, UNAVAILABLE, World
+from spotkube.api.nodeclaim import Phase
+from spotkube.cluster.resources import NODEPOOLS
+from spotkube.controllers.toolbox import NotLeading, each
+from spotkube.health import Health
+from spotkube.worker import PlannerFailed
+
+
+def break_(world: World, monkeypatch: pytest.MonkeyPatch, controller: str, method: str, error: Exception) -> None:
+    async def broken(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(getattr(world.controllers, controller), method, broken)
+
+
+STEPS = [
+    ("placement", "reconcile"),
+    ("workloads", "reconcile"),
+    ("pools", "reconcile"),
+    ("queues", "reconcile"),
+    ("garbage", "collect"),
+    ("carrier", "prune"),
+    ("carrier", "carry_out"),
+]
+
+
+class TestIsolation:
+    @pytest.mark.parametrize(("controller", "method"), STEPS)
+    @pytest.mark.parametrize("error", [UNAVAILABLE, KeyError("a mistake of ours")])
+    async def test_a_step_that_fails_does_not_keep_a_node_from_draining(
+        self, monkeypatch: pytest.MonkeyPatch, controller: str, method: str, error: Exception
+    ) -> None:
+        world = World()
+        name = await world.up_and_running()
+        break_(world, monkeypatch, controller, method, error)
+
+        world.notice(name, world.clock.now + 120)
+        await world.cycles(2)
+
+        assert "evict pods/web-1" in world.kube.writes
+
+    @pytest.mark.parametrize("step", [("claims", "reconcile"), *STEPS[1:-1]])
+    async def test_nor_a_waiting_pod_from_getting_a_claim(
+        self, monkeypatch: pytest.MonkeyPatch, step: tuple[str, str]
+    ) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        break_(world, monkeypatch, *step, KeyError("a mistake of ours"))
+
+        await world.cycles(2)
+
+        assert len(world.claims) == 1
+
+    async def test_a_cycle_with_a_failed_step_is_counted_as_such(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        world.sync()
+        await world.loop._guarded_cycle()
+        break_(world, monkeypatch, "queues", "reconcile", UNAVAILABLE)
+        await world.loop._guarded_cycle()
+
+        text = world.metrics.render().decode()
+
+        assert 'spotkube_cycles_total{result="ok"} 1.0' in text
+        assert 'spotkube_cycles_total{result="error"} 1.0' in text
+
+    async def test_a_cloud_that_is_away_ends_nothing(self) -> None:
+        world = World()
+        await world.up_and_running()
+        world.cloud.error = CLOUD_AWAY
+
+        await world.cycles(5, seconds=600)
+
+        assert world.claim.status.phase is Phase.READY
+        assert world.claim.metadata.deletion_timestamp is None
+
+    async def test_a_planner_that_fails_leaves_the_nodes_and_gets_another_try(self) -> None:
+        world = World()
+        await world.up_and_running()
+        world.add_pod("web-2")
+        world.add_pod("web-3")
+        world.worker.error = PlannerFailed("it died")
+        await world.cycles(2)
+        assert world.claim.metadata.deletion_timestamp is None
+        world.worker.error = None
+
+        await world.cycles(6)
+
+        assert world.pod("web-2")["status"].get("nominatedNodeName")
+
+
+class TestLeading:
+    async def test_a_step_in_which_the_lease_is_lost_is_the_last(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        await world.up_and_running()
+        seen: list[str] = []
+
+        async def lose(*_: Any) -> None:
+            seen.append("workloads")
+            world.leading = False
+
+        async def late(*_: Any) -> None:
+            seen.append("pools")
+
+        monkeypatch.setattr(world.controllers.workloads, "reconcile", lose)
+        monkeypatch.setattr(world.controllers.pools, "reconcile", late)
+        with pytest.raises(NotLeading):
+            await world.cycle()
+
+        assert seen == ["workloads"]
+
+    async def test_who_leads_again_decides_on_what_is_there_then(self) -> None:
+        """The search was under way when the lease was lost; another replica bought meanwhile."""
+        world = World()
+        world.add_pool()
+        world.add_pod(gated=True)
+        await world.cycle()
+        world.leading = False
+        await world.loop._guarded_cycle()
+
+        other = World()
+        other.kube, other.cloud, other.clock = world.kube, world.cloud, world.clock
+        other.restart()
+        await other.cycles(2)
+        assert len(other.claims) == 1
+        world.leading = True
+        await world.cycles(4)
+
+        assert len(world.claims) == len(world.cloud.sold) == 1
+
+    async def test_without_the_lease_only_the_heart_beats(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        world.sync()
+        world.leading = False
+        health = Health(max_silence_seconds=60.0, checks={})
+        stopping = asyncio.Event()
+        running = asyncio.create_task(world.loop.run(stopping, health))
+        await asyncio.sleep(0)
+        stopping.set()
+        await running
+
+        assert world.kube.writes == []
+
+    async def test_losing_the_lease_among_many_calls_is_what_is_told(self) -> None:
+        async def work(number: int) -> None:
+            raise UNAVAILABLE if number == 0 else NotLeading
+
+        with pytest.raises(NotLeading):
+            await each(range(3), work)
+
+    async def test_one_error_does_not_keep_the_others_from_being_done(self) -> None:
+        done: list[int] = []
+
+        async def work(number: int) -> None:
+            if number == 0:
+                raise UNAVAILABLE
+            done.append(number)
+
+        with pytest.raises(type(UNAVAILABLE)):
+            await each(range(100), work)
+
+        assert done == list(range(1, 100))
+
+
+class TestDeciding:
+    async def test_a_decision_that_could_not_be_written_is_made_again_though_nothing_changed(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        world.kube.refuse["create capacityplans"] = UNAVAILABLE
+        await world.cycles(3)
+        assert world.claims == []
+        world.kube.refuse.clear()
+
+        await world.cycles(3)
+
+        assert len(world.claims) == 1
+
+    @pytest.mark.parametrize("error", [UNAVAILABLE, KeyError("a mistake of ours")])
+    async def test_one_that_can_never_be_written_is_tried_more_and_more_seldom(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        break_(world, monkeypatch, "carrier", "carry_out", error)
+
+        await world.cycles(200)
+
+        assert 5 <= len(world.worker.asked) <= 10
+
+    async def test_what_says_the_same_as_the_last_one_is_not_written_again(self) -> None:
+        world = World()
+        world.add_pool(mode="Recommend")
+        world.add_pod("web-1")
+        await world.cycles(3)
+        world.kube.change(NODEPOOLS, "pool", {"metadata": {"generation": 2}, "spec": {"weight": 1}})
+        await world.cycles(3)
+
+        assert world.worker.asked == ["Recommend", "Recommend"]
+        assert len(world.plans) == 1
+
+    async def test_limits_that_are_lowered_during_the_search_hold(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod("web-1")
+        world.add_pod("web-2")
+        await world.cycle()
+        world.kube.change(NODEPOOLS, "pool", {"spec": {"limits": {"nodes": 1}}})
+
+        await world.cycles(2)
+
+        assert len(world.claims) == 1
+
+    async def test_a_thousand_quiet_cycles_keep_nothing(self) -> None:
+        world = World()
+        await world.up_and_running()
+
+        await world.cycles(1000, seconds=60)
+
+        assert world.kube.writes == []
+        assert len(world.placement.awaited) == 0
+        assert world.tools.resting.current() == frozenset()
