@@ -49,8 +49,7 @@ def wait_until_all_wait(stage: Stage, screen: Screen) -> None:
     with screen.progress() as progress:
         for scene in scenes(stage, RUN_SECONDS, lambda scene: f"only {len(scene.work)} pods were made"):
             progress.update(scene)
-            wanted = [workload.status.replicas for workload in scene.workloads]
-            if None not in wanted and len(scene.work) >= sum(filter(None, wanted)):
+            if scene.workloads and scene.all_made():
                 break
     screen.say(f"{len(scene.work)} pods wait")
 

@@ -21,6 +21,7 @@ from spotkube.cluster.resources import (
     WORKLOADS,
     Resource,
 )
+from spotkube.model.labels import WORKLOAD
 
 Json = Mapping[str, Any]
 DAEMON = "DaemonSet"
@@ -38,6 +39,7 @@ class PodSeen:
     phase: str
     node: str
     nominated: str
+    has_workload: bool
     is_daemon: bool
     is_ready: bool
     is_ending: bool
@@ -95,7 +97,13 @@ class Scene:
         """Whether every pod runs or has ended well, and every Workload has all of its pods."""
         pods = self.work
         placed = all(pod.phase == "Succeeded" or (pod.phase == RUNNING and pod.is_ready) for pod in pods)
-        return len(pods) >= at_least and placed and all(_is_complete(workload) for workload in self.workloads)
+        return len(pods) >= at_least and placed and self.all_made()
+
+    def all_made(self) -> bool:
+        """Whether every Workload has as many pods as it wants. Counted here: a Job tells later than its pods do."""
+        wanted = [workload.status.replicas for workload in self.workloads]
+        there = sum(pod.has_workload and not pod.is_ending for pod in self.work)
+        return None not in wanted and there >= sum(filter(None, wanted))
 
 
 class Eyes:
@@ -164,6 +172,7 @@ def _to_pod(pod: Json, budgets: Sequence[tuple[str, Json]]) -> PodSeen:
         phase=status.get("phase", WAITING),
         node=spec.get("nodeName") or "",
         nominated=status.get("nominatedNodeName") or "",
+        has_workload=WORKLOAD in labels,
         is_daemon=any(owner["kind"] == DAEMON for owner in metadata.get("ownerReferences") or ()),
         is_ready=_is_ready(status),
         is_ending=bool(metadata.get("deletionTimestamp")),
@@ -185,8 +194,3 @@ def _is_ready(status: Json) -> bool:
 
 def _made_at(plan: CapacityPlan) -> tuple[str, str]:
     return str(plan.metadata.creation_timestamp), plan.name
-
-
-def _is_complete(workload: Workload) -> bool:
-    status = workload.status
-    return status.replicas is not None and (status.ready_replicas or 0) >= status.replicas

@@ -10,6 +10,7 @@ from demo_builders import budget, claim, node, pod, scene, service
 from demo.errors import DemoError
 from demo.interruption import Timeline, Victim, choose
 from demo.scene import Scene
+from spotkube.model.labels import WORKLOAD
 
 NOTICE = {
     "kind": "SpotInterruption", "source": "aws/spot-itn", "id": "1",
@@ -106,7 +107,9 @@ def test_it_is_over_when_node_and_claim_are_gone_and_all_pods_run_elsewhere() ->
     after: dict[str, Any] = {"nodes": (node("new"),), "claims": (claim("new"),)}
     timeline.observe(scene(pods=(pod("cart-2", phase="Pending"), pod("job-2", "new")), **after), 2.0)
     assert timeline.missing == ["all pods run"]
-    cart = service("cart", replicas=2, readyReplicas=2)
-    timeline.observe(scene(pods=(pod("cart-2", "new"), pod("job-2", "new")), workloads=(cart,), **after), 3.0)
+    of_cart, cart = {WORKLOAD: "cart"}, service("cart", replicas=1)
+    timeline.observe(
+        scene(pods=(pod("cart-2", "new", **of_cart), pod("job-2", "new")), workloads=(cart,), **after), 3.0
+    )
     assert timeline.is_over
     assert timeline.told["all pods run"] == 3.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from demo_builders import addition, budget, claim, daemon, plan, pod, scene, service
 
+from spotkube.model.labels import WORKLOAD
+
 
 def test_daemons_are_no_work() -> None:
     seen = scene(pods=(pod("cart", "n1"), daemon("n1")))
@@ -32,10 +34,15 @@ def test_nothing_at_all_is_not_all() -> None:
 
 
 def test_a_workload_that_lacks_pods_does_not_run() -> None:
-    running = (pod("cart-1", "n1"),)
-    assert not scene(pods=running, workloads=(service("cart"),)).all_run(), "its pods are not even made"
-    assert not scene(pods=running, workloads=(service("cart", replicas=2, readyReplicas=1),)).all_run()
-    assert scene(pods=running, workloads=(service("cart", replicas=1, readyReplicas=1),)).all_run()
+    running = (pod("cart-1", "n1", **{WORKLOAD: "cart"}), pod("wiki-1", "n1"))
+    assert not scene(pods=running, workloads=(service("cart"),)).all_run(), "nobody has looked at it yet"
+    assert not scene(pods=running, workloads=(service("cart", replicas=2),)).all_run()
+    assert scene(pods=running, workloads=(service("cart", replicas=1),)).all_run()
+
+
+def test_a_pod_that_is_ending_does_not_count_for_its_workload() -> None:
+    pods = (pod("cart-1", "n1", ending=True, **{WORKLOAD: "cart"}),)
+    assert not scene(pods=pods, workloads=(service("cart", replicas=1),)).all_made()
 
 
 def test_the_price_is_that_of_all_claims() -> None:
