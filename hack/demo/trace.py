@@ -47,10 +47,10 @@ def play_trace(stage: Stage, screen: Screen) -> None:
     stage.eyes.create(NODEPOOLS, [_pool()])
     scene = wait_until_all_run(stage, screen, RUN_SECONDS, at_least=len(pods))
     outcome = show_plans(scene, screen)
-    check_places(scene)
-    screen.say("each node that was planned is there, and holds as many pods as were planned onto it")
     screen.heading("2. What it came to")
     screen.show(closing_table(outcome))
+    check_places(scene)
+    screen.say("each node that was planned is there, and holds the pods that were planned onto it")
 
 
 def check_places(scene: Scene) -> None:
