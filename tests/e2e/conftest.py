@@ -1,0 +1,64 @@
+"""Fixtures of the tests that run the operator as a process of its own, with the chart's rights."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localcluster.cluster import Cluster
+from spotkube.cluster.resources import NODECLAIMS
+from support import wait_until
+from support_chart import install_operator_identity
+from support_operator import PATIENCE_SECONDS, Reader, Site, Story
+
+
+@pytest.fixture(scope="session")
+def operator_identity(cluster: Cluster) -> Iterator[tuple[str, Path]]:
+    """The namespace of the operator, and a kubeconfig with the rights that the chart gives it, and no more."""
+    namespace = f"operator-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", namespace)
+    yield namespace, install_operator_identity(cluster, namespace)
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def reader(cluster: Cluster) -> Iterator[Reader]:
+    reader = Reader(cluster.kubeconfig)
+    yield reader
+    reader.close()
+
+
+@pytest.fixture(scope="module")
+def site(
+    cluster: Cluster,
+    fake_nodes: None,
+    operator_identity: tuple[str, Path],
+    reader: Reader,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """A fake cloud and an operator, for all tests of a module; none runs while other modules are tested."""
+    namespace, kubeconfig = operator_identity
+    site = Site(cluster, kubeconfig, namespace, tmp_path_factory.mktemp("site"), reader)
+    try:
+        site.start()
+        yield site
+        wait_until(
+            lambda: not reader.list(NODECLAIMS) and not site.instances(),
+            PATIENCE_SECONDS,
+            lambda: f"all claims and instances to be gone: {reader.list(NODECLAIMS)} {site.instances()}\n{site.log()}",
+        )
+    finally:
+        site.stop()
+
+
+@pytest.fixture
+def story(site: Site, namespace: str) -> Iterator[Story]:
+    """A namespace, and a NodePool to be made; both are taken down afterwards, with all nodes."""
+    story = Story(site, namespace)
+    yield story
+    if not site.operators:
+        site.start_operator()  # a test may have ended without one
+    story.leave()
