@@ -207,7 +207,7 @@ class Loop:
             budgets=view.budgets,
             pods=tuple(view.pods_as_stored.values()),
             nodes=node_facts(view.snapshot.nodes, view.snapshot.claims),
-            outlook=Outlook(view.claims, expected, self._reasons(view), self._recommended()),
+            outlook=Outlook(view.claims, expected, self._reasons(view), self._recommended(view)),
         )
 
     def _reasons(self, view: View) -> Mapping[str, str]:
@@ -217,9 +217,12 @@ class Loop:
         plan = self._last_plans.get(mode)
         return {uid: group.reason for group in plan.unplaceable for uid in group.pods} if plan else {}
 
-    def _recommended(self) -> Mapping[str, str]:
+    def _recommended(self, view: View) -> Mapping[str, str]:
+        """The pool of the node that is recommended for each pod; a plan of old says nothing of pools that apply now."""
+        pools = {pool.name for pool in view.snapshot.pools if pool.mode is Mode.RECOMMEND}
         plan = self._last_plans.get(Mode.RECOMMEND)
-        return {uid: node.pool for node in plan.additions for uid in node.pods} if plan else {}
+        additions = plan.additions if plan else ()
+        return {uid: node.pool for node in additions if node.pool in pools for uid in node.pods}
 
     async def _next(self, seen: int, stopping: asyncio.Event) -> int:
         """Sleeps until something changed or it is time; the cache's generation then."""

@@ -220,6 +220,13 @@ class TestWaiting:
 
         assert line == "1 pod: a node is recommended only: set mode of NodePool general to Apply"
 
+    def test_a_recommendation_says_more_than_that_nothing_may_be_bought(self) -> None:
+        outlook = {"unplaceable": {"uid-a": "none of 35 offerings fits"}, "recommended": {"uid-a": "general"}}
+
+        assert "set mode of NodePool general to Apply" in (self.waiting(make_pod("a"), **outlook) or "")
+        bought = self.waiting(make_pod("a"), **outlook, expected={"uid-a": "general-7"})
+        assert "recommended" not in (bought or "")
+
     @pytest.mark.parametrize(
         ("fields", "words"),
         [

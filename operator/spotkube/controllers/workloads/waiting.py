@@ -40,14 +40,15 @@ def pods_waiting(pods: Iterable[Pod], outlook: Outlook) -> list[str]:
 def reason_of(pod: Pod, outlook: Outlook) -> str:
     """Why a pod without a node waits."""
     foreign = next((gate for gate in pod.gates if gate != keys.PLACEMENT_GATE), None)
+    # First: what the pools that may buy have no place for may be recommended in another one.
+    if pod.uid not in outlook.expected and (pool := outlook.recommended.get(pod.uid)):
+        return f"a node is recommended only: set mode of NodePool {pool} to Apply"
     if reason := outlook.unplaceable.get(pod.uid):
         return reason
     if foreign is not None:
         return f"held by scheduling gate {foreign}, which whoever set it must remove"
     if claim := outlook.expected.get(pod.uid):
         return _claim_in_words(claim, outlook.claims.get(claim))
-    if pool := outlook.recommended.get(pod.uid):
-        return f"a node is recommended only: set mode of NodePool {pool} to Apply"
     if pod.nominated:
         return f"nominated onto node {pod.nominated}, kube-scheduler has not bound it yet"
     if pod.gates:
