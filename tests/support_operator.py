@@ -54,6 +54,7 @@ SETTINGS = {
     "planner_budget_seconds": 2,
     "plan_history": 30,
     "notice_margin_seconds": 2,
+    "resting_seconds": 60,
     "lease_duration_seconds": 6,
     "lease_renew_deadline_seconds": 4,
     "lease_retry_seconds": 0.5,
@@ -290,6 +291,16 @@ class Story:
         found = self.site.reader.get(CAPACITYPLANS, claim["spec"]["plan"])
         assert found is not None
         return found
+
+    def events_about(self, name: str) -> set[str]:
+        """The reasons of the Kubernetes Events on a cluster-wide object."""
+        shown = self.site.cluster.kubectl(
+            "get", "events", "-A", f"--field-selector=involvedObject.name={name}", "-o", "jsonpath={.items[*].reason}"
+        )
+        return set(shown.split())
+
+    def pool_exists(self, pool: str) -> bool:
+        return self.site.reader.get(NODEPOOLS, pool) is not None
 
     def status(self, workload: str) -> Object:
         found = self.site.reader.get(WORKLOADS, workload, self.namespace)

@@ -31,7 +31,7 @@ def reader(cluster: Cluster) -> Iterator[Reader]:
     reader.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site(
     cluster: Cluster,
     fake_nodes: None,
@@ -39,7 +39,7 @@ def site(
     reader: Reader,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """A fake cloud and an operator, for all tests of a module; none runs while other modules are tested."""
+    """A fake cloud and an operator, for all tests of this folder that ask for one."""
     namespace, kubeconfig = operator_identity
     site = Site(cluster, kubeconfig, namespace, tmp_path_factory.mktemp("site"), reader)
     try:
