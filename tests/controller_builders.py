@@ -397,7 +397,15 @@ class World:
         self.worker = FakeWorker()
         self.planning = Planning(self.worker, self.metrics, 0, 1.0)
         self.placement = PlacementController(self.tools)
-        self.observer = Observer(self.cache, self.cloud, self.placement, self.tools.resting, self.metrics, self.clock)
+        self.observer = Observer(
+            self.cache,
+            self.cloud,
+            self.placement,
+            self.tools.resting,
+            self.tools.displaced,
+            self.metrics,
+            self.clock,
+        )
         self.controllers = Controllers(
             claims=ClaimController(self.tools),
             placement=self.placement,

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 
+from spotkube.batching import Batch
 from spotkube.catalog import load_catalog
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
@@ -105,13 +106,15 @@ async def _connect(settings: Settings) -> KubeClient:
 
 async def _loop(settings: Settings, tools: Toolbox, health: Health, context: OperatorContext) -> None:
     worker = PlannerWorker()
-    planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds)
+    batch = Batch(settings.batch_idle_seconds, settings.batch_max_seconds)
+    planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds, batch)
     placement = PlacementController(tools)
     observer = Observer(
         tools.cache,
         tools.provider,
         placement,
         tools.resting,
+        tools.displaced,
         tools.metrics,
         tools.clock,
         settings.mode_override,
@@ -129,7 +132,7 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         carrier=Carrier(tools, placement, settings.plan_history),
         empties=EmptyNodes(),
     )
-    pace = Pace(settings.cycle_seconds, settings.batch_idle_seconds, settings.batch_max_seconds)
+    pace = Pace(settings.cycle_seconds)
     warming = asyncio.create_task(worker.warm_up())
     try:
         await tools.cache.wait_synced()

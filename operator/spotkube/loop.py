@@ -33,7 +33,7 @@ from spotkube.planning import Planning
 from spotkube.recording import record_decision, record_view
 
 # While claims are under way or pods are being moved, time itself is news: graces run out, deadlines come near.
-BUSY_SECONDS = 1.0
+BUSY_SECONDS = 0.5
 logger = logging.getLogger(__name__)
 _Gist = tuple[frozenset[object], frozenset[object]]
 _NOTHING: _Gist = (frozenset(), frozenset())
@@ -55,11 +55,11 @@ class Controllers:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds: a cycle each `cycle` at least; after a change once `batch_idle` is quiet, `batch_max` later at most."""
+    """Seconds: a cycle each `cycle` at least; after a change once `idle` is quiet, `longest` later at most."""
 
     cycle: float
-    batch_idle: float
-    batch_max: float
+    idle: float = 0.2
+    longest: float = 1.0
 
 
 class Loop:
@@ -235,8 +235,8 @@ class Loop:
             asyncio.create_task(
                 self._tools.cache.next_batch(
                     seen,
-                    idle_seconds=self._pace.batch_idle,
-                    max_seconds=self._pace.batch_max,
+                    idle_seconds=self._pace.idle,
+                    max_seconds=self._pace.longest,
                     timeout_seconds=BUSY_SECONDS if busy else self._pace.cycle,
                 )
             ),

@@ -1,8 +1,8 @@
 """From the cache and the cloud to the View that one cycle works with."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from spotkube.api import CapacityPlan, FairQueue, NodeClaim, NodePool, Workload
@@ -21,6 +21,7 @@ from spotkube.cluster.resources import (
     STATEFULSETS,
     WORKLOADS,
 )
+from spotkube.controllers.displaced import DisplacedPods
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.view import View
@@ -30,6 +31,7 @@ from spotkube.convert.pods import to_daemonset, to_pod
 from spotkube.convert.workloads import (
     Budget,
     Source,
+    SourceKey,
     key_of,
     source_key,
     targets_of,
@@ -58,6 +60,7 @@ class Observer:
         provider: CloudProvider,
         placement: PlacementController,
         resting: RestingOfferings,
+        displaced: DisplacedPods,
         metrics: Metrics,
         clock: Callable[[], float],
         mode_override: Mode | None = None,
@@ -77,6 +80,7 @@ class Observer:
         self._provider = provider
         self._placement = placement
         self._resting = resting
+        self._displaced = displaced
         self._metrics = metrics
         self._clock = clock
         self._mode_override = mode_override
@@ -107,7 +111,10 @@ class Observer:
         workloads: list[Workload] = self.workloads.values()
         targets = targets_of(workloads)
         stored = [_of_workload(pod, workload_of(pod, targets)) for pod in self.pods.values()]
+        self._placement.inherit(self._displaced.settle(stored, self._clock()))
         pods = [self._placement.overlay(pod) for pod in stored]
+        displaced = [self._placement.overlay(pod) for pod in self._displaced.waiting(_missing(sources, stored))]
+        gone = frozenset(pod.uid for pod in displaced)
         pods_on: dict[str, list[Pod]] = defaultdict(list)
         for pod in pods:
             if pod.node is not None:
@@ -116,7 +123,7 @@ class Observer:
         pools: list[NodePool] = self.pools.values()
         snapshot = Snapshot(
             taken_at=self._clock(),
-            pods=tuple(pods),
+            pods=(*(pod for pod in pods if pod.uid not in gone), *displaced),
             nodes=tuple(self.nodes.values()),
             claims=tuple(to_claim(claim) for claim in claims),
             pools=tuple(self._pool(pool) for pool in pools),
@@ -137,6 +144,7 @@ class Observer:
             nodes={node.name: node for node in snapshot.nodes},
             pods={pod.uid: pod for pod in pods},
             pods_as_stored={pod.uid: pod for pod in stored},
+            displaced=gone,
             pods_on={name: tuple(there) for name, there in pods_on.items()},
             instances=instances,
             sources=sources,
@@ -175,6 +183,15 @@ class Observer:
         except ProviderError as error:
             logger.warning("the cloud's offerings are not known, those told last stay in force: %s", error)
         return self._offerings
+
+
+def _missing(sources: Mapping[SourceKey, Source], pods: Iterable[Pod]) -> dict[SourceKey, int]:
+    """How many pods each Job, Deployment and StatefulSet has still to make."""
+    there = Counter((pod.namespace, pod.owner) for pod in pods if not pod.deleting)
+    return {
+        key: max(0, (source.replicas if source.job is None else source.job.running_wanted) - there[key])
+        for key, source in sources.items()
+    }
 
 
 def _of_workload(pod: Pod, workload: str | None) -> Pod:

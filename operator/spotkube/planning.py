@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from spotkube.batching import Batch
 from spotkube.controllers.headroom import Headroom
 from spotkube.controllers.plans import Decision
 from spotkube.controllers.view import View
@@ -26,8 +27,11 @@ logger = logging.getLogger(__name__)
 class Planning:
     """At most one search at a time. A question that was answered is not asked again until something differs."""
 
-    def __init__(self, worker: PlannerWorker, metrics: Metrics, seed: int, budget_seconds: float) -> None:
+    def __init__(
+        self, worker: PlannerWorker, metrics: Metrics, seed: int, budget_seconds: float, batch: Batch | None = None
+    ) -> None:
         self._worker = worker
+        self._batch = batch or Batch(0.0, 0.0)
         self._metrics = metrics
         self._seed = seed
         self._budget_seconds = budget_seconds
@@ -47,10 +51,16 @@ class Planning:
         if self._search is not None or view.now < self._paused_until:
             return
         mode, question = self._next_question(view)
-        if question is not None:
+        if question is not None and self._is_time(view):
+            self._batch.close()
             self._answered[mode] = hash(question)
             self._outdated = False
             self._search = asyncio.create_task(self._decide(question, mode))
+
+    def _is_time(self, view: View) -> bool:
+        """Pods of nodes that are leaving don't wait for company."""
+        moving = any(pod.node in view.leaving_nodes for pod in view.pods.values())
+        return bool(view.displaced) or moving or self._batch.is_complete(frozenset(unsettled(view.snapshot)), view.now)
 
     def has_question(self, view: View) -> bool:
         """Whether something waits for a decision that has not been made."""

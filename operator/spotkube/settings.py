@@ -48,9 +48,9 @@ class Settings(BaseSettings):
         min_length=1,
         description="Namespace of the leader election's Lease. In a pod: its own; else `spotkube-system`.",
     )
-    api_qps: float = Field(100, gt=0, description="Calls a second to the API server in the long run.")
+    api_qps: float = Field(200, gt=0, description="Calls a second to the API server in the long run.")
     api_burst: int = Field(
-        200, ge=1, description="Calls to the API server that may be made at once before `api_qps` holds."
+        400, ge=1, description="Calls to the API server that may be made at once before `api_qps` holds."
     )
     relist_seconds: float = Field(
         300, ge=10, description="Every kind is listed anew after this time, whatever the watches said."
@@ -86,10 +86,10 @@ class Settings(BaseSettings):
     # When to decide
     cycle_seconds: float = Field(10, gt=0, description="A cycle runs at least this often, also when nothing changed.")
     batch_idle_seconds: float = Field(
-        0.5, ge=0, description="After a change, a cycle starts once nothing more changed for this time."
+        0.5, ge=0, description="Pods are planned for once no more of them came for this time."
     )
     batch_max_seconds: float = Field(
-        3, ge=0, description="After a change, a cycle starts at the latest after this time."
+        5, ge=0, description="Pods are planned for at the latest after this time, though more keep coming."
     )
 
     # Being one of several replicas

@@ -113,7 +113,7 @@ class TestArriving:
     def test_it_opens_when_its_pods_are_on_their_way(self) -> None:
         claim = make_claim("Registered")
 
-        assert next_step(claim, facts(NEW, instance(), pods_held=1)) == steps.Wait("its pods are being let go")
+        assert next_step(claim, facts(NEW, instance(), pods_held=1)) == steps.Wait("its pods are being nominated")
         assert next_step(claim, facts(NEW, instance())) == steps.Open("n")
         assert next_step(claim, facts(OPEN, instance())) == steps.Advance(Phase.READY, node="n")
 
@@ -336,8 +336,8 @@ class TestWholeLife:
 
         world.instances_end()
         await world.cycles(2)
-        assert world.claims == []
-        assert world.kube.all(NODES) == []
+        assert (NODECLAIMS, None, name) not in world.kube.objects
+        assert (NODES, None, name) not in world.kube.objects
 
     async def test_a_quiet_cluster_is_not_written_to(self) -> None:
         world = World()
@@ -369,8 +369,8 @@ class TestWholeLife:
         world.instances_end()
         await world.cycles(3)
 
-        assert world.claims == []
-        assert world.kube.all(NODES) == []
+        assert (NODECLAIMS, None, name) not in world.kube.objects
+        assert (NODES, None, name) not in world.kube.objects
         assert ((NODEPOOLS, None, "pool") in world.kube.objects) == (kind != "pool")
 
     async def test_a_budget_holds_a_voluntary_drain_for_as_long_as_it_likes(self) -> None:
@@ -446,8 +446,8 @@ class TestInterrupted:
                     world.pods_end()
                 world.instances_end()
 
-            assert world.claims == [], fatal
-            assert world.kube.all(NODES) == [], fatal
+            assert (NODECLAIMS, None, name) not in world.kube.objects, fatal
+            assert (NODES, None, name) not in world.kube.objects, fatal
             assert world.cloud.ended == [f"i-{name}"], fatal
 
     async def test_the_answer_of_the_purchase_is_lost(self) -> None:

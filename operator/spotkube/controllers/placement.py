@@ -6,7 +6,7 @@ that were born with our gate are let go once their node is Ready.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
@@ -14,7 +14,7 @@ from spotkube.cluster.resources import PODS
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.model.cluster import Node
-from spotkube.model.labels import PLACEMENT_GATE
+from spotkube.model.labels import PLACEMENT_GATE, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
 
@@ -22,14 +22,14 @@ logger = logging.getLogger(__name__)
 
 
 def pods_held(view: View) -> Counter[str]:
-    """By Node (or claim, before it has one): pods planned onto it whose nomination is not stored yet or whose gate is
-    still on, so that kube-scheduler does not keep room for them."""
+    """By Node (or claim, before it has one): pods planned onto it whose nomination is not stored yet, so that
+    kube-scheduler does not keep room for them. For a pod that is nominated it does, also while our gate is on it."""
     names = view.node_names
     held: Counter[str] = Counter()
     for uid, pod in view.pods.items():
         if pod.node is None and pod.nominated and not pod.deleting:
             target = names.get(pod.nominated, pod.nominated)
-            held[target] += view.pods_as_stored[uid].nominated != target or PLACEMENT_GATE in pod.gates
+            held[target] += view.pods_as_stored[uid].nominated != target
     return held
 
 
@@ -57,6 +57,13 @@ class PlacementController:
         evicted, nothing else shows what their new node is for."""
         return frozenset(self._targets.values())
 
+    def inherit(self, heirs: Mapping[str, str]) -> None:
+        """Gives the places of displaced pods to those that follow them: uid of the new pod -> uid of the old one."""
+        for heir, displaced in heirs.items():
+            target = self._targets.pop(displaced, None)
+            if target is not None:
+                self._targets.setdefault(heir, target)
+
     def overlay(self, pod: Pod) -> Pod:
         """The pod as if its nomination were written already, so that no cycle plans for it twice."""
         target = self._targets.get(pod.uid)
@@ -65,7 +72,7 @@ class PlacementController:
     async def reconcile(self, view: View) -> None:
         """Writes nominations, and lifts our gate from pods whose node is Ready."""
         waiting = {uid: pod for uid, pod in view.pods.items() if pod.node is None and not pod.deleting}
-        moving = {uid for uid, pod in view.pods.items() if pod.node in view.leaving_nodes}
+        moving = {uid for uid, pod in view.pods.items() if pod.node in view.leaving_nodes} | view.displaced
         names = view.node_names
         known = names.keys() | view.nodes.keys()
         self._targets = {
@@ -75,9 +82,9 @@ class PlacementController:
         async def one(pod: Pod) -> None:
             try:
                 await self._place(pod, names.get(pod.nominated or "", pod.nominated or ""), view)
-            except (NotFound, Conflict):
+            except (NotFound, Conflict, Invalid):
                 return  # the pod is gone or was bound meanwhile
-            except (ApiError, Invalid) as error:
+            except ApiError as error:
                 logger.warning("pod %s could not be placed, which is tried again: %s", pod.key, error)
 
         await each((pod for pod in waiting.values() if pod.nominated), one)
@@ -99,4 +106,7 @@ class PlacementController:
 
 
 def _takes_pods(node: Node, view: View) -> bool:
+    if any(taint.key == UNREGISTERED_TAINT for taint in node.taints):
+        # A pod let go now would be refused by its own node, and go wherever else there is room.
+        return False
     return node.ready and not (node.unschedulable or node.deleting or node.name in view.leaving_nodes)

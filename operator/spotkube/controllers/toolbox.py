@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from spotkube.api.common import KubeObject
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.events import EventRecorder, EventType, ObjectRef
+from spotkube.controllers.displaced import DisplacedPods
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.metrics import Metrics
 from spotkube.providers.port import CloudProvider
@@ -33,6 +34,7 @@ class Toolbox:
     is_leader: Callable[[], bool]
     clock: Callable[[], float]
     notice_margin_seconds: float
+    displaced: DisplacedPods = field(default_factory=DisplacedPods)
 
     def require_leader(self) -> None:
         """To be called right before each call that changes anything. Raises NotLeading."""

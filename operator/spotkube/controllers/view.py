@@ -18,6 +18,7 @@ class View:
     Attributes:
         pods: live pods by UID, with the nominations that are still being written.
         pods_as_stored: the same pods as the API server has them.
+        displaced: pods (their UIDs) that we evicted and nobody has made anew yet; they are in the snapshot only.
         pods_on: live pods by the Node that they are bound to.
         instances: by the UID of the claim that they were bought for; None when the cloud could not be asked.
         unreadable_pools: NodePools that are there, but not as we can read them: of them nothing may be concluded.
@@ -31,6 +32,7 @@ class View:
     nodes: Mapping[str, Node]
     pods: Mapping[str, Pod]
     pods_as_stored: Mapping[str, Pod]
+    displaced: frozenset[str] = frozenset()
     pods_on: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict)
     instances: Mapping[str, Instance] | None = None
     sources: Mapping[SourceKey, Source] = field(default_factory=dict)

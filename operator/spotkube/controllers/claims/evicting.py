@@ -38,8 +38,10 @@ class Evictor:
         try:
             if action.forced:
                 await self._force(action)
+                self._tools.displaced.add(pod, self._tools.clock())
                 return "forced"
             there = await self._tools.client.evict(pod.namespace, pod.name, uid=pod.uid)
+            self._tools.displaced.add(pod, self._tools.clock())
         except TooManyRequests as error:
             logger.info("pod %s may not be evicted yet: %s", pod.key, error.message)
             return "refused"

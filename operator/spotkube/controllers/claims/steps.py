@@ -60,7 +60,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Take our taint off the Node: the pods planned onto it are on their way, now others may come too."""
+    """Take our taint off the Node: kube-scheduler keeps room for the pods planned onto it, now others may come too."""
 
     node: str
 
@@ -210,7 +210,7 @@ def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
         return Wait("its Node is not Ready yet")
     if all(taint.key != labels.UNREGISTERED_TAINT for taint in node.taints):
         return Advance(Phase.READY, node=node.name)
-    return Wait("its pods are being let go") if facts.pods_held else Open(node.name)
+    return Wait("its pods are being nominated") if facts.pods_held else Open(node.name)
 
 
 def _without_node(claim: NodeClaim, facts: Facts) -> Step:

@@ -1,0 +1,37 @@
+"""Pods that come together are planned together."""
+
+from spotkube.batching import Batch
+
+A, AB, ABC = frozenset("a"), frozenset("ab"), frozenset("abc")
+
+
+def test_a_batch_is_complete_when_no_more_pods_come() -> None:
+    batch = Batch(idle_seconds=1, max_seconds=5)
+
+    assert not batch.is_complete(A, 0)
+    assert not batch.is_complete(AB, 0.5)
+    assert not batch.is_complete(AB, 1.25)
+    assert batch.is_complete(AB, 1.5)
+
+
+def test_pods_that_leave_do_not_hold_it_up() -> None:
+    batch = Batch(idle_seconds=1, max_seconds=5)
+    batch.is_complete(ABC, 0)
+
+    assert batch.is_complete(A, 1)
+
+
+def test_an_endless_stream_is_cut() -> None:
+    batch = Batch(idle_seconds=1, max_seconds=5)
+    answers = [batch.is_complete(frozenset(map(str, range(n))), n * 0.5) for n in range(12)]
+
+    assert answers.index(True) == 10
+
+
+def test_the_next_pod_begins_a_new_batch() -> None:
+    batch = Batch(idle_seconds=1, max_seconds=5)
+    batch.is_complete(A, 0)
+    batch.close()
+
+    assert not batch.is_complete(A, 10)
+    assert batch.is_complete(A, 11)
