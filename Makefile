@@ -32,6 +32,11 @@ controlplane: setup ## Build the local cluster's parts (once, about 8 minutes on
 	@$(RUN) -m localcluster build
 	@$(RUN) -m localcluster build helm
 
+.PHONY: compiled
+compiled: setup
+	@echo "Compiling the planner: a minute the first time, else a second"
+	@$(RUN) -c "from spotkube.planner.warmup import warm_up; warm_up()"
+
 .PHONY: demo
 demo: setup ## See it work on a local cluster: buy nodes, survive a spot termination (KEEP=1 leaves it running)
 	@$(RUN) -m demo $(if $(KEEP),--keep)
@@ -49,11 +54,11 @@ cluster: setup ## Run an empty local cluster until Ctrl-C
 	@$(RUN) -m localcluster up
 
 .PHONY: test
-test: lint controlplane ## Check and test everything (KUBECONFIG_FILE=F: on that cluster)
+test: lint controlplane compiled ## Check and test everything (KUBECONFIG_FILE=F: on that cluster)
 	$(RUN) -m pytest $(if $(KUBECONFIG_FILE),--kubeconfig $(KUBECONFIG_FILE)) $(PYTEST_ARGS)
 
 .PHONY: test-unit
-test-unit: setup ## Only what needs no cluster
+test-unit: compiled ## Only what needs no cluster
 	$(RUN) -m pytest tests/unit tests/property $(PYTEST_ARGS)
 
 .PHONY: lint

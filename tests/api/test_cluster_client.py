@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import kopf
 import pytest
 
 from localcluster.cluster import Cluster
@@ -240,6 +241,39 @@ async def test_a_termination_signal_ends_it_in_order(client: KubeClient) -> None
 
     await run_operator(client, cache, main)
     assert told == ["stopping"]
+
+
+async def test_what_kopf_stumbles_over_while_it_ends_is_no_error(
+    client: KubeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told to end while it scans for kinds, it closes the connection under its own requests."""
+    real, stop = kopf.operator, asyncio.Event()
+
+    async def stumbling(**kwargs: Any) -> None:
+        await real(**kwargs)
+        raise AssertionError("no connector")
+
+    monkeypatch.setattr(kopf, "operator", stumbling)
+    cache = Cache()
+    cache.add(PODS, lambda raw: raw)
+
+    async def main(ctx: OperatorContext) -> None:
+        stop.set()
+        await ctx.stopping.wait()
+
+    await run_operator(client, cache, main, stop=stop)
+
+
+async def test_what_kopf_stumbles_over_before_is_one(client: KubeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def falling(**_: Any) -> None:
+        raise AssertionError("no connector")
+
+    monkeypatch.setattr(kopf, "operator", falling)
+    cache = Cache()
+    cache.add(PODS, lambda raw: raw)
+
+    with pytest.raises(AssertionError, match="no connector"):
+        await run_operator(client, cache, lambda ctx: ctx.stopping.wait())
 
 
 async def test_reading_needs_no_more_than_list_and_watch(cluster: Cluster, client: KubeClient, namespace: str) -> None:

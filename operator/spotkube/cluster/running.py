@@ -71,6 +71,11 @@ async def run_operator(
         await kopf.operator(
             registry=registry, settings=watch_settings(), standalone=True, clusterwide=True, stop_flag=stop
         )
+    except Exception as error:
+        # Told to end while it still scans for kinds, kopf closes the connection below the feet of its own requests.
+        if not context.stopping.is_set():
+            raise
+        logger.info("kopf did not end cleanly: %r", error)
     finally:
         await frame.cancel()
     frame.raise_error()
