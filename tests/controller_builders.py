@@ -358,11 +358,13 @@ class FakeWorker(PlannerWorker):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[Mode] = []
+        self.seconds: list[float] = []
         self.error: Exception | None = None
         self.answer: Callable[[Snapshot, Mode], Plan] = plan_simply
 
     async def plan(self, snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Planned:
         self.asked.append(mode)
+        self.seconds.append(seconds)
         if self.error is not None:
             raise self.error
         return Planned(self.answer(snapshot, mode), 0.1)

@@ -21,6 +21,8 @@ MODES = (Mode.APPLY, Mode.RECOMMEND)
 # A planner that fails fails for a reason that most likely lasts.
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
+# A spot notice may be of half a minute only, and what one node held is soon planned for.
+URGENT_SECONDS = 2.0
 logger = logging.getLogger(__name__)
 
 
@@ -51,16 +53,15 @@ class Planning:
         if self._search is not None or view.now < self._paused_until:
             return
         mode, question = self._next_question(view)
-        if question is not None and self._is_time(view):
+        urgent = _is_urgent(view)
+        if question is not None and (urgent or self._is_time(view)):
             self._batch.close()
             self._answered[mode] = hash(question)
             self._outdated = False
-            self._search = asyncio.create_task(self._decide(question, mode))
+            self._search = asyncio.create_task(self._decide(question, mode, urgent))
 
     def _is_time(self, view: View) -> bool:
-        """Pods of nodes that are leaving don't wait for company."""
-        moving = any(pod.node in view.leaving_nodes for pod in view.pods.values())
-        return bool(view.displaced) or moving or self._batch.is_complete(frozenset(unsettled(view.snapshot)), view.now)
+        return self._batch.is_complete(frozenset(unsettled(view.snapshot)), view.now)
 
     def has_question(self, view: View) -> bool:
         """Whether something waits for a decision that has not been made."""
@@ -101,9 +102,10 @@ class Planning:
         """A decision was made and, if need be, carried out."""
         self._failures = 0
 
-    async def _decide(self, snapshot: Snapshot, mode: Mode) -> Decision:
+    async def _decide(self, snapshot: Snapshot, mode: Mode, urgent: bool) -> Decision:
         waiting = pods_to_place(snapshot)
-        planned: Planned = await self._worker.plan(snapshot, mode, self._seed, self._budget_seconds)
+        seconds = min(self._budget_seconds, URGENT_SECONDS) if urgent else self._budget_seconds
+        planned: Planned = await self._worker.plan(snapshot, mode, self._seed, seconds)
         self._metrics.plan_solve_seconds.observe(planned.seconds)
         example = f"such as {waiting[0].key}" if waiting else ""
         return Decision(mode, self._seed, f"{len(waiting)} pods wait, {example}", planned.plan, planned.seconds)
@@ -113,6 +115,11 @@ class Planning:
             self._search.cancel()
             await asyncio.gather(self._search, return_exceptions=True)
         self._worker.stop()
+
+
+def _is_urgent(view: View) -> bool:
+    """Whether nodes are leaving whose pods need others: these don't wait for company, and their search is short."""
+    return bool(view.displaced) or any(pod.node in view.leaving_nodes for pod in view.pods.values())
 
 
 def _log_failure(pause_seconds: float, error: BaseException | None) -> None:

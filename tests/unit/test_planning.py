@@ -10,13 +10,14 @@ import pytest
 
 from builders import make_claim, make_node, make_offering, make_pod, make_pool, make_snapshot
 from controller_builders import START, FakeWorker
+from spotkube.batching import Batch
 from spotkube.controllers.plans import Decision
 from spotkube.controllers.view import View
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
-from spotkube.planning import LONGEST_PAUSE_SECONDS, Planning, question_of, still_valid
+from spotkube.planning import LONGEST_PAUSE_SECONDS, URGENT_SECONDS, Planning, question_of, still_valid
 from spotkube.worker import PlannerFailed
 
 CHEAP = make_offering("m.large", 0.1)
@@ -243,3 +244,29 @@ class TestStillValid:
 
         assert still_valid(told, view_of(cluster())) == told
         assert still_valid(placed, view_of(cluster())) == placed
+
+
+class TestBatches:
+    async def test_pods_that_keep_coming_are_planned_together(self, worker: FakeWorker) -> None:
+        planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=1, max_seconds=5))
+
+        for second, count in enumerate((1, 2, 3)):
+            assert (
+                await ask(planning, view_of(cluster(*(make_pod(f"web-{n}") for n in range(count))), START + second / 2))
+                is None
+            )
+        assert worker.asked == []
+
+        await ask(planning, view_of(cluster(*(make_pod(f"web-{n}") for n in range(3))), START + 2))
+        assert worker.seconds == [10.0]
+
+    async def test_pods_of_a_node_that_is_leaving_wait_for_nobody(self, worker: FakeWorker) -> None:
+        planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=1, max_seconds=5))
+        claim = replace(make_claim("c-1", phase=ClaimPhase.READY), node="c-1", deadline=START + 30)
+
+        await ask(
+            planning,
+            view_of(cluster(make_pod("web", node="c-1"), claims=(claim,), nodes=(make_node("c-1", claim="c-1"),))),
+        )
+
+        assert worker.seconds == [URGENT_SECONDS]
