@@ -249,24 +249,20 @@ class TestStillValid:
 class TestBatches:
     async def test_pods_that_keep_coming_are_planned_together(self, worker: FakeWorker) -> None:
         planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=1, max_seconds=5))
+        pods = [make_pod(f"web-{n}") for n in range(3)]
 
-        for second, count in enumerate((1, 2, 3)):
-            assert (
-                await ask(planning, view_of(cluster(*(make_pod(f"web-{n}") for n in range(count))), START + second / 2))
-                is None
-            )
+        for count in (1, 2, 3):
+            assert await ask(planning, view_of(cluster(*pods[:count]), START + count / 2)) is None
         assert worker.asked == []
 
-        await ask(planning, view_of(cluster(*(make_pod(f"web-{n}") for n in range(3))), START + 2))
+        await ask(planning, view_of(cluster(*pods), START + 2.5))
         assert worker.seconds == [10.0]
 
     async def test_pods_of_a_node_that_is_leaving_wait_for_nobody(self, worker: FakeWorker) -> None:
         planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=1, max_seconds=5))
-        claim = replace(make_claim("c-1", phase=ClaimPhase.READY), node="c-1", deadline=START + 30)
+        claim = replace(make_claim("c-1", CHEAP, phase=ClaimPhase.READY), node="c-1", deadline=START + 30)
+        pod, node = make_pod("web", node="c-1"), make_node("c-1", claim="c-1")
 
-        await ask(
-            planning,
-            view_of(cluster(make_pod("web", node="c-1"), claims=(claim,), nodes=(make_node("c-1", claim="c-1"),))),
-        )
+        await ask(planning, view_of(cluster(pod, claims=(claim,), nodes=(node,))))
 
         assert worker.seconds == [URGENT_SECONDS]
