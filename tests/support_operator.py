@@ -180,12 +180,14 @@ class Site:
 class Story:
     """One test's NodePool, namespace and words for what should come true."""
 
-    def __init__(self, site: Site, namespace: str) -> None:
+    def __init__(self, site: Site, namespace: str, part: str = "") -> None:
+        """`part` tells stories apart that are told side by side in one namespace."""
         self.site = site
         self.namespace = namespace
-        self.pool = f"pool-{namespace.rpartition('-')[2]}"
+        self.title = f"{namespace}{part}"
+        self.pool = f"pool-{self.title.partition('-')[2]}"
         self.pools: list[str] = []
-        self.tolerations = [{"key": TAINT, "value": namespace, "effect": "NoSchedule"}]
+        self.tolerations = [{"key": TAINT, "value": self.title, "effect": "NoSchedule"}]
 
     # Making things.
 
@@ -216,7 +218,7 @@ class Story:
             {"key": labels.INSTANCE_CPU, "operator": "Lt", "values": ["9"]},
             *requirements,
         ]
-        taints = [{"key": TAINT, "value": self.namespace, "effect": "NoSchedule"}]
+        taints = [{"key": TAINT, "value": self.title, "effect": "NoSchedule"}]
         taints += [{"key": PROBE_TAINT, "effect": "NoSchedule"}] if for_probes else []
         body = {
             "apiVersion": labels.API_VERSION,
