@@ -45,7 +45,6 @@ LOG_LINES = 30
 TAINT = "e2e.spotkube.io/story"
 PROBE_TAINT = "e2e.spotkube.io/probe"
 FAMILIES = ("m6i", "m7i")
-LARGE_MILLI_CPU, XLARGE_MILLI_CPU = 1930, 3920
 # Quick, but not so quick that a busy machine loses its lease by itself.
 SETTINGS = {
     "cycle_seconds": 2,

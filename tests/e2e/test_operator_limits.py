@@ -55,19 +55,17 @@ def test_limits_hold_and_who_is_left_out_is_told(site: Site, story: Story) -> No
         assert left_out["count"] == 1
         assert "limit" in left_out["reason"]
         assert condition(plan["status"], "Solved")["status"] == "False"
-        story.wait(lambda part=part: limit_is_shown(part), f"pool {part.pool} to show that it is full")
+
+    full = parts["nodes"]
+    story.wait(
+        lambda: condition(full.pool_status(), "LimitReached").get("status") == "True", "the pool to say it is full"
+    )
 
     # Raised, the rest comes.
     for part in parts.values():
         part.make_pool(requirements=ONLY_LARGE_ON_DEMAND)
     story.wait_running(9)
     assert not beyond
-
-
-def limit_is_shown(story: Story) -> bool:
-    """Only limits of which nothing at all is left count as reached; the others hold without being met exactly."""
-    is_reached = condition(story.pool_status(), "LimitReached").get("status") == "True"
-    return is_reached or "nodes" not in story.title.rpartition("-")[2]
 
 
 def plan_that_left_out(story: Story, name: str) -> Object:
