@@ -28,7 +28,7 @@ help: ## List the targets
 setup: $(VENV)/.ready ## Make .venv with all that is needed
 
 .PHONY: controlplane
-controlplane: setup ## Build the local cluster's parts (once, about 8 minutes on 2 cores)
+controlplane: setup ## Build the local cluster's parts (once, about 11 minutes on 2 cores with Helm)
 	@$(RUN) -m localcluster build
 	@$(RUN) -m localcluster build helm
 

@@ -31,7 +31,7 @@ Name = Annotated[str, typer.Option(help="Which cluster, when several run side by
 def main() -> None:
     """A real Kubernetes control plane on this machine, without containers; KWOK plays the nodes.
 
-    `up` starts one and `down` ends it. The first `up` builds Kubernetes from source, about 6 minutes on 2 cores.
+    `up` starts one and `down` ends it. The first `up` builds Kubernetes from source, about 8 minutes on 2 cores.
     """
 
 
