@@ -160,6 +160,14 @@ class TestGivingBack:
 
         assert reason(step) is GiveBackReason.NODE_DELETED
 
+    def test_whose_node_the_cloud_deletes_with_its_machine(self) -> None:
+        """Its offering rests, unlike that of a node which somebody deleted."""
+        step = next_step(make_claim("Ready"), facts(replace(OPEN, deleting=True), instance(InstanceState.TERMINATED)))
+
+        assert reason(step) is GiveBackReason.INSTANCE_GONE
+        assert isinstance(step, steps.GiveBack)
+        assert step.rest
+
     @pytest.mark.parametrize("pool", [None, make_pool(mode=Mode.APPLY, deleting=True), make_pool(deleting=True)])
     def test_whose_pool_is_deleted(self, pool: Any) -> None:
         assert reason(next_step(make_claim("Ready"), facts(OPEN, instance(), pool=pool))) is GiveBackReason.POOL_DELETED

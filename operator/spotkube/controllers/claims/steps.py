@@ -173,6 +173,9 @@ def _arriving(claim: NodeClaim, facts: Facts) -> Step:
         return news
     if claim.status.notice is not None:
         return GiveBack(GiveBackReason.NOTICE, f"{claim.status.notice.kind}: the instance ends", rest=True)
+    if phase is not Phase.PENDING and facts.instances_known and not facts.alive:
+        # Looked at before the Node, which the cloud deletes together with a machine that died.
+        return GiveBack(GiveBackReason.INSTANCE_GONE, "its instance is gone", rest=True)
     if node is not None and node.deleting:
         return GiveBack(GiveBackReason.NODE_DELETED, f"Node {node.name} is being deleted")
     if facts.pool.deleting if facts.pool else not facts.pool_unreadable:
@@ -184,8 +187,6 @@ def _arriving(claim: NodeClaim, facts: Facts) -> Step:
         return _buying(claim, facts)
     if not facts.instances_known:
         return Wait("the cloud does not answer")
-    if not facts.alive:
-        return GiveBack(GiveBackReason.INSTANCE_GONE, "its instance is gone", rest=True)
     if phase is Phase.LAUNCHED:
         return Advance(Phase.REGISTERED, node=node.name) if node else Wait("its instance has not joined yet")
     if node is None:
