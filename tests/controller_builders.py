@@ -405,7 +405,6 @@ class World:
             self.placement,
             self.tools.resting,
             self.tools.displaced,
-            self.metrics,
             self.clock,
         )
         self.controllers = Controllers(

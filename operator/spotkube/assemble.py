@@ -36,6 +36,7 @@ from spotkube.observe import Observer
 from spotkube.planning import Planning
 from spotkube.providers import connect_provider
 from spotkube.providers.catalogonly import CatalogOnly
+from spotkube.providers.measured import MeasuredProvider
 from spotkube.providers.port import CloudProvider
 from spotkube.settings import Settings, SettingsError
 from spotkube.worker import PlannerWorker
@@ -48,9 +49,9 @@ logger = logging.getLogger(__name__)
 
 async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
     """Runs until SIGTERM, SIGINT or `stop`. Raises SettingsError, ClusterError, and what ends the loop."""
-    provider = _provider(settings)
+    metrics, cache = Metrics(), Cache()
+    provider = _provider(settings, metrics)
     async with await _connect(settings) as client, await _connect(settings) as lease_client:
-        metrics, cache = Metrics(), Cache()
         Observer.fill(cache)
         identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         elector = _elector(settings, lease_client, identity, cache, metrics)
@@ -86,10 +87,10 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
             )
 
 
-def _provider(settings: Settings) -> CloudProvider:
+def _provider(settings: Settings, metrics: Metrics) -> CloudProvider:
     """Without a cloud only what buys nothing is possible. Raises SettingsError."""
     if settings.provider_url is not None:
-        return connect_provider("local", settings.provider_url)
+        return MeasuredProvider(connect_provider("local", settings.provider_url), metrics)
     if settings.mode_override in (Mode.RECOMMEND, Mode.PAUSED):
         return CatalogOnly(load_catalog(settings.catalog_file).offerings)
     raise SettingsError(
@@ -115,7 +116,6 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         placement,
         tools.resting,
         tools.displaced,
-        tools.metrics,
         tools.clock,
         settings.mode_override,
         load_catalog(settings.catalog_file).offerings if settings.catalog_file else None,

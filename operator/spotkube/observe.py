@@ -41,7 +41,6 @@ from spotkube.convert.workloads import (
     wanted_replicas,
     workload_of,
 )
-from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod
@@ -61,7 +60,6 @@ class Observer:
         placement: PlacementController,
         resting: RestingOfferings,
         displaced: DisplacedPods,
-        metrics: Metrics,
         clock: Callable[[], float],
         mode_override: Mode | None = None,
         catalog: tuple[Offering, ...] | None = None,
@@ -81,7 +79,6 @@ class Observer:
         self._placement = placement
         self._resting = resting
         self._displaced = displaced
-        self._metrics = metrics
         self._clock = clock
         self._mode_override = mode_override
         self._catalog = catalog
@@ -164,15 +161,12 @@ class Observer:
 
     async def _instances(self) -> dict[str, Instance] | None:
         try:
-            with self._metrics.provider_call_seconds.labels("list").time():
-                instances = await self._provider.list()
+            instances = await self._provider.list()
         except NoCloud:  # by choice, so not worth a warning each cycle
             return None
         except ProviderError as error:
-            self._metrics.provider_calls_total.labels("list", "error").inc()
             logger.warning("the cloud's instances are not known: %s", error)
             return None
-        self._metrics.provider_calls_total.labels("list", "ok").inc()
         return {instance.token: instance for instance in instances}
 
     async def _current_offerings(self) -> tuple[Offering, ...]:

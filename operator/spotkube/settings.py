@@ -59,8 +59,8 @@ class Settings(BaseSettings):
     # What to decide
     mode_override: Mode | None = Field(
         None,
-        description="Overrides the mode of every NodePool: `Apply` buys and drains, `Recommend` only writes plans, "
-        "`Paused` does nothing.",
+        description="Overrides the mode of every NodePool that is not `Paused`: `Apply` buys and drains, `Recommend` "
+        "only writes plans, `Paused` plans nothing.",
     )
     catalog_file: Path | None = Field(
         None, description="Catalog of instance types and prices. Without it: the one that comes with SpotKube."
