@@ -95,6 +95,18 @@ class TestNumbers:
         assert verdicts(status) == {"Placed": ("True", "AllPlaced"), "Ready": ("True", "AllReady")}
         assert {c.observed_generation for c in status.conditions} == {7}
 
+    def test_more_pods_on_spot_than_the_rule_allows_are_told_of_with_a_remedy(self) -> None:
+        workload = make_workload(spot={"onDemandBase": 1})
+        pods = [make_pod("a", node="spot", ready=True), make_pod("b", node="spot", ready=True)]
+
+        placed = find_condition(status_of(workload, pods).conditions, "Placed")
+
+        assert placed is not None
+        assert (placed.status, placed.reason) == ("True", "TooMuchSpot")
+        assert placed.message.startswith(
+            "2 pods are on spot where 1 may be: delete pods on spot nodes; placement Pinned"
+        )
+
     def test_without_a_placed_pod_there_is_no_share(self) -> None:
         status = status_of(make_workload(), [make_pod()])
 

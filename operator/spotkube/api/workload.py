@@ -121,10 +121,11 @@ class SpotPolicy(SpecModel):
     never: bool = False
     """True keeps every pod on on-demand nodes. For what must not be interrupted."""
     on_demand_base: Count | None = None
-    """So many pods run on on-demand nodes, the others may run on spot. Excludes never and spotFraction."""
+    """So many pods run on on-demand nodes, the others may run on spot. Nodes are planned for it; kube-scheduler does
+    not know of it, so that only placement Pinned surely holds it. Excludes never and spotFraction."""
     spot_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The largest share of the pods that may run on spot, from 0 to 1; rounded down to whole pods. Excludes never
-    and onDemandBase."""
+    """The largest share of the pods that may run on spot, from 0 to 1; rounded down to whole pods. Needs
+    placement Pinned to be surely held, as onDemandBase does. Excludes never and onDemandBase."""
 
 
 _SOURCES_CEL: Final = "[has(self.job), has(self.deployment), has(self.statefulSet), has(self.targetRef)]"

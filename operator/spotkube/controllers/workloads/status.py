@@ -9,7 +9,7 @@ from typing import Final
 from spotkube.api.common import Condition, ConditionStatus, with_condition
 from spotkube.api.workload import PodManagementPolicy, Workload, WorkloadStatus
 from spotkube.controllers.workloads.waiting import Outlook, count_of, in_one_line, pods_waiting
-from spotkube.convert.workloads import JobEnd, Source, source_key, wanted_replicas
+from spotkube.convert.workloads import JobEnd, Source, source_key, to_spot_rule, wanted_replicas
 from spotkube.model.cluster import Claim, Node
 from spotkube.model.offerings import SPOT
 from spotkube.model.pods import Pod
@@ -51,6 +51,8 @@ class _Counts:
     ready: int
     to_place: int
     placed: int
+    on_spot: int
+    spot_allowed: int
     waiting: tuple[Pod, ...]
 
     @property
@@ -93,7 +95,7 @@ def workload_status(
     pods = [pod for pod in pods if not pod.deleting]
     placed = [pod for pod in pods if pod.node is not None]
     on_spot = sum(1 for pod in placed if pod.node is not None and pod.node in nodes and nodes[pod.node].spot)
-    counts = _count(workload, source, pods)
+    counts = _count(workload, source, pods, on_spot)
     return WorkloadStatus(
         observed_generation=workload.metadata.generation,
         conditions=_conditions(workload, source, counts, problem, now),
@@ -116,7 +118,7 @@ def is_over(workload: Workload) -> bool:
     )
 
 
-def _count(workload: Workload, source: Source | None, pods: Sequence[Pod]) -> _Counts:
+def _count(workload: Workload, source: Source | None, pods: Sequence[Pod], on_spot: int) -> _Counts:
     ready = sum(1 for pod in pods if pod.ready)
     wanted = to_place = wanted_replicas(workload, source)
     if source is not None and source.job is not None:
@@ -129,6 +131,8 @@ def _count(workload: Workload, source: Source | None, pods: Sequence[Pod]) -> _C
         ready=min(ready, wanted),
         to_place=to_place,
         placed=sum(1 for pod in pods if pod.node is not None),
+        on_spot=on_spot,
+        spot_allowed=to_place - to_spot_rule(workload.spec.spot).on_demand_count(to_place),
         waiting=tuple(pod for pod in pods if pod.node is None),
     )
 
@@ -205,6 +209,9 @@ def _placed(source: Source | None, counts: _Counts, problem: Problem | None) -> 
         return False, "Suspended", f"{source.key[1]} is suspended"
     if counts.waiting or counts.missing:
         return False, "PodsWaiting", f"{counts.placed} of {count_of(counts.to_place, 'pod')} have a node"
+    if source.job is None and counts.on_spot > counts.spot_allowed:
+        message = f"{counts.on_spot} pods are on spot where {counts.spot_allowed} may be: "
+        return True, "TooMuchSpot", message + "delete pods on spot nodes; placement Pinned keeps the rule from then on"
     return True, "AllPlaced", "every pod has a node"
 
 
