@@ -168,6 +168,11 @@ def test_times_without_quotes_stay_text() -> None:
             deployment(spec="containers: [{name: main, resources: {requests: {cpu: 5oo}}}]"),
             ["spec.template.spec.containers[0].resources.requests: cpu: '5oo' is no quantity; write it as in 500m"],
         ),
+        (deployment(metadata=", creationTimestamp: soon"), ["metadata.creationTimestamp: 'soon' is no time; write it"]),
+        (
+            deployment(spec="containers: [{name: main, ports: [{containerPort: 80, hostPort: 65536}]}]"),
+            ["containers[0].ports[0].hostPort: 65536 is out of range; give at most 65535"],
+        ),
         (deployment(spec="containers: []"), ["spec.template.spec.containers: [] is too short; give at least 1"]),
         (deployment(spec="volumes: []"), ["spec.template.spec.containers: is missing; add it"]),
         (
@@ -202,6 +207,31 @@ def test_mistakes_name_place_field_value_and_remedy(text: str, words: list[str])
     said = complaint(text)
     for word in words:
         assert word in said
+
+
+def test_what_makes_pods_and_is_not_read_is_told_apart_from_what_makes_none() -> None:
+    rollout = deployment("canary").replace("apps/v1", "argoproj.io/v1alpha1").replace("Deployment", "Rollout")
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}"
+    manifests = read("\n---\n".join([deployment(), rollout, service]))
+
+    assert owners(manifests) == {"default/Deployment/web": 2}
+    assert "NOT PLANNED, since it is not known how many pods these kinds make: 1 Rollout (argoproj.io/v1alpha1)" in (
+        manifests.notes
+    )
+    assert "not of kinds that make pods or nodes, and left out: 1 Service (v1)" in manifests.notes
+
+
+def test_a_replication_controller_makes_pods() -> None:
+    text = deployment("old").replace("apps/v1", "v1").replace("Deployment", "ReplicationController")
+    assert owners(read(text)) == {"default/ReplicationController/old": 2}
+
+
+def test_names_that_the_api_server_would_generate_are_told_apart() -> None:
+    spec = f"{{template: {{spec: {{{CONTAINERS}}}}}}}"
+    job = f"apiVersion: batch/v1\nkind: Job\nmetadata: {{generateName: migrate-}}\nspec: {spec}"
+    made = owners(read(f"{job}\n---\n{job}"))
+    assert len(made) == 2
+    assert all(owner.startswith("default/Job/migrate-") for owner in made)
 
 
 def test_sources_that_are_not_there(tmp_path: Path) -> None:

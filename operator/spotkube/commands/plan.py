@@ -65,9 +65,9 @@ def plan(
 ) -> None:
     """Plan the cheapest nodes for what manifests ask for. No cluster is needed, and nothing is bought.
 
-    Reads Workloads, Deployments, StatefulSets, ReplicaSets, DaemonSets, Jobs, CronJobs (one run), Pods, NodePools,
-    NodeClaims and Nodes (these are filled first). Exits with 0 when all pods have a place, with 2 when some have none
-    (the reasons are told), and with 1 on bad input.
+    Reads Workloads, Deployments, StatefulSets, ReplicaSets, ReplicationControllers, DaemonSets, Jobs, CronJobs (one
+    run), Pods, NodePools, NodeClaims and Nodes (these are filled first). Exits with 0 when all pods have a place, with
+    2 when some have none (the reasons are told), and with 1 on bad input.
     """
     try:
         seconds = _seconds(budget)

@@ -147,3 +147,6 @@ def _notes(snapshot: Snapshot, objects: Objects, *, assumed: bool, elsewhere: in
     if objects.unknown:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(objects.unknown.items()))
         yield f"not of kinds that make pods or nodes, and left out: {kinds}"
+    if objects.unread:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(objects.unread.items()))
+        yield f"NOT PLANNED, since it is not known how many pods these kinds make: {kinds}"

@@ -1,5 +1,6 @@
 """The objects of a set of manifests: checked, with the defaults that kubectl would give them, and who made whom."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -21,6 +22,7 @@ Ref = tuple[str, str, str]
 _MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     ("", "Pod"): schemas.Pod,
     ("", "Node"): schemas.Node,
+    ("", "ReplicationController"): schemas.Replicated,
     ("apps", "Deployment"): schemas.Replicated,
     ("apps", "StatefulSet"): schemas.Replicated,
     ("apps", "ReplicaSet"): schemas.Replicated,
@@ -35,16 +37,19 @@ _CLUSTER_SCOPED = ("Node", "NodePool", "NodeClaim")
 
 
 class Objects:
-    """The objects that matter for planning, in the order of the files. `unknown` counts the others by kind."""
+    """The objects that matter for planning, in the order of the files. `unknown` counts the others by kind, and
+    `unread` those of them that have a pod template: they would make pods that we know nothing of."""
 
     def __init__(self, documents: Iterable[Document]) -> None:
         """Raises ManifestError."""
         self.unknown: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()
         self._documents: dict[Ref, Document] = {}
         for document in documents:
             model = _MODELS.get((document.group, document.kind))
             if model is None:
-                self.unknown[f"{document.kind} ({document.content['apiVersion'] or 'no apiVersion'})"] += 1
+                kind = f"{document.kind} ({document.content['apiVersion'] or 'no apiVersion'})"
+                (self.unread if _has_pod_template(document) else self.unknown)[kind] += 1
             else:
                 self._add(_with_defaults(document, model))
 
@@ -87,7 +92,25 @@ def controller_of(document: Document) -> Ref:
     return "", "", ""
 
 
+def _has_pod_template(document: Document) -> bool:
+    value: Any = document.content
+    for key in ("spec", "template", "spec"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return isinstance(value, dict) and "containers" in value
+
+
+def _with_name(document: Document) -> Document:
+    """`kubectl create` takes a generateName, to which the API server adds a suffix: the place tells them apart here."""
+    metadata = document.content.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("name") or not isinstance(metadata.get("generateName"), str):
+        return document
+    suffix = hashlib.sha256(document.place.encode()).hexdigest()[:5]
+    named = {**metadata, "name": f"{metadata['generateName']}{suffix}"}
+    return replace(document, content={**document.content, "metadata": named})
+
+
 def _with_defaults(document: Document, model: type[BaseModel]) -> Document:
+    document = _with_name(document)
     # Our own kinds are lenient about metadata, since a live object's is always sound.
     checked(schemas.Named, document)
     metadata: dict[str, Any] = {"uid": f"{document.kind}/{document.namespace}/{document.name}"}

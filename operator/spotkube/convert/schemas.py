@@ -4,9 +4,10 @@ Live objects have been through the API server; files have not. What is not liste
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from spotkube.model.resources import parse_amount
@@ -21,6 +22,14 @@ def _amounts(value: Any) -> Any:
     return value
 
 
+def _time(value: str) -> str:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is no time; write it as in 2026-01-31T08:00:00Z") from error
+    return value
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, alias_generator=to_camel)
 
@@ -28,6 +37,9 @@ class _Part(BaseModel):
 Amounts = Annotated[dict[str, Any], BeforeValidator(_amounts)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Positive = Annotated[int, Field(ge=1)]
+# 0 counts as none.
+Port = Annotated[int, Field(ge=0, le=65535)]
+Time = Annotated[str, AfterValidator(_time)]
 Key = Annotated[str, Field(min_length=1)]
 Texts = dict[str, str]
 Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
@@ -45,8 +57,8 @@ class Metadata(_Part):
     uid: str | None = None
     labels: Texts | None = None
     annotations: Texts | None = None
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
     owner_references: list[OwnerReference] | None = None
     finalizers: list[str] | None = None
 
@@ -123,8 +135,8 @@ class _Spread(_Part):
 
 
 class _Port(_Part):
-    container_port: int | None = None
-    host_port: int | None = None
+    container_port: Port | None = None
+    host_port: Port | None = None
     protocol: str | None = None
 
 
@@ -235,7 +247,7 @@ class Pod(Object):
 
 
 class Replicated(Object):
-    """A Deployment, StatefulSet or ReplicaSet."""
+    """A Deployment, StatefulSet, ReplicaSet or ReplicationController."""
 
     spec: _ReplicatedSpec
 

@@ -1,4 +1,5 @@
-"""What makes pods: how many each Workload, Deployment, StatefulSet, ReplicaSet, Job and CronJob wants, and which."""
+"""What makes pods: how many each Workload, Deployment, StatefulSet, ReplicaSet, ReplicationController, Job and
+CronJob wants, and which."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -140,6 +141,7 @@ _READERS: Mapping[str, Callable[[Document], Source | None]] = {
     "Deployment": _replicated,
     "StatefulSet": _replicated,
     "ReplicaSet": _replicated,
+    "ReplicationController": _replicated,
     "Job": _job,
     "CronJob": _cron_job,
     "Workload": _own_template,
