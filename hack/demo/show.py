@@ -18,6 +18,8 @@ from spotkube.api.capacityplan import Addition
 NARROW_COLUMNS = 110
 """Where output goes to a file: wide enough for our tables, narrow enough to read."""
 TOP_NODES = 8
+# Prices have micro-dollars; sums of them as floats have dust.
+SAME_USD = 1e-5
 QUIET_SECONDS = 2.0
 """Between two lines where there is no terminal."""
 _ORDER = ("Pending", "Launched", "Registered", "Ready", "Draining", "Terminated")
@@ -96,8 +98,11 @@ def scene_line(scene: Scene) -> str:
     parts.append(f"nodes {nodes or 'none yet'}")
     parts.append(f"${scene.usd_per_hour:.3f}/h")
     if plan := scene.plan:
-        bound, gap = plan.status.lower_bound_usd_per_hour, plan.status.gap_percent
-        if bound is not None and gap is not None:
+        status = plan.status
+        bound, gap = status.lower_bound_usd_per_hour, status.gap_percent
+        # The bound is for the pods of that plan: once other nodes run, it says nothing of what they cost.
+        in_force = abs(scene.usd_per_hour - (status.cost_after_usd_per_hour or 0.0)) < SAME_USD
+        if bound is not None and gap is not None and in_force:
             parts.append(f"bound ${bound:.3f}/h, gap {gap:.1f}%")
     return " · ".join(parts)
 

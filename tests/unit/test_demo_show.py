@@ -29,11 +29,16 @@ def test_the_line_tells_pods_nodes_price_bound_and_gap() -> None:
     seen = scene(
         pods=(pod("a", "n"), pod("b", phase="Pending"), pod("c", "n", "Succeeded")),
         claims=(claim("n"), claim("m", phase="Launched")),
-        plans=(plan("p", **NUMBERS),),
+        plans=(plan("p", **NUMBERS | {"costAfterUSDPerHour": 0.2, "lowerBoundUSDPerHour": 0.184}),),
     )
     assert scene_line(seen) == (
-        "pods 1 running of 3, 1 finished · nodes 1 Launched, 1 Ready · $0.200/h · bound $4.280/h, gap 8.4%"
+        "pods 1 running of 3, 1 finished · nodes 1 Launched, 1 Ready · $0.200/h · bound $0.184/h, gap 8.4%"
     )
+
+
+def test_the_bound_of_a_plan_is_not_held_against_the_cost_of_other_nodes() -> None:
+    seen = scene(pods=(pod("a", "n"),), claims=(claim("n"),), plans=(plan("p", **NUMBERS),))
+    assert scene_line(seen).endswith("nodes 1 Ready · $0.100/h")
 
 
 def test_before_anything_is_bought_there_is_no_bound() -> None:
