@@ -233,7 +233,7 @@ async def test_a_notice_shows_on_the_node_and_kills_at_the_deadline(
     noticed = await provider.get(instance.provider_id)
     assert noticed is not None
     assert noticed.termination_deadline is not None
-    node = wait_until(lambda: _noticed(get(kubectl, "node", order.name)), 10, "the sign of the notice")
+    node = wait_until(lambda: _noticed(get(kubectl, "node", order.name)), 30, "the sign of the notice")
     assert has_taint(node, TAINT.key)
     written = datetime.fromisoformat(node["metadata"]["annotations"]["spotkube.io/termination-deadline"])
     assert written.timestamp() == pytest.approx(noticed.termination_deadline, abs=0.001)
@@ -268,7 +268,7 @@ async def test_a_finalizer_keeps_the_node_but_its_heartbeat_ends(
     assert renew_time(kubectl, order.name) == renewed, "no machine is there that could send a heartbeat"
 
     kubectl("patch", "node", order.name, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
-    wait_until(lambda: not get(kubectl, "node", order.name), 10, "the node to be gone")
+    wait_until(lambda: not get(kubectl, "node", order.name), 30, "the node to be gone")
 
 
 def renew_time(kubectl: Kubectl, node: str) -> str:
@@ -287,7 +287,7 @@ async def test_a_killed_cloud_goes_on_where_it_was(
     cloud.start()
     before = LocalProvider(cloud.url)
     bought = await before.create(order)
-    noticed = await before.interrupt(bought.provider_id, notice_seconds=12)
+    noticed = await before.interrupt(bought.provider_id, notice_seconds=25)
     await before.close()
     cloud.end(signal.SIGKILL)
 
@@ -298,7 +298,7 @@ async def test_a_killed_cloud_goes_on_where_it_was(
         assert resumed.provider_id == bought.provider_id
         assert resumed.termination_deadline == noticed.termination_deadline
         assert _noticed(ready_node(kubectl, order.name))
-        wait_until(lambda: not get(kubectl, "node", order.name), 30, "the node to be gone at its deadline")
+        wait_until(lambda: not get(kubectl, "node", order.name), 60, "the node to be gone at its deadline")
         assert len(await after.list()) == 1
     finally:
         await after.close()
