@@ -297,7 +297,8 @@ async def test_a_killed_cloud_goes_on_where_it_was(
         resumed = await after.create(order)
         assert resumed.provider_id == bought.provider_id
         assert resumed.termination_deadline == noticed.termination_deadline
-        assert _noticed(ready_node(kubectl, order.name))
+        ready_node(kubectl, order.name)
+        wait_until(lambda: _noticed(get(kubectl, "node", order.name)), 20, "the sign of the notice")
         wait_until(lambda: not get(kubectl, "node", order.name), 60, "the node to be gone at its deadline")
         assert len(await after.list()) == 1
     finally:
