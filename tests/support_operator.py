@@ -284,8 +284,8 @@ class Story:
         return [each for each in self.site.instances() if each["tags"].get(labels.NODEPOOL) in self.pools]
 
     def plans(self, mode: str = "Apply") -> list[Object]:
-        """From the oldest to the newest."""
-        found = self.site.reader.list(CAPACITYPLANS)
+        """From the oldest to the newest; one that is still being written (made, its status not yet) is left out."""
+        found = [plan for plan in self.site.reader.list(CAPACITYPLANS) if plan.get("status")]
         return sorted((p for p in found if p["spec"]["mode"] == mode), key=lambda plan: plan["metadata"]["name"])
 
     def plan_of(self, claim: Object) -> Object:
