@@ -28,9 +28,9 @@ help: ## List the targets
 setup: $(VENV)/.ready ## Make .venv with all that is needed
 
 .PHONY: controlplane
-controlplane: setup ## Build the local cluster's parts (once, about 11 minutes on 2 cores with Helm)
+controlplane: setup ## Build the local cluster's parts (once, about 15 minutes on 2 cores)
 	@$(RUN) -m localcluster build
-	@$(RUN) -m localcluster build helm
+	@$(RUN) -m localcluster build helm schedulercheck
 
 .PHONY: compiled
 compiled: setup

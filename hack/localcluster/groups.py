@@ -32,16 +32,21 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Tools that are built from one Go module; `version_module` is the requirement whose version they report."""
+    """Tools that are built from one Go module; `version_module` is the requirement whose version they report.
+
+    `module` is the module's folder where it is not the group's name, `sources` the folders in it with code of ours.
+    """
 
     name: str
     tools: tuple[Tool, ...]
     version_module: str
     version_packages: tuple[str, ...] = ()
+    module: str = ""
+    sources: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path:
-        return CONTROLPLANE_DIR / self.name
+        return CONTROLPLANE_DIR / (self.module or self.name)
 
     @property
     def go_mod(self) -> str:
@@ -74,7 +79,7 @@ class Group:
         return " ".join([STRIP_LDFLAGS, *settings])
 
     def cache_key(self) -> str:
-        """SHA-256 over everything that decides what the binaries are: go.mod, go.sum, flags and the list of tools."""
+        """SHA-256 over all that decides what the binaries are: go.mod, go.sum, flags, the list of tools, our own code."""
         digest = hashlib.sha256()
         parts = [
             (self.directory / "go.mod").read_bytes(),
@@ -82,6 +87,8 @@ class Group:
             " ".join([*BUILD_FLAGS, self.ldflags]).encode(),
             "\n".join(f"{tool.name} {tool.package}" for tool in self.tools).encode(),
         ]
+        files = [file for folder in self.sources for file in sorted((self.directory / folder).glob("*.go"))]
+        parts += [part for file in files for part in (file.name.encode(), file.read_bytes())]
         for part in parts:
             digest.update(len(part).to_bytes(8, "big") + part)  # the length keeps neighbours apart
         return digest.hexdigest()
@@ -108,6 +115,13 @@ GROUPS = (
         version_packages=("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"),
     ),
     Group(
+        "schedulercheck",
+        (Tool("schedulercheck", "./schedulercheck", 200),),
+        version_module="k8s.io/kubernetes",
+        module="kubernetes",
+        sources=("schedulercheck",),
+    ),
+    Group(
         "kwok",
         (Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok", 58),),
         version_module="sigs.k8s.io/kwok",
@@ -119,6 +133,7 @@ GROUPS = (
     ),
 )
 
+SCHEDULER_CHECK = "schedulercheck"
 CLUSTER_BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl")
 
 

@@ -75,7 +75,18 @@ def test_every_staging_module_is_replaced_by_the_version_of_the_kubernetes_relea
     assert all(before == after and version == staging for before, _, after, version in lines)
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+def test_cache_key_follows_our_own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = group_of("schedulercheck")
+    shutil.copytree(group.directory, tmp_path / group.module)
+    monkeypatch.setattr(groups, "CONTROLPLANE_DIR", tmp_path)
+    before, kubernetes = group.cache_key(), group_of("kubectl").cache_key()
+    with (tmp_path / group.module / "schedulercheck" / "main.go").open("a") as handle:
+        handle.write("\n")
+    assert group.cache_key() != before
+    assert group_of("kubectl").cache_key() == kubernetes
+
+
+@pytest.mark.parametrize("group", [group for group in GROUPS if not group.sources], ids=lambda group: group.name)
 def test_module_lists_exactly_the_tools_that_are_built(group: Group) -> None:
     text = group.go_mod
     block = text.partition("tool (")[2].partition(")")[0] if "tool (" in text else text.partition("tool ")[2].split()[0]
