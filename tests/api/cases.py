@@ -63,6 +63,12 @@ def requirement(key: str, operator: str, *values: str) -> Spec:
     return {"template": {"spec": {"requirements": [entry]}}}
 
 
+def choice(least: int, operator: str = "Exists", *values: str) -> Spec:
+    """A requirement with minValues."""
+    entry = {"key": "topology.kubernetes.io/zone", "operator": operator, "minValues": least}
+    return {"template": {"spec": {"requirements": [entry | ({"values": list(values)} if values else {})]}}}
+
+
 def node_labels(**labels: str) -> Spec:
     return {"template": {"metadata": {"labels": labels}}}
 
@@ -230,6 +236,18 @@ NODE_POOLS = (
     Case("a negative limit", "NodePool", {"limits": {"resources": {"cpu": "-500m"}}}, NOT_NEGATIVE),
     Case("a negative number of nodes", "NodePool", {"limits": {"nodes": -1}}, ZERO_OR_MORE),
     Case("negative dollars", "NodePool", {"limits": {"usdPerHour": -0.1}}, ZERO_OR_MORE),
+    Case("a cost of each node", "NodePool", {"perNodeCost": 0.0125}),
+    Case("no cost of each node", "NodePool", {"perNodeCost": 0}),
+    Case("a negative cost of each node", "NodePool", {"perNodeCost": -0.01}, ZERO_OR_MORE),
+    Case("an absurd cost of each node", "NodePool", {"perNodeCost": 10_001}, "less than or equal to 10000"),
+    Case("a choice of three zones", "NodePool", choice(3)),
+    Case("a choice of two of three", "NodePool", choice(2, "In", "a", "b", "c")),
+    Case("a choice of more than there are", "NodePool", choice(3, "In", "a", "b"),
+         "lower it, or add values"),
+    Case("a choice without values to choose", "NodePool", choice(1, "DoesNotExist"), "remove one of the two"),
+    Case("a choice of others", "NodePool", choice(2, "NotIn", "a")),
+    Case("a choice of none", "NodePool", choice(0), "greater than or equal to 1"),
+    Case("too wide a choice", "NodePool", choice(51), "less than or equal to 50"),
     Case("a published band", "NodePool", {"spot": {"maxInterruptionPercent": 15}}),
     Case("no such band", "NodePool", {"spot": {"maxInterruptionPercent": 7}},
          "\"5\", \"10\", \"15\", \"20\", \"100\"", "5, 10, 15, 20"),

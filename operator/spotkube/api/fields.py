@@ -140,6 +140,7 @@ LabelKey = Annotated[
 Labels = Annotated[dict[str, LabelValue], Field(max_length=100), KEYS_ARE_LABEL_KEYS]
 Quantities = Annotated[dict[str, Quantity], Field(max_length=32)]
 UsdPerHour = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Count = Annotated[int, Field(ge=0)]
 Replicas = Annotated[int, Field(ge=0, le=1_000_000)]

@@ -134,10 +134,15 @@ class NodePoolSpec(SpecModel):
     provider: Provider = Provider.LOCAL
     """Where nodes come from. local is a fake cloud for trying things out, whose nodes run no containers."""
     weight: Annotated[int, Field(ge=0, le=100)] = 0
-    """Of two pools that offer the same at the same price, the one with the higher weight is taken."""
+    """Of pools that sell the same offering, the one with the higher weight buys it wherever its price is not higher
+    (perNodeCost counts) and its limits leave room. A weight never makes a plan dearer."""
     template: NodeTemplate = NodeTemplate()
     """What each node looks like."""
     limits: Limits = Limits()
+    per_node_cost: Annotated[float, Field(ge=0, le=10_000)] = 0
+    """Dollars an hour that each node costs besides its instance, whatever its size: licences, monitoring, addresses.
+    It is part of the price of a node everywhere: in plans, claims, limits and status. It keeps plans from many tiny
+    nodes."""
     spot: SpotLimits = SpotLimits()
     """Which spot offerings may be bought, and for whom."""
     ready_timeout: PositiveDuration = "5m"

@@ -30,6 +30,10 @@ def _values_fit(requirement: "Requirement") -> bool:
     return lowest <= len(requirement.values) <= highest
 
 
+def _enough_values(requirement: "Requirement") -> bool:
+    return requirement.operator is not Operator.IN or len(requirement.values) >= (requirement.min_values or 0)
+
+
 def _bound_is_integer(requirement: "Requirement") -> bool:
     if requirement.operator not in (Operator.GT, Operator.LT):
         return True
@@ -52,6 +56,16 @@ class Requirement(SpecModel):
             "!(self.operator in ['Gt', 'Lt']) || !has(self.values) || self.values.all(v, v.matches('^[0-9]{1,18}$'))",
             'Gt and Lt compare whole numbers: write the bound as one, in quotes, such as "4"',
             _bound_is_integer,
+        ),
+        Rule(
+            "!has(self.minValues) || self.operator != 'In' || !has(self.values) || size(self.values) >= self.minValues",
+            "minValues is more than there are values to choose from: lower it, or add values",
+            _enough_values,
+        ),
+        Rule(
+            "!has(self.minValues) || self.operator != 'DoesNotExist'",
+            "minValues counts values of a label, which DoesNotExist excludes: remove one of the two",
+            lambda item: item.min_values is None or item.operator is not Operator.DOES_NOT_EXIST,
         ),
         Rule(
             f"!self.key.startsWith('{OWN_PREFIX}') || self.key in [{', '.join(map(repr, labels.OFFERING_LABELS))}]",
@@ -79,3 +93,6 @@ class Requirement(SpecModel):
     """In, NotIn, Exists, DoesNotExist, Gt or Lt."""
     values: Annotated[tuple[LabelValue, ...], Field(max_length=100)] = ()
     """At least one for In and NotIn, exactly one whole number for Gt and Lt, none for Exists and DoesNotExist."""
+    min_values: Annotated[int, Field(ge=1, le=50)] | None = None
+    """Among so many different values of the label there must be a choice: the pool buys nothing for pods for which
+    fewer are left, so that it does not hang on a single instance type or zone. From 1 to 50."""

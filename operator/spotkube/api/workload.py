@@ -6,7 +6,17 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
-from spotkube.api.fields import Count, CountOrPercent, Name, Percent, PositiveDuration, Replicas, Text, UsdPerHour
+from spotkube.api.fields import (
+    Count,
+    CountOrPercent,
+    Fraction,
+    Name,
+    Percent,
+    PositiveDuration,
+    Replicas,
+    Text,
+    UsdPerHour,
+)
 from spotkube.api.rules import Rule, SpecModel
 from spotkube.api.templates import PodTemplate, VolumeClaimTemplate
 
@@ -123,7 +133,7 @@ class SpotPolicy(SpecModel):
     on_demand_base: Count | None = None
     """So many pods run on on-demand nodes, the others may run on spot. Nodes are planned for it; kube-scheduler does
     not know of it, so that only placement Pinned surely holds it. Excludes never and spotFraction."""
-    spot_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    spot_fraction: Fraction | None = None
     """The largest share of the pods that may run on spot, from 0 to 1; rounded down to whole pods. Needs
     placement Pinned to be surely held, as onDemandBase does. Excludes never and onDemandBase."""
 

@@ -21,6 +21,8 @@ def to_pool(pool: NodePool) -> Pool:
         mode=Mode(spec.mode),
         weight=spec.weight,
         requirements=tuple(Requirement(r.key, Operator(r.operator), r.values) for r in template.spec.requirements),
+        min_values=tuple((r.key, r.min_values) for r in template.spec.requirements if r.min_values is not None),
+        per_node_micro_usd_hour=round(spec.per_node_cost * MICRO),
         labels=to_labels(template.metadata.labels),
         taints=_taints(template.spec.taints),
         startup_taints=_taints(template.spec.startup_taints),

@@ -29,13 +29,16 @@ class ClaimPhase(StrEnum):
 class Pool:
     """A NodePool. None in a limit means that there is none, as for a resource that `limit_resources` does not name.
 
-    Amounts in limits are sums over its nodes' allocatable.
+    Amounts in limits are sums over its nodes' allocatable. `min_values` are label keys, and among how many of their
+    values there must be a choice. `per_node_micro_usd_hour` is part of the price of each of its nodes.
     """
 
     name: str
     mode: Mode = Mode.RECOMMEND
     weight: int = 0
     requirements: Term = ()
+    min_values: tuple[tuple[str, int], ...] = ()
+    per_node_micro_usd_hour: int = 0
     labels: Labels = ()
     taints: tuple[Taint, ...] = ()
     startup_taints: tuple[Taint, ...] = ()

@@ -13,6 +13,7 @@ from spotkube.model.plan import Unplaceable
 from spotkube.model.pods import NEVER_ON_SPOT, Pod
 from spotkube.model.resources import PODS, ResourceList
 from spotkube.planner.bins import Bin, capacity_type_of, free_array, make_bins, standing_elsewhere
+from spotkube.planner.choice import with_choice
 from spotkube.planner.explain import why_nothing_fits
 from spotkube.planner.groups import Group, OnDemandNeed, group_pods
 from spotkube.planner.kinds import Kinds, daemon_overhead, kind_mask, make_kinds, ports_free, shape_mask, zone_mask
@@ -132,8 +133,10 @@ def _assemble(
     def masks(group: Group) -> tuple[BoolArray, BoolArray]:
         demand = _amounts([group.shape.requests], resources)
         fits = kind_mask(kinds, group) & ports_free(kinds.table, snapshot.daemonsets, group.shape)
+        fits &= (capacity >= demand).all(axis=1)
         return (
-            fits & (capacity >= demand).all(axis=1),
+            # The bound of what stands already must hold for what was bought while there was a choice.
+            fits if ledger is None else with_choice(kinds, fits),
             _bin_mask(table, bins, group) & (free >= demand).all(axis=1),
         )
 

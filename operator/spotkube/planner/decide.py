@@ -16,6 +16,7 @@ from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.solve import solve
+from spotkube.planner.weights import by_weight
 from spotkube.planner.zones import Part, part_of
 
 # Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
@@ -79,7 +80,7 @@ def _search(snapshot: Snapshot, pools: Sequence[Pool], seed: int, budget: Budget
         most |= short
         built = build(snapshot, pools, most)
         result = solve(built.problem, seed=seed, budget=_part(budget, 1 / _ZONE_ROUNDS))
-    return built, result
+    return built, replace(result, solution=by_weight(built.problem, built.kinds, result.solution))
 
 
 def _zones_too_small(built: Built, result: Result) -> dict[Part, int]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.resources import CPU, MEMORY, ResourceList
+from spotkube.planner.choice import narrow_pools, with_choice
 from spotkube.planner.groups import Group
 from spotkube.planner.kinds import Kinds, zone_mask
 from spotkube.planner.problem import IntArray
@@ -43,6 +44,7 @@ def why_nothing_fits(group: Group, kinds: Kinds, capacity: IntArray, resources: 
     for r, name in enumerate(resources):
         asked = group.shape.requests[name]
         exclude(capacity[:, r] >= asked, _too_small(name, asked, int(capacity[:, r].max(initial=0))))
+    exclude(with_choice(kinds, left), f"leave less choice than minValues asks for ({narrow_pools(kinds, left)})")
     return f"none of {len(kinds)} offerings fits: {', '.join(reasons)}"
 
 

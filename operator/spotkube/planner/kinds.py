@@ -1,7 +1,7 @@
 """What the pools may buy: one node kind an offering and pool, with labels, taints and what its daemons leave free."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +63,7 @@ def make_kinds(snapshot: Snapshot, pools: Sequence[Pool], *, whole_fleet: bool =
         if any(not r.matches(own) for r in pool.requirements if r.key in own):
             continue
         mask = table.all_of(term) & (risk <= pool.max_interruption_percent)
-        buying = [offerings[i] for i in np.flatnonzero(mask)]
+        buying = [_priced(offerings[i], pool) for i in np.flatnonzero(mask)]
         chosen += [_Kind(index, o, _table_row(node_labels(pool, o)), pool.taints) for o in buying]
     if whole_fleet:
         chosen = list(dict.fromkeys(chosen + _held(snapshot.claims, pools)))
@@ -77,6 +77,12 @@ def make_kinds(snapshot: Snapshot, pools: Sequence[Pool], *, whole_fleet: bool =
         unmanaged_allowed=np.array(unmanaged, dtype=np.bool_),
         zones=tuple(kind.offering.zone for kind in chosen),
     )
+
+
+def _priced(offering: Offering, pool: Pool) -> Offering:
+    """The offering at the price of a node of this pool."""
+    extra = pool.per_node_micro_usd_hour
+    return replace(offering, price_micro_usd_hour=offering.price_micro_usd_hour + extra) if extra else offering
 
 
 class _Kind(NamedTuple):
