@@ -7,7 +7,7 @@ import pytest
 from spotkube.convert.pods import to_daemonset, to_pod, to_shape
 from spotkube.convert.requests import pod_requests
 from spotkube.model import labels as keys
-from spotkube.model.resources import parse_amount
+from spotkube.model.resources import MAX_AMOUNT, parse_amount
 from spotkube.model.selectors import LabelSelector, Operator, Requirement
 
 MI = 1024**2
@@ -75,12 +75,81 @@ class TestRequests:
         spec = {"containers": [container("1")], "resources": {"limits": {"cpu": "4", "memory": "8Mi"}}}
         assert dict(pod_requests(spec)) == {"cpu": 1000, "memory": 8 * MI, "pods": 1}
 
+    def test_requests_of_the_pod_are_of_cpu_memory_and_huge_pages_only(self) -> None:
+        spec = {"containers": [container("1")], "resources": {"requests": {"cpu": "3", "example.com/fpga": "1"}}}
+        assert dict(pod_requests(spec)) == {"cpu": 3000, "pods": 1}
+
+    def test_a_container_that_asks_for_zero_has_asked(self) -> None:
+        spec = {"containers": [container("0")], "resources": {"limits": {"cpu": "4"}}}
+        assert dict(pod_requests(spec)) == {"pods": 1}
+
+    def test_the_pods_limit_of_huge_pages_is_its_request(self) -> None:
+        pages = {"name": "main", "resources": {"limits": {"hugepages-2Mi": "4Mi"}}}
+        assert pod_requests({"containers": [pages]})["hugepages-2Mi"] == 4 * MI
+        whole = {"resources": {"limits": {"hugepages-2Mi": "8Mi"}}}
+        assert pod_requests({"containers": [pages], **whole})["hugepages-2Mi"] == 8 * MI
+
+    def test_resources_of_every_kind(self) -> None:
+        amounts = {"nvidia.com/gpu": 1, "ephemeral-storage": "1Gi", "example.com/fpga": "2", "hugepages-1Gi": "1Gi"}
+        one = {"name": "main", "resources": {"limits": amounts}}
+        assert dict(pod_requests({"containers": [one, one]})) == {
+            "nvidia.com/gpu": 2, "ephemeral-storage": 2048 * MI, "example.com/fpga": 4, "hugepages-1Gi": 2048 * MI,
+            "pods": 1,
+        }  # fmt: skip
+
+    def test_an_empty_dir_asks_for_nothing(self) -> None:
+        volumes = [{"name": "tmp", "emptyDir": {"sizeLimit": "10Gi"}}]
+        assert dict(pod_requests({"containers": [container("1")], "volumes": volumes})) == {"cpu": 1000, "pods": 1}
+
+    def test_more_than_there_can_be_is_as_much_as_there_can_be(self) -> None:
+        """Kubernetes takes such a pod: it fits nowhere, and is no reason to plan nothing else."""
+        assert pod_requests({"containers": [container("1e18")]})["cpu"] == MAX_AMOUNT
+
     def test_overhead_comes_on_top(self) -> None:
         assert pod_requests({"containers": [container("1")], "overhead": {"cpu": "250m"}})["cpu"] == 1250
 
     def test_a_mistake_names_its_container(self) -> None:
         with pytest.raises(ValueError, match="container 'main': cpu: 'two'"):
             pod_requests({"containers": [container("two")]})
+
+
+class TestResize:
+    """KEP-1287: what a container asks for may change while it runs."""
+
+    def status(self, has: str, promised: str, **more: Any) -> dict[str, Any]:
+        one = {"name": "main", "resources": {"requests": {"cpu": has}}, "allocatedResources": {"cpu": promised}}
+        return {"containerStatuses": [one], **more}
+
+    @pytest.mark.parametrize(("has", "promised", "milli"), [("1", "1", 2000), ("3", "2", 3000), ("1", "4", 4000)])
+    def test_the_largest_counts(self, has: str, promised: str, milli: int) -> None:
+        assert pod_requests({"containers": [container("2")]}, self.status(has, promised))["cpu"] == milli
+
+    @pytest.mark.parametrize(("reason", "milli"), [("Infeasible", 1500), ("Deferred", 9000)])
+    def test_what_is_infeasible_is_not_waited_for(self, reason: str, milli: int) -> None:
+        condition = {"type": "PodResizePending", "status": "True", "reason": reason}
+        status = self.status("1", "1500m", conditions=[condition])
+        assert pod_requests({"containers": [container("9")]}, status)["cpu"] == milli
+
+    def test_a_status_without_resources_says_nothing(self) -> None:
+        status = {"containerStatuses": [{"name": "main", "allocatedResources": {"cpu": "9"}}]}
+        assert pod_requests({"containers": [container("2")]}, status)["cpu"] == 2000
+
+    def test_sidecars_are_resized_and_init_containers_are_not(self) -> None:
+        status = {"initContainerStatuses": [{"name": "main", "resources": {"requests": {"cpu": "5"}}}]}
+        assert pod_requests({"initContainers": [sidecar("1")], "containers": []}, status)["cpu"] == 5000
+        assert pod_requests({"initContainers": [container("1")], "containers": []}, status)["cpu"] == 1000
+
+    def test_the_pod_as_a_whole(self) -> None:
+        spec = {"containers": [container("1")], "resources": {"requests": {"cpu": "2"}}}
+        status = {"resources": {"requests": {"cpu": "3"}}, "allocatedResources": {"cpu": "2500m"}}
+        assert pod_requests(spec, status)["cpu"] == 3000
+
+    def test_only_a_pod_with_a_node_is_resized(self) -> None:
+        raw = pod(status=self.status("3", "3"))
+        raw["spec"] = {"containers": [container("2")]}
+        waiting, running = to_pod(raw), to_pod({**raw, "spec": {**raw["spec"], "nodeName": "a"}})
+        assert waiting is not None and running is not None
+        assert (waiting.shape.requests["cpu"], running.shape.requests["cpu"]) == (2000, 3000)
 
 
 def shape(**spec: Any) -> Any:

@@ -17,6 +17,7 @@ _FOREIGN_OPT_OUTS = (
     ("karpenter.sh/do-not-disrupt", "true"),
     ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
 )
+_NO_STATUS: Json = {}
 _PLANNED_TOPOLOGIES = (keys.HOSTNAME, keys.ZONE)
 
 
@@ -45,7 +46,7 @@ def to_pod(raw: Json) -> Pod | None:
         namespace=metadata["namespace"],
         name=metadata["name"],
         labels=to_labels(labels),
-        shape=to_shape(metadata["namespace"], labels, spec),
+        shape=to_shape(metadata["namespace"], labels, spec, status if spec.get("nodeName") else {}),
         owner=owner,
         workload=f"{metadata['namespace']}/{workload}" if workload else None,
         node=spec.get("nodeName") or None,
@@ -63,8 +64,11 @@ def to_pod(raw: Json) -> Pod | None:
     )
 
 
-def to_shape(namespace: str, labels: Mapping[str, str], spec: Json) -> PodShape:
-    """What kube-scheduler checks of a pod with this spec and these labels. Raises ValueError."""
+def to_shape(namespace: str, labels: Mapping[str, str], spec: Json, status: Json = _NO_STATUS) -> PodShape:
+    """What kube-scheduler checks of a pod with this spec, these labels and, once it has a node, this status.
+
+    Raises ValueError.
+    """
     affinity = spec.get("affinity") or {}
     # One without a selector counts no pods at all, so that it always holds.
     spread = [
@@ -75,7 +79,7 @@ def to_shape(namespace: str, labels: Mapping[str, str], spec: Json) -> PodShape:
     anti_affinity = (affinity.get("podAntiAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
     return PodShape(
         namespace=namespace,
-        requests=pod_requests(spec),
+        requests=pod_requests(spec, status),
         node_selector=to_labels(spec.get("nodeSelector")),
         affinity_terms=to_affinity_terms(affinity.get("nodeAffinity")),
         tolerations=to_tolerations(spec.get("tolerations")),

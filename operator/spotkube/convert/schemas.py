@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from spotkube.model.resources import parse_amount
+from spotkube.model.resources import parse_request
 
 
 def _amounts(value: Any) -> Any:
@@ -18,7 +18,7 @@ def _amounts(value: Any) -> Any:
         for name, quantity in value.items():
             if not isinstance(quantity, str | int | float):
                 raise ValueError(f"{name}: {quantity!r} is no quantity; write it as in 500m, 2, 1.5Gi")
-            parse_amount(str(name), quantity)
+            parse_request(str(name), quantity)
     return value
 
 
@@ -187,8 +187,18 @@ class _Condition(_Part):
     status: str
 
 
+class _ContainerStatus(_Part):
+    name: Key
+    resources: _Resources | None = None
+    allocated_resources: Amounts | None = None
+
+
 class _Status(_Part):
     phase: str | None = None
+    container_statuses: list[_ContainerStatus] | None = None
+    init_container_statuses: list[_ContainerStatus] | None = None
+    resources: _Resources | None = None
+    allocated_resources: Amounts | None = None
     nominated_node_name: str | None = None
     succeeded: Count | None = None
     conditions: list[_Condition] | None = None

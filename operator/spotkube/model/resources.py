@@ -18,6 +18,18 @@ Quantity = str | int | float
 
 def parse_amount(name: str, quantity: Quantity) -> int:
     """The quantity in the unit that `name` is counted in, rounded up. Raises ValueError naming resource and value."""
+    amount = _parse(name, quantity)
+    if amount > MAX_AMOUNT:
+        raise ValueError(f"{name}: {quantity!r} is more than any node can have; check its suffix")
+    return amount
+
+
+def parse_request(name: str, quantity: Quantity) -> int:
+    """As `parse_amount`, but what is more than any node can have, which Kubernetes takes, counts as the largest amount."""
+    return min(_parse(name, quantity), MAX_AMOUNT)
+
+
+def _parse(name: str, quantity: Quantity) -> int:
     # A float is meant as it is written: 0.1 is 100m, and not the 101m that its binary value rounds up to.
     text = "" if isinstance(quantity, bool) else str(quantity)
     try:
@@ -27,8 +39,6 @@ def parse_amount(name: str, quantity: Quantity) -> int:
         raise ValueError(f"{name}: {quantity!r} is no quantity; write it as in 500m, 2, 1.5Gi") from error
     if amount < 0:
         raise ValueError(f"{name}: {quantity!r} is negative; give zero or more")
-    if amount > MAX_AMOUNT:
-        raise ValueError(f"{name}: {quantity!r} is more than any node can have; check its suffix")
     return amount
 
 
