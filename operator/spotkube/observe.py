@@ -9,6 +9,7 @@ from spotkube.api import CapacityPlan, FairQueue, NodeClaim, NodePool, Workload
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.resources import (
     CAPACITYPLANS,
+    CSINODES,
     DAEMONSETS,
     DEPLOYMENTS,
     FAIRQUEUES,
@@ -16,18 +17,23 @@ from spotkube.cluster.resources import (
     NODECLAIMS,
     NODEPOOLS,
     NODES,
+    PERSISTENTVOLUMECLAIMS,
+    PERSISTENTVOLUMES,
     PODDISRUPTIONBUDGETS,
     PODS,
     STATEFULSETS,
+    STORAGECLASSES,
     WORKLOADS,
 )
 from spotkube.controllers.displaced import DisplacedPods
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.view import View
+from spotkube.convert.binding import with_volumes
 from spotkube.convert.kinds import to_claim, to_pool
-from spotkube.convert.nodes import to_node
+from spotkube.convert.nodes import to_node, with_volume_limits
 from spotkube.convert.pods import to_daemonset, to_pod
+from spotkube.convert.storage import to_storage_class, to_volume, to_volume_claim, to_volume_limits
 from spotkube.convert.workloads import (
     Budget,
     Source,
@@ -44,6 +50,7 @@ from spotkube.convert.workloads import (
 from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod
+from spotkube.model.volumes import Storage, StorageClass, Volume, VolumeClaim
 from spotkube.providers.catalogonly import NoCloud
 from spotkube.providers.port import CloudProvider, Instance, ProviderError
 
@@ -75,6 +82,10 @@ class Observer:
         self.claims = cache.stores[NODECLAIMS]
         self.plans = cache.stores[CAPACITYPLANS]
         self.queues = cache.stores[FAIRQUEUES]
+        self._volume_claims = cache.stores[PERSISTENTVOLUMECLAIMS]
+        self._volumes = cache.stores[PERSISTENTVOLUMES]
+        self._storage_classes = cache.stores[STORAGECLASSES]
+        self._csi_nodes = cache.stores[CSINODES]
         self._provider = provider
         self._placement = placement
         self._resting = resting
@@ -90,6 +101,10 @@ class Observer:
         cache.add(PODS, to_pod)
         cache.add(NODES, to_node)
         cache.add(DAEMONSETS, to_daemonset)
+        cache.add(PERSISTENTVOLUMECLAIMS, to_volume_claim)
+        cache.add(PERSISTENTVOLUMES, to_volume)
+        cache.add(STORAGECLASSES, to_storage_class)
+        cache.add(CSINODES, to_volume_limits)
         for resource in (JOBS, DEPLOYMENTS, STATEFULSETS):
             cache.add(resource, to_source)
         cache.add(PODDISRUPTIONBUDGETS, to_budget)
@@ -120,8 +135,8 @@ class Observer:
         pools: list[NodePool] = self.pools.values()
         snapshot = Snapshot(
             taken_at=self._clock(),
-            pods=(*(pod for pod in pods if pod.uid not in gone), *displaced),
-            nodes=tuple(self.nodes.values()),
+            pods=tuple(with_volumes([*(pod for pod in pods if pod.uid not in gone), *displaced], self._storage())),
+            nodes=tuple(with_volume_limits(self.nodes.values(), dict(self._csi_nodes.values()))),
             claims=tuple(to_claim(claim) for claim in claims),
             pools=tuple(self._pool(pool) for pool in pools),
             workloads=tuple(
@@ -148,6 +163,12 @@ class Observer:
             budgets=self._budgets(),
             unreadable_pools=frozenset(name for _, name in self.pools.rejected),
         )
+
+    def _storage(self) -> Storage:
+        claims: list[VolumeClaim] = self._volume_claims.values()
+        volumes: list[Volume] = self._volumes.values()
+        classes: list[StorageClass] = self._storage_classes.values()
+        return Storage({one.key: one for one in claims}, {v.name: v for v in volumes}, {c.name: c for c in classes})
 
     def _budgets(self) -> dict[tuple[str, str], Budget]:
         budgets: list[Budget] = self.budgets.values()

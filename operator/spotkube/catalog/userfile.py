@@ -19,6 +19,7 @@ from spotkube.catalog.mistakes import mistakes
 from spotkube.catalog.specs import InstanceSpec, Price, capacity, free_for_pods
 from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS, ResourceList, parse_amount
+from spotkube.model.volumes import ATTACHABLE
 
 MICRO_USD = 1_000_000
 MAX_USD_HOUR = 100_000
@@ -64,7 +65,11 @@ def _amounts(value: Any) -> ResourceList:
     if not isinstance(value, dict):
         raise ValueError("is no map of resources; write it as in {cpu: 1930m, memory: 6Gi}")
     for name in value:
-        if "/" not in str(name) and name not in NATIVE_RESOURCES and not str(name).startswith("hugepages-"):
+        if (
+            "/" not in str(name)
+            and name not in NATIVE_RESOURCES
+            and not str(name).startswith(("hugepages-", ATTACHABLE))
+        ):
             raise ValueError(
                 f"{name} is no resource; use {', '.join(NATIVE_RESOURCES)} or a name such as example.com/fpga"
             )

@@ -1,7 +1,7 @@
 """From manifests to a Snapshot: what would run in a cluster that was given these objects, and what is there already.
 
 What makes pods counts for those that it would make, less those of its pods that are in the files. Pods without a node
-are taken as waiting for one, whoever they belong to. Volumes do not narrow the zones of a pod.
+are taken as waiting for one, whoever they belong to. What kube-controller-manager would do at once counts as done.
 """
 
 from collections import Counter
@@ -12,19 +12,22 @@ from typing import Any
 from spotkube.api.nodeclaim import NodeClaim
 from spotkube.api.nodepool import NodePool
 from spotkube.api.workload import Workload
+from spotkube.convert.binding import with_volumes
 from spotkube.convert.checks import converted
 from spotkube.convert.documents import Document, ManifestError
 from spotkube.convert.kinds import to_claim, to_pool
-from spotkube.convert.nodes import to_node
+from spotkube.convert.nodes import to_node, with_volume_limits
 from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
 from spotkube.convert.pods import to_daemonset, to_pod
 from spotkube.convert.sources import Source, sources_of, targets_in
+from spotkube.convert.storage import to_storage_class, to_volume, to_volume_claim, to_volume_limits
 from spotkube.convert.workloads import to_workload_rule
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Node, Pool, Snapshot, WorkloadRule
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod
 from spotkube.model.resources import PODS
+from spotkube.model.volumes import Storage
 
 DEFAULT_POOL = Pool("default")
 # The kubelet's default, for Nodes that do not say how many pods they take.
@@ -53,6 +56,8 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering]) ->
     pods += [pod for ref, source in sources.items() for pod in source.pods(made[ref])]
     names = {node.name for node in nodes}
     here = [pod for pod in pods if pod.node is None or pod.node in names]
+    storage = _storage(objects)
+    here = with_volumes(here, storage)
     pools = tuple(converted(d, to_pool, NodePool.from_dict(d.content)) for d in objects.of_kind("NodePool"))
     snapshot = Snapshot(
         taken_at=0.0,
@@ -71,7 +76,17 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering]) ->
 def _nodes(objects: Objects) -> list[Node]:
     claims = {document.name for document in objects.of_kind("NodeClaim")}
     nodes = [converted(d, to_node, _as_reported(d)) for d in objects.of_kind("Node")]
-    return [node if node.claim in claims else replace(node, claim=None) for node in nodes]
+    nodes = [node if node.claim in claims else replace(node, claim=None) for node in nodes]
+    return with_volume_limits(nodes, dict(to_volume_limits(d.content) for d in objects.of_kind("CSINode")))
+
+
+def _storage(objects: Objects) -> Storage:
+    return Storage(
+        {claim.key: claim for claim in (to_volume_claim(d.content) for d in objects.of_kind("PersistentVolumeClaim"))},
+        {d.name: to_volume(d.content) for d in objects.of_kind("PersistentVolume")},
+        {d.name: to_storage_class(d.content) for d in objects.of_kind("StorageClass")},
+        settles=True,
+    )
 
 
 def _as_reported(document: Document) -> dict[str, Any]:
@@ -133,6 +148,8 @@ def _notes(snapshot: Snapshot, objects: Objects, *, assumed: bool, elsewhere: in
             "pods of no Workload are planned on demand, since only a Workload says how much spot it bears; "
             "spec.spot.allowUnmanagedPods of a NodePool lets them onto spot"
         )
+    if any(pod.claims and not pod.shape.refused for pod in waiting) and not any(objects.of_kind("StorageClass")):
+        yield "no StorageClass in these files: volumes that are not there yet are taken to be made where their pods are"
     if elsewhere:
         yield f"{elsewhere} pods run on nodes that are not in these files: they stay there and are not counted"
     gated = sum(1 for pod in waiting if set(pod.gates) - {keys.PLACEMENT_GATE})

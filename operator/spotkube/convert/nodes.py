@@ -1,6 +1,7 @@
 """Nodes from their JSON form."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from spotkube.convert.notices import notice_of
@@ -29,3 +30,8 @@ def to_node(raw: Mapping[str, Any]) -> Node:
         notice=notice_of(raw),
         finalizers=tuple(metadata.get("finalizers") or ()),
     )
+
+
+def with_volume_limits(nodes: Iterable[Node], limits: Mapping[str, tuple[tuple[str, int], ...]]) -> list[Node]:
+    """The nodes with what their CSINodes say of the volumes that they take."""
+    return [replace(node, volume_limits=limits[node.name]) if limits.get(node.name) else node for node in nodes]

@@ -23,6 +23,10 @@ _MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     ("", "Pod"): schemas.Pod,
     ("", "Node"): schemas.Node,
     ("", "ReplicationController"): schemas.Replicated,
+    ("", "PersistentVolumeClaim"): schemas.PersistentVolumeClaim,
+    ("", "PersistentVolume"): schemas.PersistentVolume,
+    ("storage.k8s.io", "StorageClass"): schemas.StorageClass,
+    ("storage.k8s.io", "CSINode"): schemas.CSINode,
     ("apps", "Deployment"): schemas.Replicated,
     ("apps", "StatefulSet"): schemas.Replicated,
     ("apps", "ReplicaSet"): schemas.Replicated,
@@ -33,7 +37,7 @@ _MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     (keys.GROUP, "NodePool"): NodePool,
     (keys.GROUP, "NodeClaim"): NodeClaim,
 }
-_CLUSTER_SCOPED = ("Node", "NodePool", "NodeClaim")
+_CLUSTER_SCOPED = ("Node", "NodePool", "NodeClaim", "PersistentVolume", "StorageClass", "CSINode")
 
 
 class Objects:

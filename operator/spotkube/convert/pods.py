@@ -6,6 +6,7 @@ from typing import Any
 
 from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_affinity_terms, to_label_selector, to_tolerations
+from spotkube.convert.storage import to_claim_uses
 from spotkube.model import labels as keys
 from spotkube.model.pods import ALL_NAMESPACES, DaemonSet, Labels, Pod, PodPhase, PodShape, PodTerm, SpreadConstraint
 from spotkube.model.selectors import LabelSelector, Operator, Requirement
@@ -61,6 +62,7 @@ def to_pod(raw: Json) -> Pod | None:
         do_not_disrupt=_opted_out(annotations),
         grace_seconds=_grace_seconds(spec),
         created_at=to_timestamp(metadata.get("creationTimestamp")),
+        claims=to_claim_uses(metadata["namespace"], metadata["name"], spec),
     )
 
 

@@ -156,6 +156,45 @@ class _Gate(_Part):
     name: Key
 
 
+class _ClaimSpec(_Part):
+    storage_class_name: str | None = None
+    volume_name: str | None = None
+    volume_mode: Literal["Filesystem", "Block"] | None = None
+    access_modes: list[str] | None = None
+    resources: _Resources | None = None
+    selector: LabelSelector | None = None
+    volume_attributes_class_name: str | None = None
+
+
+class _TemplateMetadata(_Part):
+    labels: Texts | None = None
+    annotations: Texts | None = None
+
+
+class _ClaimTemplate(_Part):
+    metadata: _TemplateMetadata | None = None
+    spec: _ClaimSpec
+
+
+class _NamedClaimTemplate(_Part):
+    metadata: Metadata
+    spec: _ClaimSpec
+
+
+class _ClaimReference(_Part):
+    claim_name: Key
+
+
+class _Ephemeral(_Part):
+    volume_claim_template: _ClaimTemplate | None = None
+
+
+class _Volume(_Part):
+    name: Key
+    persistent_volume_claim: _ClaimReference | None = None
+    ephemeral: _Ephemeral | None = None
+
+
 class PodSpec(_Part):
     containers: Annotated[list[_Container], Field(min_length=1)]
     init_containers: list[_Container] | None = None
@@ -166,15 +205,11 @@ class PodSpec(_Part):
     scheduling_gates: list[_Gate] | None = None
     resources: _Resources | None = None
     overhead: Amounts | None = None
+    volumes: list[_Volume] | None = None
     node_name: str | None = None
     host_network: bool | None = None
     scheduler_name: str | None = None
     termination_grace_period_seconds: int | None = None
-
-
-class _TemplateMetadata(_Part):
-    labels: Texts | None = None
-    annotations: Texts | None = None
 
 
 class PodTemplate(_Part):
@@ -204,9 +239,15 @@ class _Status(_Part):
     conditions: list[_Condition] | None = None
 
 
+class _Ordinals(_Part):
+    start: Count | None = None
+
+
 class _ReplicatedSpec(_Part):
     replicas: Count | None = None
     template: PodTemplate
+    ordinals: _Ordinals | None = None
+    volume_claim_templates: list[_NamedClaimTemplate] | None = None
 
 
 class _DaemonSetSpec(_Part):
@@ -279,8 +320,80 @@ class Node(Named):
     status: _NodeStatus
 
 
+class _ClaimStatus(_Part):
+    phase: str | None = None
+
+
+class PersistentVolumeClaim(Named):
+    spec: _ClaimSpec
+    status: _ClaimStatus | None = None
+
+
+class _VolumeAffinity(_Part):
+    required: _NodeTerms | None = None
+
+
+class _ClaimOfVolume(_Part):
+    namespace: str | None = None
+    name: str | None = None
+
+
+class _Csi(_Part):
+    driver: Key
+    volume_handle: str | None = None
+
+
+class _VolumeSpec(_Part):
+    capacity: Amounts | None = None
+    storage_class_name: str | None = None
+    volume_mode: Literal["Filesystem", "Block"] | None = None
+    access_modes: list[str] | None = None
+    node_affinity: _VolumeAffinity | None = None
+    claim_ref: _ClaimOfVolume | None = None
+    csi: _Csi | None = None
+    volume_attributes_class_name: str | None = None
+
+
+class PersistentVolume(Named):
+    spec: _VolumeSpec
+    status: _ClaimStatus | None = None
+
+
+class _TopologyExpression(_Part):
+    key: Key
+    values: list[str] | None = None
+
+
+class _Topology(_Part):
+    match_label_expressions: list[_TopologyExpression] | None = None
+
+
+class StorageClass(Named):
+    provisioner: str | None = None
+    volume_binding_mode: Literal["Immediate", "WaitForFirstConsumer"] | None = None
+    allowed_topologies: list[_Topology] | None = None
+
+
+class _DriverAllocatable(_Part):
+    count: Count | None = None
+
+
+class _Driver(_Part):
+    name: Key
+    allocatable: _DriverAllocatable | None = None
+
+
+class _CsiNodeSpec(_Part):
+    drivers: list[_Driver] | None = None
+
+
+class CSINode(Named):
+    spec: _CsiNodeSpec | None = None
+
+
 class _Templated(_Part):
     template: PodTemplate
+    volume_claim_templates: list[_NamedClaimTemplate] | None = None
 
 
 class _WorkloadSources(_Part):

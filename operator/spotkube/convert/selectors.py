@@ -7,6 +7,9 @@ from spotkube.model.selectors import LabelSelector, Operator, Requirement, Taint
 
 Json = Mapping[str, Any]
 
+NOWHERE: Term = (Requirement("metadata.name", Operator.IN, ()),)
+"""A term that no node meets."""
+
 
 def to_label_selector(selector: Json | None) -> LabelSelector | None:
     """None (which selects nothing) stays None."""
@@ -32,7 +35,7 @@ def to_affinity_terms(affinity: Json | None) -> tuple[Term, ...]:
         if requirements:
             terms.append(requirements)
     if required and not terms:
-        return ((Requirement("metadata.name", Operator.IN, ()),),)
+        return (NOWHERE,)
     return tuple(terms)
 
 

@@ -11,6 +11,7 @@ from spotkube.convert.checks import checked, converted
 from spotkube.convert.documents import Document, ManifestError
 from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
 from spotkube.convert.pods import to_labels, to_shape
+from spotkube.convert.storage import to_claim_uses
 from spotkube.convert.workloads import wanted_replicas
 from spotkube.model.pods import Pod
 
@@ -28,6 +29,7 @@ class Source:
     template: Json
     workload: str | None = None
     first: int = 1
+    claim_templates: tuple[Json, ...] = ()
 
     def pods(self, already: int) -> list[Pod]:
         """The pods that are still to be made when there are so many `already`."""
@@ -50,6 +52,7 @@ class Source:
                 workload=self.workload,
                 gates=gates,
                 unschedulable=True,
+                claims=to_claim_uses(document.namespace, f"{document.name}-{number}", spec, self.claim_templates),
             )
             for number in range(self.first + already, self.first + self.replicas)
         ]
@@ -100,7 +103,9 @@ def _replicated(document: Document) -> Source:
     spec = document.content["spec"]
     replicas = spec.get("replicas")
     first = 0 if document.kind == "StatefulSet" else 1
-    return Source(document, 1 if replicas is None else replicas, spec["template"], first=first)
+    templates = tuple(spec.get("volumeClaimTemplates") or ()) if document.kind == "StatefulSet" else ()
+    first += (spec.get("ordinals") or {}).get("start") or 0
+    return Source(document, 1 if replicas is None else replicas, spec["template"], None, first, templates)
 
 
 def _job(document: Document) -> Source | None:
@@ -134,7 +139,8 @@ def _own_template(document: Document) -> Source | None:
     checked(schemas.WorkloadTemplates, document)
     first = 0 if spec.stateful_set else 1
     _, namespace, name = ref_of(document)
-    return Source(document, wanted_replicas(workload), made.template, f"{namespace}/{name}", first)
+    templates = tuple(spec.stateful_set.volume_claim_templates) if spec.stateful_set else ()
+    return Source(document, wanted_replicas(workload), made.template, f"{namespace}/{name}", first, templates)
 
 
 _READERS: Mapping[str, Callable[[Document], Source | None]] = {

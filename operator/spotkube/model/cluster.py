@@ -79,7 +79,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A Node of the cluster, ours (`claim` names its NodeClaim) or not. `notice` is the gravest sign on it, if any."""
+    """A Node of the cluster, ours (`claim` names its NodeClaim) or not. `notice` is the gravest sign on it, if any.
+
+    `volume_limits` is how many volumes of each CSI driver it takes; others are not limited.
+    """
 
     name: str
     labels: Labels
@@ -92,6 +95,7 @@ class Node:
     provider_id: str = ""
     notice: Notice | None = None
     finalizers: tuple[str, ...] = ()
+    volume_limits: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

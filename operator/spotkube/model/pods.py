@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import LabelSelector, Term, Toleration
+from spotkube.model.volumes import AttachedVolume, ClaimUse
 
 Labels = tuple[tuple[str, str], ...]
+_NO_VOLUMES = ResourceList()
 ALL_NAMESPACES = frozenset({"*"})
 
 
@@ -41,6 +43,8 @@ class PodShape:
     """All that kube-scheduler checks of a pod, apart from its own labels: pods of one shape are interchangeable.
 
     `requests` counts the pod itself as one of "pods". `affinity_terms` are ORed; an empty tuple asks for nothing.
+    `volume_terms` are what its volumes ask of a node, lists of ORed terms that all must hold; `attachments` how many
+    volumes of each CSI driver it brings along. `refused` is why no node can take it yet, "" if one can.
     `unsupported` names what the pod uses and the planner does not model: such a pod is reported, never planned.
     """
 
@@ -54,6 +58,14 @@ class PodShape:
     host_ports: tuple[tuple[str, int], ...] = ()
     scheduler_name: str = "default-scheduler"
     unsupported: tuple[str, ...] = ()
+    volume_terms: tuple[tuple[Term, ...], ...] = ()
+    attachments: ResourceList = _NO_VOLUMES
+    refused: str = ""
+
+    @property
+    def takes(self) -> ResourceList:
+        """What the pod takes of its node: its requests, and the volumes that it brings along."""
+        return self.requests + self.attachments if self.attachments else self.requests
 
 
 class PodPhase(StrEnum):
@@ -66,7 +78,8 @@ class Pod:
     """A live pod (neither Succeeded nor Failed). Times are seconds since the epoch.
 
     `node` is the Node it is bound to, `nominated` the one it is nominated onto. `workload` is "namespace/name" of the
-    Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod.
+    Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod. `claims` are those of its
+    volumes; `volumes` is what of them is attached to its node, and `shape` has what they ask for, once looked up.
     """
 
     uid: str
@@ -88,6 +101,8 @@ class Pod:
     do_not_disrupt: bool = False
     grace_seconds: int = 30
     created_at: float = 0.0
+    claims: tuple[ClaimUse, ...] = ()
+    volumes: tuple[AttachedVolume, ...] = ()
 
     @property
     def key(self) -> str:

@@ -25,7 +25,7 @@ def parse_amount(name: str, quantity: Quantity) -> int:
 
 
 def parse_request(name: str, quantity: Quantity) -> int:
-    """As `parse_amount`, but what is more than any node can have, which Kubernetes takes, counts as the largest amount."""
+    """As `parse_amount`; what is more than any node can have, which Kubernetes takes, counts as MAX_AMOUNT."""
     return min(_parse(name, quantity), MAX_AMOUNT)
 
 

@@ -12,6 +12,8 @@ from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.pods import DaemonSet, Labels, Pod
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import Taint, untolerated
+from spotkube.model.volumes import ATTACHABLE, UNLIMITED
+from spotkube.planner.volumes import Shared, attachable, shared_volumes
 
 # Taints that Kubernetes, or we, put onto a node until it is ready, and take off again.
 _PASSING_TAINTS = (
@@ -39,6 +41,7 @@ class Bin:
     """A node that may take pods: `name` is its claim's or, where it has none, the Node's; `claim` "" likewise.
 
     `residents` are the pods that are bound to it or nominated onto it, `free` what they and its daemons leave.
+    `attachable` is how many more volumes of the CSI drivers that name a limit it takes, by resource.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Bin:
     taints: tuple[Taint, ...]
     free: ResourceList
     residents: tuple[Pod, ...]
+    attachable: tuple[tuple[str, int], ...] = ()
 
     @property
     def zone(self) -> str:
@@ -70,8 +74,9 @@ def make_bins(snapshot: Snapshot) -> list[Bin]:
             pods_on[pod.nominated].append(pod)
     nodes = {node.name: node for node in snapshot.nodes}
     claims = {claim.name: claim for claim in snapshot.claims}
+    shared = shared_volumes(snapshot)
     bins = [
-        _from_node(node, claims.get(node.claim or ""), pods_on[node.name], snapshot.daemonsets)
+        _from_node(node, claims.get(node.claim or ""), pods_on[node.name], snapshot.daemonsets, shared)
         for node in sorted(nodes.values(), key=lambda node: node.name)
         if _takes_pods(node, claims.get(node.claim or ""))
     ]
@@ -107,13 +112,16 @@ def _takes_pods(node: Node, claim: Claim | None) -> bool:
     return node.ready or claim.phase is not ClaimPhase.READY
 
 
-def _from_node(node: Node, claim: Claim | None, pods: Sequence[Pod], daemonsets: Sequence[DaemonSet]) -> Bin:
+def _from_node(
+    node: Node, claim: Claim | None, pods: Sequence[Pod], daemonsets: Sequence[DaemonSet], shared: Shared
+) -> Bin:
     taints = tuple(taint for taint in node.taints if taint.key not in _PASSING_TAINTS)
     if claim is not None:
         taints = tuple(taint for taint in taints if taint not in claim.startup_taints)
     labels = tuple(sorted({**dict(node.labels), "metadata.name": node.name}.items()))
     allocatable = node.allocatable if node.allocatable or claim is None else claim.allocatable
-    return _make(claim.name if claim else node.name, claim, labels, taints, allocatable, pods, daemonsets)
+    limits = attachable(node, (pod for pod in pods if pod.node), shared)
+    return _make(claim.name if claim else node.name, claim, labels, taints, allocatable, pods, daemonsets, limits)
 
 
 def _from_claim(claim: Claim, pods: Sequence[Pod], daemonsets: Sequence[DaemonSet]) -> Bin:
@@ -129,6 +137,7 @@ def _make(
     allocatable: ResourceList,
     pods: Sequence[Pod],
     daemonsets: Sequence[DaemonSet],
+    limits: tuple[tuple[str, int], ...] = (),
 ) -> Bin:
     present = {f"{pod.namespace}/{pod.owner.partition('/')[2]}" for pod in pods if pod.daemon}
     coming = [d for d in daemonsets if d.key not in present and runs_on(d, dict(labels), taints)]
@@ -136,11 +145,14 @@ def _make(
     for request in (*(pod.shape.requests for pod in pods if pod.node), *(d.shape.requests for d in coming)):
         free = free - request
     residents = [pod for pod in pods if pod.node]
+    left = dict(limits)
     for pod in sorted((pod for pod in pods if not pod.node), key=lambda pod: pod.uid):
-        if pod.shape.requests.fits(free):
+        brings = pod.shape.attachments
+        if pod.shape.requests.fits(free) and all(brings[driver] <= number for driver, number in left.items()):
             free = free - pod.shape.requests
+            left = {driver: number - brings[driver] for driver, number in left.items()}
             residents.append(pod)
-    return Bin(name, claim.name if claim else "", labels, taints, free, tuple(residents))
+    return Bin(name, claim.name if claim else "", labels, taints, free, tuple(residents), tuple(left.items()))
 
 
 def runs_on(daemonset: DaemonSet, labels: Mapping[str, str], taints: Iterable[Taint]) -> bool:
@@ -152,7 +164,13 @@ def runs_on(daemonset: DaemonSet, labels: Mapping[str, str], taints: Iterable[Ta
     return untolerated(taints, shape.tolerations) is None
 
 
+def _left(b: Bin, name: str) -> int:
+    if not name.startswith(ATTACHABLE):
+        return b.free[name]
+    return dict(b.attachable).get(name, b.free[name] or UNLIMITED)
+
+
 def free_array(bins: Sequence[Bin], resources: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     """[B, R], never negative."""
-    rows = [[max(0, b.free[name]) for name in resources] for b in bins]
+    rows = [[max(0, _left(b, name)) for name in resources] for b in bins]
     return np.array(rows, dtype=np.int64).reshape(len(bins), len(resources))

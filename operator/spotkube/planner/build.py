@@ -21,6 +21,7 @@ from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.neighbours import make_neighbours, unsupported_rules
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
 from spotkube.planner.splitting import domains_there, split_groups
+from spotkube.planner.volumes import limit_attachments, reach_mask, shared_volumes
 from spotkube.planner.zones import Part, ZoneLedger, Zones
 
 NODES = "spotkube.io/nodes"
@@ -112,7 +113,8 @@ def on_demand_needs(snapshot: Snapshot, there: Counter[str | None]) -> dict[str,
 def _as_placed(pod: Pod, capacity_type: str) -> Pod:
     """The pod without a node and without spreads; on spot already, it needs nobody's leave to be there."""
     workload = pod.workload or ("" if capacity_type == SPOT else None)
-    return replace(pod, node=None, nominated=None, workload=workload, shape=replace(pod.shape, spread=()))
+    shape = replace(pod.shape, spread=(), attachments=ResourceList())
+    return replace(pod, node=None, nominated=None, workload=workload, shape=shape)
 
 
 def _assemble(
@@ -129,15 +131,16 @@ def _assemble(
     free = free_array(bins, resources)
     gross = _amounts([o.allocatable for o in kinds.offerings], resources)
     capacity = np.maximum(gross - daemon_overhead(kinds.table, snapshot.daemonsets, resources), 0)
+    limit_attachments(capacity, kinds.offerings, resources, shared_volumes(snapshot))
 
     def masks(group: Group) -> tuple[BoolArray, BoolArray]:
-        demand = _amounts([group.shape.requests], resources)
+        demand = _amounts([group.shape.takes], resources)
         fits = kind_mask(kinds, group) & ports_free(kinds.table, snapshot.daemonsets, group.shape)
-        fits &= (capacity >= demand).all(axis=1)
+        fits &= (capacity >= demand).all(axis=1) & reach_mask(kinds.table, group.shape)
         return (
             # The bound of what stands already must hold for what was bought while there was a choice.
             fits if ledger is None else with_choice(kinds, fits),
-            _bin_mask(table, bins, group) & (free >= demand).all(axis=1),
+            _bin_mask(table, bins, group) & (free >= demand).all(axis=1) & reach_mask(table, group.shape),
         )
 
     def zones_of(group: Group) -> Zones:
@@ -149,7 +152,7 @@ def _assemble(
     if ledger is not None:
         groups, crowded = split_groups(groups, zones_of, ledger)
         refused += crowded
-    demand = _amounts([g.shape.requests for g in groups], resources)
+    demand = _amounts([g.shape.takes for g in groups], resources)
     compatible = np.zeros((len(groups), len(kinds)), dtype=np.bool_)
     bin_compatible = np.zeros((len(groups), len(bins)), dtype=np.bool_)
     for g, group in enumerate(groups):
@@ -187,8 +190,10 @@ def _assemble(
 
 
 def _without_unsupported(groups: Sequence[Group]) -> tuple[list[Group], list[Unplaceable]]:
+    refused = [_refuse(group, group.shape.refused) for group in groups if group.shape.refused]
+    groups = [group for group in groups if not group.shape.refused]
     problems = [unsupported_rules(group) for group in groups]
-    refused = [
+    refused += [
         _refuse(group, f"uses what the planner does not model: {', '.join(found)}")
         for group, found in zip(groups, problems, strict=True)
         if found
@@ -213,7 +218,7 @@ def _refuse(group: Group, reason: str) -> Unplaceable:
 
 def _resources(groups: Sequence[Group], pool_left: IntLimits) -> tuple[str, ...]:
     """Every resource that a pod asks for or a pool limits; "pods" comes last."""
-    names = {name for group in groups for name in group.shape.requests} | {name for left in pool_left for name in left}
+    names = {name for group in groups for name in group.shape.takes} | {name for left in pool_left for name in left}
     return (*sorted(names - {PODS, NODES, DOLLARS}), PODS)
 
 

@@ -11,6 +11,7 @@ from spotkube.planner.choice import narrow_pools, with_choice
 from spotkube.planner.groups import Group
 from spotkube.planner.kinds import Kinds, zone_mask
 from spotkube.planner.problem import IntArray
+from spotkube.planner.volumes import reach_mask
 
 
 def why_nothing_fits(group: Group, kinds: Kinds, capacity: IntArray, resources: Sequence[str]) -> str:
@@ -41,8 +42,9 @@ def why_nothing_fits(group: Group, kinds: Kinds, capacity: IntArray, resources: 
         )
     elsewhere = f"are in another zone than {group.zone}" if group.zone else "are in zones that anti-affinity bars"
     exclude(zone_mask(kinds.zones, group), elsewhere)
+    exclude(reach_mask(table, shape), "do not reach its volumes")
     for r, name in enumerate(resources):
-        asked = group.shape.requests[name]
+        asked = group.shape.takes[name]
         exclude(capacity[:, r] >= asked, _too_small(name, asked, int(capacity[:, r].max(initial=0))))
     exclude(with_choice(kinds, left), f"leave less choice than minValues asks for ({narrow_pools(kinds, left)})")
     return f"none of {len(kinds)} offerings fits: {', '.join(reasons)}"

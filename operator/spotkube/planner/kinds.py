@@ -14,6 +14,7 @@ from spotkube.model.selectors import Taint
 from spotkube.planner.groups import Group
 from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.problem import BoolArray, IntArray
+from spotkube.planner.volumes import CSI_ZONE_LABELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +112,8 @@ def _held(claims: Iterable[Claim], pools: Sequence[Pool]) -> list[_Kind]:
 
 
 def _table_row(labels: Labels) -> Labels:
-    return (*labels, *_OF_EACH_NODE.items())
+    zone = dict(labels).get(keys.ZONE, "")
+    return (*((key, zone) for key in CSI_ZONE_LABELS if zone), *labels, *_OF_EACH_NODE.items())
 
 
 def kind_mask(kinds: Kinds, group: Group) -> BoolArray:
