@@ -242,3 +242,84 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ManifestError, match=words):
             read_documents([source], io.StringIO())
+
+
+CLAIM = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}}"
+
+
+class TestVolumes:
+    SPEC = CONTAINERS + "\n      volumes: [{name: a, persistentVolumeClaim: {claimName: data}}]"
+
+    def test_a_claim_that_is_not_in_the_files(self) -> None:
+        manifests = read(deployment(spec=self.SPEC))
+        assert {pod.shape.refused for pod in manifests.snapshot.pods} == {
+            "PersistentVolumeClaim default/data does not exist: create it"
+        }
+
+    def test_without_a_storage_class_volumes_are_made_anywhere_and_that_is_told(self) -> None:
+        manifests = read(f"{deployment(spec=self.SPEC)}---\n{CLAIM}")
+        assert not any(pod.shape.refused or pod.shape.volume_terms for pod in manifests.snapshot.pods)
+        assert any("no StorageClass in these files" in note for note in manifests.notes)
+
+    def test_a_stateful_sets_pods_have_claims_of_their_own(self) -> None:
+        text = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  ordinals: {start: 3}
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {storageClassName: fast}}]
+  template: {spec: {containers: [{name: main}]}}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast}
+provisioner: ebs.csi.aws.com
+volumeBindingMode: WaitForFirstConsumer
+allowedTopologies: [{matchLabelExpressions: [{key: topology.kubernetes.io/zone, values: [zone-a]}]}]
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data-db-4}
+spec: {volumeName: pv}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: pv, labels: {topology.kubernetes.io/zone: zone-b}}
+spec: {csi: {driver: ebs.csi.aws.com, volumeHandle: vol-1}}
+"""
+        first, second = sorted(read(text).snapshot.pods, key=lambda pod: pod.name)
+        assert [(pod.name, pod.claims[0].name) for pod in (first, second)] == [
+            ("db-3", "data-db-3"),
+            ("db-4", "data-db-4"),
+        ]
+        assert "zone-a" in str(first.shape.volume_terms)
+        assert "zone-b" in str(second.shape.volume_terms)
+        assert second.volumes == (("ebs.csi.aws.com", "vol-1"),)
+
+    def test_a_csi_node_limits_its_node(self) -> None:
+        text = """
+apiVersion: v1
+kind: Node
+metadata: {name: n1}
+status: {allocatable: {cpu: 4, memory: 8Gi}}
+---
+apiVersion: storage.k8s.io/v1
+kind: CSINode
+metadata: {name: n1}
+spec: {drivers: [{name: ebs.csi.aws.com, nodeID: i-1, allocatable: {count: 25}}]}
+"""
+        (node,) = read(text).snapshot.nodes
+        assert node.volume_limits == (("ebs.csi.aws.com", 25),)
+
+    @pytest.mark.parametrize(
+        ("spec", "words"),
+        [
+            ("{capacity: {storage: much}}", "spec.capacity: storage: 'much' is no quantity"),
+            ("{volumeMode: Tape}", "spec.volumeMode: 'Tape' is not known; use 'Filesystem' or 'Block'"),
+            ("{csi: {volumeHandle: a}}", "spec.csi.driver: is missing; add it"),
+        ],
+    )
+    def test_mistakes_in_a_volume(self, spec: str, words: str) -> None:
+        assert words in complaint(f"{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: a}}, spec: {spec}}}")

@@ -9,7 +9,7 @@ import pytest
 
 from controller_builders import CLOUD_AWAY, UNAVAILABLE, World
 from spotkube.api.nodeclaim import Phase
-from spotkube.cluster.resources import NODEPOOLS
+from spotkube.cluster.resources import CSINODES, NODEPOOLS, NODES, PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, PODS
 from spotkube.controllers.toolbox import NotLeading, each
 from spotkube.health import Health
 from spotkube.worker import PlannerFailed
@@ -232,3 +232,29 @@ class TestDeciding:
         assert world.kube.writes == []
         assert len(world.placement.awaited) == 0
         assert world.tools.resting.current() == frozenset()
+
+
+class TestObserving:
+    async def test_volumes_are_looked_up_for_each_snapshot(self) -> None:
+        world = World()
+        raw = world.add_pod()
+        raw["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+        world.kube.put(PODS, raw)
+        (pod,) = (await world.look()).snapshot.pods
+        assert pod.shape.refused == "PersistentVolumeClaim shop/data does not exist: create it"
+
+        world.kube.put(
+            PERSISTENTVOLUMECLAIMS, {"metadata": {"name": "data", "namespace": "shop"}, "spec": {"volumeName": "pv"}}
+        )
+        labels = {"topology.kubernetes.io/zone": "zone-a"}
+        world.kube.put(PERSISTENTVOLUMES, {"metadata": {"name": "pv", "labels": labels}, "spec": {}})
+        (pod,) = (await world.look()).snapshot.pods
+        assert (pod.shape.refused, len(pod.shape.volume_terms)) == ("", 1)
+
+    async def test_what_a_csi_node_says_belongs_to_its_node(self) -> None:
+        world = World()
+        world.kube.put(NODES, {"metadata": {"name": "n1"}, "spec": {}, "status": {}})
+        drivers = [{"name": "ebs.csi.aws.com", "allocatable": {"count": 25}}]
+        world.kube.put(CSINODES, {"metadata": {"name": "n1"}, "spec": {"drivers": drivers}})
+        (node,) = (await world.look()).snapshot.nodes
+        assert node.volume_limits == (("ebs.csi.aws.com", 25),)
