@@ -61,6 +61,10 @@ test: lint controlplane compiled ## Check and test everything (KUBECONFIG_FILE=F
 test-unit: compiled ## Only what needs no cluster
 	$(RUN) -m pytest tests/unit tests/property $(PYTEST_ARGS)
 
+.PHONY: differential
+differential: compiled ## Have kube-scheduler judge the plans of 1,000 drawn clusters (about 5 minutes)
+	PYTHONPATH=$(PYTHONPATH):tests $(RUN) -m differential
+
 .PHONY: lint
 lint: setup ## ruff, mypy, the layers, and whether generated files are up to date
 	$(VENV)/bin/ruff check .

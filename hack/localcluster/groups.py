@@ -79,7 +79,7 @@ class Group:
         return " ".join([STRIP_LDFLAGS, *settings])
 
     def cache_key(self) -> str:
-        """SHA-256 over all that decides what the binaries are: go.mod, go.sum, flags, the list of tools, our own code."""
+        """SHA-256 over all that decides what the binaries are: go.mod, go.sum, flags, list of tools, our own code."""
         digest = hashlib.sha256()
         parts = [
             (self.directory / "go.mod").read_bytes(),

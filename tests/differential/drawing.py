@@ -1,0 +1,51 @@
+"""Scenarios out of dice: of a seed, or of hypothesis, which makes what fails smaller."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from hypothesis import strategies as st
+
+from differential import recipes_neighbours, recipes_places, recipes_purchases, recipes_requests
+from differential.draft import Draft
+from differential.registry import CONSTRAINTS, NOT_YET
+from differential.scenario import Scenario
+
+RECIPES = (recipes_requests, recipes_places, recipes_neighbours, recipes_purchases)
+FOCUS = 3
+
+
+def planned_for() -> list[str]:
+    """The constraints that the planner plans for, in the order of their definition."""
+    return [name for name in CONSTRAINTS if name not in NOT_YET]
+
+
+def of_seed(seed: int) -> Scenario:
+    """The scenario of a seed. Any run of seeds has each constraint in focus about equally often."""
+    rng, names = random.Random(seed), planned_for()
+    focus = [names[(seed * FOCUS + n) % len(names)] for n in range(FOCUS - 1)]
+    return drawn(rng, [*focus, rng.choice(names)])
+
+
+def drawn(rng: random.Random, focus: Iterable[str]) -> Scenario:
+    """A cluster with the constraints in focus, each drawn so that it matters, and some pods that ask for nothing."""
+    draft = Draft(rng)
+    draft.catalog()
+    draft.pool(spot={"allowUnmanagedPods": rng.random() < 0.5})
+    for _ in range(rng.randint(0, 2)):
+        node = draft.node(cpu=rng.choice(["1", "2", "4"]))
+        draft.runs(node, rng.randint(0, 2))
+    focus = list(dict.fromkeys(focus))
+    for name in focus:
+        CONSTRAINTS[name].draw(draft)
+    for _ in range(rng.randint(0, 2)):
+        draft.group()
+    return draft.scenario(focus)
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Scenarios with one to four constraints in focus."""
+    focus = draw(st.lists(st.sampled_from(planned_for()), min_size=1, max_size=4, unique=True))
+    return drawn(draw(st.randoms(use_true_random=False)), focus)
