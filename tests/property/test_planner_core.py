@@ -113,6 +113,8 @@ def exact(problem: Problem) -> tuple[int, int]:  # noqa: PLR0912
         return 0, 0
     lp = highspy.Highs()
     lp.setOptionValue("output_flag", False)
+    # HiGHS has one scheduler for the process: with other threads than the planner's, the planner's programs would fail.
+    lp.setOptionValue("threads", 1)
     lp.setOptionValue("mip_rel_gap", 0.0)
     infinite = highspy.kHighsInf
     empty = (0, np.zeros(0, np.int32), np.zeros(0))

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
-from spotkube.planner.problem import NO_LIMIT, IntArray
+from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray
 from spotkube.planner.reduction import FloatArray, Instance
 
 # HiGHS works with absolute tolerances of 1e-7: in thousandths of a dollar an hour that is far below any price.
 UNIT = 1000.0
 # What leaving out a pod costs, in prices of the dearest node. It must never pay.
 PENALTY = 20.0
+_NO_INDEX = np.zeros(0, np.int32)
 _C = ctypes.CDLL(None)
 
 
@@ -86,6 +87,8 @@ class Master:
         self._bin_row = np.full(instance.holders, -1)
         self._bin_row[self.bins] = len(self.groups) + len(self.families) + np.arange(len(self.bins))
         self._first_limit = len(self.groups) + len(self.families) + len(self.bins)
+        self._first_count = self._first_limit + len(self.limits)
+        self._counted: list[BoolArray] = []
         self._lp = quiet_highs()
         for _ in range(len(self.groups) + len(self.families)):
             self._lp.addRow(0.0, highspy.kHighsInf, 0, np.zeros(0, np.int32), np.zeros(0))
@@ -127,10 +130,31 @@ class Master:
         index = np.array(rows, dtype=np.int32)
         self._lp.addCol(price / UNIT, 0.0, highspy.kHighsInf, len(rows), index, np.array(values, dtype=np.float64))
 
-    def add(self, holder: int, pattern: IntArray) -> bool:
-        """Adds a column unless it is there; says whether it was new."""
+    def count(self, members: BoolArray) -> int:
+        """A new row for how many of these holders [H] are taken, without a limit yet; its number among such rows."""
+        index = (np.flatnonzero(members[self.holders]) + self._extra).astype(np.int32) if self.holders else _NO_INDEX
+        self._lp.addRow(-highspy.kHighsInf, highspy.kHighsInf, len(index), index, np.ones(len(index)))
+        self._counted.append(members)
+        return len(self._counted) - 1
+
+    def limit_count(self, number: int, fewest: int, most: int | None) -> None:
+        """Sets how many may be taken of what `count` counts."""
+        low = float(fewest) if fewest else -highspy.kHighsInf
+        high = highspy.kHighsInf if most is None else float(most)
+        self._lp.changeRowBounds(self._first_count + number, low, high)
+
+    def count_duals(self) -> FloatArray:
+        """What one more of what each of those rows counts adds to the latest cost, micro-dollars an hour."""
+        return np.array(self._lp.getSolution().row_dual[self._first_count :]) * UNIT
+
+    def infeasible(self) -> bool:
+        """Whether the latest program had no solution: counts contradict each other."""
+        return bool(self._lp.getModelStatus() == highspy.HighsModelStatus.kInfeasible)
+
+    def add(self, holder: int, pattern: IntArray, *, empty: bool = False) -> bool:
+        """Adds a column unless it is there; says whether it was new. One without pods only if `empty`."""
         key = (holder, pattern.tobytes())
-        if key in self._known or not pattern.any():
+        if key in self._known or not (empty or pattern.any()):
             return False
         self._known.add(key)
         instance, arrays = self.instance, self.instance.arrays
@@ -148,6 +172,9 @@ class Master:
             if arrays.pool[holder] == pool and arrays.pool_use[holder, what] > 0:
                 rows.append(self._first_limit + i)
                 values.append(float(arrays.pool_use[holder, what] / max(1, instance.pool_left[pool, what])))
+        counted = [self._first_count + number for number, members in enumerate(self._counted) if members[holder]]
+        rows += counted
+        values += [1.0] * len(counted)
         self._column(float(arrays.price[holder]), rows, values)
         self.holders.append(holder)
         self.patterns.append(pattern.copy())
@@ -155,7 +182,8 @@ class Master:
 
     def solve(self) -> tuple[FloatArray, Duals, float]:
         """How much of each column to take, the duals, and the least cost over the columns (micro-dollars an hour)."""
-        self._lp.run()
+        if self._lp.run() == highspy.HighsStatus.kError:
+            raise RuntimeError("HiGHS refused to solve; was it used in this process with another number of threads?")
         solution = self._lp.getSolution()
         amount = np.maximum(np.array(solution.col_value[self._extra :]), 0.0)
         return amount, self._duals(np.array(solution.row_dual)), self._lp.getObjectiveValue() * UNIT

@@ -95,11 +95,15 @@ class Solution:
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop: at whichever comes first. A replay gives the recorded rounds and generations and no seconds."""
+    """When to stop: at whichever comes first. A replay gives the recorded work and no seconds.
+
+    `branch_programs` are the linear programs that sharpen the bound of small problems; without seconds None means none.
+    """
 
     seconds: float | None = 5.0
     column_rounds: int | None = None
     generations: int | None = None
+    branch_programs: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,3 +120,4 @@ class Result:
     front: tuple[tuple[int, float], ...] = ()
     chosen: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    branch_programs: int = 0

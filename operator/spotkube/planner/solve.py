@@ -2,10 +2,12 @@
 """One decision of the planner: bound, seeds, search, and the best plan with the proof of how good it is."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
 from spotkube.planner.bound import relax
+from spotkube.planner.branching import Tree, pays
 from spotkube.planner.clock import Clock
 from spotkube.planner.columns import Pricer, Relaxation, prove
 from spotkube.planner.expand import check_shape, from_solution, to_solution
@@ -20,6 +22,8 @@ from spotkube.planner.rounding import dive
 # Parts of the seconds after which the columns have to be there, and the proof.
 COLUMNS_SHARE = 0.3
 PROOF_SHARE = 0.4
+# And after which the search ends, where branching can still add to the bound.
+SEARCH_SHARE = 0.6
 # Dives: many where they are short.
 FEWEST_DIVES, MOST_DIVES, DIVES_TIMES_GROUPS = 2, 16, 600
 
@@ -27,8 +31,8 @@ FEWEST_DIVES, MOST_DIVES, DIVES_TIMES_GROUPS = 2, 16, 600
 def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None = None) -> Result:
     """The cheapest solution found within the budget, with a bound that covers exactly the pods it places.
 
-    The same problem, seed, warm solution and amount of work (column rounds and generations) give the same result. A
-    keyboard interrupt ends the search early and gives the best solution so far.
+    The same problem, seed, warm solution and amount of work (column rounds, generations, programs of the branch and
+    bound) give the same result. A keyboard interrupt ends the search early and gives the best solution so far.
     """
     clock = Clock(budget.seconds)
     instance = reduce_problem(problem)
@@ -43,15 +47,31 @@ def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None 
     except KeyboardInterrupt:
         return Result(to_solution(instance, _best(instance, plans)), 0, 0, 0, front, 0, clock.phases)
     clock.lap("columns")
-    steps = 0
+    steps, branching = 0, pays(instance, relaxation)
     if problem.count.any() and instance.holders:
-        steps, front = _search(instance, relaxation, pricer, plans, seed, budget, clock)
+        stopped = _stopper(budget.generations, clock, SEARCH_SHARE if branching else 1.0)
+        steps, front = _search(instance, relaxation, pricer, plans, seed, stopped)
     clock.lap("search")
     best = _best(instance, plans)
+    lower, programs = 0, 0
+    if branching and not (best.remain[instance.placeable] > 0).any():
+        lower, programs = _branch(instance, relaxation, pricer, best, budget, clock)
+        clock.lap("branching")
     solution = to_solution(instance, best)
-    lower = prove(instance, relaxation, pricer, best)
+    lower = max(lower, prove(instance, relaxation, pricer, best))
     clock.lap("expand")
-    return Result(solution, lower, relaxation.rounds, steps, front, 0, clock.phases)
+    return Result(solution, lower, relaxation.rounds, steps, front, 0, clock.phases, programs)
+
+
+def _branch(
+    instance: Instance, relaxation: Relaxation, pricer: Pricer, best: Nodes, budget: Budget, clock: Clock
+) -> tuple[int, int]:
+    """A sharper bound for all placeable pods, and the programs that it took."""
+    limit = 0 if budget.seconds is None and budget.branch_programs is None else budget.branch_programs
+    tree = Tree(instance, relaxation, pricer, score(instance.arrays, best)[1])
+    with suppress(KeyboardInterrupt):
+        tree.grow(_stopper(limit, clock, 1.0))
+    return tree.lower_bound(), tree.programs
 
 
 def _best(instance: Instance, plans: list[Nodes]) -> Nodes:
@@ -72,11 +92,9 @@ def _search(
     pricer: Pricer,
     plans: list[Nodes],
     seed: int,
-    budget: Budget,
-    clock: Clock,
+    stopped: Callable[[int], bool],
 ) -> tuple[int, tuple[tuple[int, float], ...]]:
     """Dives, then breeds; adds what it finds to the plans. Steps of both count as generations."""
-    stopped = _stopper(budget.generations, clock, 1.0)
     steps = 0
     search: Search | None = None
     try:
