@@ -267,6 +267,18 @@ class TestShared:
         assert [pod.volumes for pod in pods] == [((EBS, "vol-1"),)] * 2
         assert not any(pod.shape.attachments for pod in pods)
 
+    def test_of_a_claim_that_is_still_to_be_bound_the_pods_must_come_together(self) -> None:
+        wants = claim(storageClassName="fast")
+        pods = with_volumes([using(), using()], storage(wants, storage_class()))
+        assert [pod.unbound for pod in pods] == [(("default", "data"),)] * 2
+        (alone,) = with_volumes([using()], storage(wants, storage_class()))
+        assert alone.unbound == ()
+
+    def test_what_many_nodes_may_use_is_everywhere_if_its_class_is_not_known(self) -> None:
+        for modes, together in ((["ReadWriteMany"], ()), (["ReadWriteOnce"], (("default", "data"),))):
+            (pod, _) = with_volumes([using(), using()], storage(claim(accessModes=modes), settles=True))
+            assert pod.unbound == together
+
     def test_pods_with_volumes_of_their_own_are_still_alike(self) -> None:
         claims = [claim(name, storageClassName="fast") for name in ("one", "two")]
         one, two = with_volumes([using("one"), using("two")], storage(storage_class(), *claims))

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from builders import ZONES, make_claim, make_node, make_offering, make_pod, make_pods, make_snapshot, requirement
+from builders import (
+    ZONES,
+    make_claim,
+    make_node,
+    make_offering,
+    make_pod,
+    make_pods,
+    make_snapshot,
+    repels,
+    requirement,
+)
 from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.offerings import Offering
@@ -17,6 +27,7 @@ from spotkube.model.volumes import attachments
 from spotkube.planner.build import build
 from spotkube.planner.decide import decide
 from spotkube.planner.problem import Budget
+from spotkube.planner.volumes import taken
 
 WORK = Budget(seconds=None, column_rounds=20, generations=5)
 DRIVER = "ebs.csi.aws.com"
@@ -34,7 +45,11 @@ def reaching(pod: Pod, *places: Mapping[str, str]) -> Pod:
 
 def bringing(pod: Pod, *handles: str, shared: Sequence[str] = ()) -> Pod:
     """The pod with these volumes of its own, and those that it shares."""
-    shape = replace(pod.shape, attachments=attachments({DRIVER: len(handles)}))
+    shape = replace(
+        pod.shape,
+        attachments=attachments({DRIVER: len(handles)}),
+        shared_attachments=attachments({DRIVER: len(shared)}),
+    )
     return replace(pod, shape=shape, volumes=tuple((DRIVER, handle) for handle in (*handles, *shared)))
 
 
@@ -106,11 +121,18 @@ class TestLimits:
         assert len(plan_of(make_snapshot(pods, [make_offering()], nodes=(node,))).placements) == 60
 
     def test_a_volume_that_pods_share_is_kept_room_for_once(self) -> None:
-        node = make_node("n1", volume_limits=((DRIVER, 1),))
+        node = make_node("n1", volume_limits=((DRIVER, 2),))
         pods = [bringing(make_pod(cpu="100m"), shared=["vol-a"]) for _ in range(3)]
-        assert len(plan_of(make_snapshot(pods, [make_offering()], nodes=(node,))).placements) == 3
-        pods.append(bringing(make_pod(cpu="100m"), "vol-b"))
-        assert len(plan_of(make_snapshot(pods, [make_offering()], nodes=(node,))).placements) == 3
+        pods += [bringing(make_pod(cpu="100m"), handle) for handle in ("vol-b", "vol-c")]
+        assert len(plan_of(make_snapshot(pods, [make_offering()], nodes=(node,))).placements) == 4
+
+    def test_where_limits_are_too_tight_for_that_it_counts_for_each_pod(self) -> None:
+        """Else a pod with a volume of its own would have no place on any node."""
+        offering = limited(make_offering(), 2)
+        pods = [bringing(make_pod(cpu="100m"), shared=[handle]) for handle in ("vol-a", "vol-b") for _ in range(2)]
+        pods.append(bringing(make_pod(cpu="100m"), "vol-c"))
+        plan = plan_of(make_snapshot(pods, [offering]))
+        assert (plan.unplaceable, len(plan.additions)) == ((), 3)
 
     def test_nodes_to_buy_have_the_limit_that_the_catalog_knows(self) -> None:
         pods = [bringing(make_pod(cpu="100m"), f"vol-{i}") for i in range(5)]
@@ -150,6 +172,44 @@ class TestLimits:
 
 def test_a_pod_takes_its_requests_and_its_volumes() -> None:
     shape = bringing(make_pod(cpu="1", memory="0"), "vol-1").shape
-    assert shape.takes == ResourceList({"cpu": 1000, "pods": 1, f"attachable-volumes-csi-{DRIVER}": 1})
-    plain: Any = make_pod().shape
-    assert plain.takes is plain.requests
+    assert taken(shape, {}) == ResourceList({"cpu": 1000, "pods": 1, f"attachable-volumes-csi-{DRIVER}": 1})
+    plain = make_pod().shape
+    assert taken(plain, {}) is plain.requests
+
+
+class TestSharedBeforeItIsBound:
+    OFFERINGS = tuple(make_offering("m.large", 0.1 + i / 100, zone=zone) for i, zone in enumerate(ZONES))
+
+    def sharing(self, **wants: Any) -> Pod:
+        return replace(make_pod(cpu="2", **wants), unbound=(("default", "data"),))
+
+    def zones(self, *pods: Pod, **more: Any) -> set[str]:
+        return {node.offering.zone for node in plan_of(make_snapshot(pods, self.OFFERINGS, **more)).additions}
+
+    def test_all_come_to_the_cheapest_zone(self) -> None:
+        assert self.zones(self.sharing(), self.sharing()) == {"zone-a"}
+
+    def test_or_to_the_one_that_all_of_them_can_be_in(self) -> None:
+        narrow = self.sharing(affinity=[(requirement(keys.ZONE, "NotIn", "zone-a", "zone-b"),)])
+        assert self.zones(self.sharing(), narrow) == {"zone-c"}
+
+    def test_a_node_that_is_there_draws_them(self) -> None:
+        plan = plan_of(
+            make_snapshot(
+                [self.sharing(), self.sharing()], self.OFFERINGS, nodes=(make_node("n1", "2", zone="zone-b"),)
+            )
+        )
+        assert [placement.target for placement in plan.placements] == ["n1"]
+        assert [node.offering.zone for node in plan.additions] == ["zone-b"]
+
+    def test_where_no_zone_takes_all_the_first_has_the_claim(self) -> None:
+        pods = [self.sharing(node_selector={keys.ZONE: zone}) for zone in ("zone-a", "zone-b")]
+        plan = plan_of(make_snapshot(pods, self.OFFERINGS))
+        assert [node.offering.zone for node in plan.additions] == ["zone-a"]
+        (left,) = plan.unplaceable
+        assert "shares PersistentVolumeClaim default/data, which is not bound yet" in left.reason
+
+    def test_those_that_may_not_be_in_one_zone_are_not_all_planned(self) -> None:
+        pods = [self.sharing(app="db", anti_affinity=[repels(keys.ZONE, app="db")]) for _ in range(2)]
+        plan = plan_of(make_snapshot(pods, self.OFFERINGS))
+        assert (plan.placed_pods, len(plan.unplaceable)) == (1, 1)

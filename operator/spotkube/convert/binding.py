@@ -44,16 +44,20 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """One claim of a pod: lists of ORed terms that all must hold, and what is attached to the node (None: nothing)."""
+    """One claim of a pod: lists of ORed terms that all must hold, and what is attached to the node (None: nothing).
+
+    `together`: it is shared, and its first pod decides on where its volume will be.
+    """
 
     terms: tuple[Terms, ...] = ()
     attached: AttachedVolume | None = None
+    together: ClaimKey | None = None
 
 
 def with_volumes(pods: Sequence[Pod], storage: Storage) -> list[Pod]:
     """The pods with what their claims ask of nodes in their shapes: terms, attachments, or why they can't run at all.
 
-    A volume that several pods use is in `Pod.volumes` of each, and in none's attachments: it counts once a node.
+    A volume that several pods use is in `Pod.volumes` of each, and in the shared attachments: it counts once a node.
     """
     if not any(pod.claims for pod in pods):
         return list(pods)
@@ -65,7 +69,9 @@ def with_volumes(pods: Sequence[Pod], storage: Storage) -> list[Pod]:
 
 def _with_attachments(pod: Pod, users: Mapping[AttachedVolume, int]) -> Pod:
     own = Counter(driver for driver, handle in pod.volumes if users[driver, handle] == 1)
-    return replace(pod, shape=replace(pod.shape, attachments=attachments(own)))
+    shared = Counter(driver for driver, handle in pod.volumes if users[driver, handle] > 1)
+    shape = replace(pod.shape, attachments=attachments(own), shared_attachments=attachments(shared))
+    return replace(pod, shape=shape)
 
 
 class _Resolver:
@@ -92,7 +98,9 @@ class _Resolver:
             return replace(pod, shape=replace(pod.shape, refused=str(refused)))
         terms = dict.fromkeys(terms for one in found for terms in one.terms)
         volumes = dict.fromkeys(one.attached for one in found if one.attached is not None)
-        return replace(pod, shape=replace(pod.shape, volume_terms=tuple(terms)), volumes=tuple(volumes))
+        unbound = tuple(one.together for one in found if one.together is not None)
+        shape = replace(pod.shape, volume_terms=tuple(terms))
+        return replace(pod, shape=shape, volumes=tuple(volumes), unbound=unbound)
 
     def _look_up(self, pod: Pod, use: ClaimUse) -> _Found:
         claim = self._claim(pod, use)
@@ -174,7 +182,8 @@ class _Resolver:
             # A volume that is there already may be taken elsewhere too: leaving that out is the safe side.
             driver = driver_of(storage_class)
             reach = (storage_class.topologies,) if storage_class.topologies else ()
-            return _Found((*chosen, *reach), (driver, "/".join(claim.key)) if driver else None)
+            attached = (driver, "/".join(claim.key)) if driver else None
+            return _Found((*chosen, *reach), attached, self._together(claim, storage_class))
         places = self._places.get(claim.key, [])
         if not places or chosen:
             raise _RefusedError(
@@ -185,6 +194,12 @@ class _Resolver:
             places = places[:1]
         terms = () if () in places else (tuple(dict.fromkeys(term for place in places for term in place)),)
         return _Found(terms)
+
+    def _together(self, claim: VolumeClaim, storage_class: StorageClass) -> ClaimKey | None:
+        """What is meant for many nodes, by a class that is not known, is taken to be reached from everywhere."""
+        for_many = any(mode in ("ReadWriteMany", "ReadOnlyMany") for mode in claim.access_modes)
+        alone = self._users[claim.key] < 2 or (storage_class is _ANY and for_many)
+        return None if alone else claim.key
 
     def _wanting(self, pods: Sequence[Pod]) -> Iterator[Wanting]:
         seen: set[ClaimKey] = set()

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import LabelSelector, Term, Toleration
-from spotkube.model.volumes import AttachedVolume, ClaimUse
+from spotkube.model.volumes import AttachedVolume, ClaimKey, ClaimUse
 
 Labels = tuple[tuple[str, str], ...]
 _NO_VOLUMES = ResourceList()
@@ -44,7 +44,8 @@ class PodShape:
 
     `requests` counts the pod itself as one of "pods". `affinity_terms` are ORed; an empty tuple asks for nothing.
     `volume_terms` are what its volumes ask of a node, lists of ORed terms that all must hold; `attachments` how many
-    volumes of each CSI driver it brings along. `refused` is why no node can take it yet, "" if one can.
+    volumes of its own of each CSI driver it brings along, `shared_attachments` how many that other pods use as well.
+    `refused` is why no node can take it yet, "" if one can.
     `unsupported` names what the pod uses and the planner does not model: such a pod is reported, never planned.
     """
 
@@ -60,12 +61,8 @@ class PodShape:
     unsupported: tuple[str, ...] = ()
     volume_terms: tuple[tuple[Term, ...], ...] = ()
     attachments: ResourceList = _NO_VOLUMES
+    shared_attachments: ResourceList = _NO_VOLUMES
     refused: str = ""
-
-    @property
-    def takes(self) -> ResourceList:
-        """What the pod takes of its node: its requests, and the volumes that it brings along."""
-        return self.requests + self.attachments if self.attachments else self.requests
 
 
 class PodPhase(StrEnum):
@@ -79,7 +76,8 @@ class Pod:
 
     `node` is the Node it is bound to, `nominated` the one it is nominated onto. `workload` is "namespace/name" of the
     Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod. `claims` are those of its
-    volumes; `volumes` is what of them is attached to its node, and `shape` has what they ask for, once looked up.
+    volumes. Once these are looked up, `volumes` is what of them is attached to its node, `unbound` those that it shares
+    with others and whose volume is still to be made, and `shape` has what they ask for.
     """
 
     uid: str
@@ -103,6 +101,7 @@ class Pod:
     created_at: float = 0.0
     claims: tuple[ClaimUse, ...] = ()
     volumes: tuple[AttachedVolume, ...] = ()
+    unbound: tuple[ClaimKey, ...] = ()
 
     @property
     def key(self) -> str:

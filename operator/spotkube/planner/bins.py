@@ -13,7 +13,7 @@ from spotkube.model.pods import DaemonSet, Labels, Pod
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import Taint, untolerated
 from spotkube.model.volumes import ATTACHABLE, UNLIMITED
-from spotkube.planner.volumes import Shared, attachable, shared_volumes
+from spotkube.planner.volumes import Shared, attachable, shared_volumes, taken
 
 # Taints that Kubernetes, or we, put onto a node until it is ready, and take off again.
 _PASSING_TAINTS = (
@@ -81,7 +81,7 @@ def make_bins(snapshot: Snapshot) -> list[Bin]:
         if _takes_pods(node, claims.get(node.claim or ""))
     ]
     bins += [
-        _from_claim(claim, pods_on[claim.name], snapshot.daemonsets)
+        _from_claim(claim, pods_on[claim.name], snapshot.daemonsets, shared)
         for claim in sorted(claims.values(), key=lambda claim: claim.name)
         if claim.phase in _ON_THE_WAY and not claim.leaving and (claim.node or claim.name) not in nodes
     ]
@@ -121,12 +121,17 @@ def _from_node(
     labels = tuple(sorted({**dict(node.labels), "metadata.name": node.name}.items()))
     allocatable = node.allocatable if node.allocatable or claim is None else claim.allocatable
     limits = attachable(node, (pod for pod in pods if pod.node), shared)
-    return _make(claim.name if claim else node.name, claim, labels, taints, allocatable, pods, daemonsets, limits)
+    name = claim.name if claim else node.name
+    return _make(name, claim, labels, taints, allocatable, pods, daemonsets, shared, limits)
 
 
-def _from_claim(claim: Claim, pods: Sequence[Pod], daemonsets: Sequence[DaemonSet]) -> Bin:
+def _from_claim(claim: Claim, pods: Sequence[Pod], daemonsets: Sequence[DaemonSet], shared: Shared) -> Bin:
     labels = tuple(sorted({**dict(claim.labels), "metadata.name": claim.name, keys.HOSTNAME: claim.name}.items()))
-    return _make(claim.name, claim, labels, claim.taints, claim.allocatable, pods, daemonsets)
+    drivers = [(name, number) for name, number in claim.allocatable.items() if name.startswith(ATTACHABLE)]
+    limits = tuple(
+        (name, max(0, number - len(shared.get(name.removeprefix(ATTACHABLE), ())))) for name, number in drivers
+    )
+    return _make(claim.name, claim, labels, claim.taints, claim.allocatable, pods, daemonsets, shared, limits)
 
 
 def _make(
@@ -137,6 +142,7 @@ def _make(
     allocatable: ResourceList,
     pods: Sequence[Pod],
     daemonsets: Sequence[DaemonSet],
+    shared: Shared,
     limits: tuple[tuple[str, int], ...] = (),
 ) -> Bin:
     present = {f"{pod.namespace}/{pod.owner.partition('/')[2]}" for pod in pods if pod.daemon}
@@ -147,7 +153,7 @@ def _make(
     residents = [pod for pod in pods if pod.node]
     left = dict(limits)
     for pod in sorted((pod for pod in pods if not pod.node), key=lambda pod: pod.uid):
-        brings = pod.shape.attachments
+        brings = taken(pod.shape, shared)
         if pod.shape.requests.fits(free) and all(brings[driver] <= number for driver, number in left.items()):
             free = free - pod.shape.requests
             left = {driver: number - brings[driver] for driver, number in left.items()}
@@ -167,7 +173,7 @@ def runs_on(daemonset: DaemonSet, labels: Mapping[str, str], taints: Iterable[Ta
 def _left(b: Bin, name: str) -> int:
     if not name.startswith(ATTACHABLE):
         return b.free[name]
-    return dict(b.attachable).get(name, b.free[name] or UNLIMITED)
+    return dict(b.attachable).get(name, UNLIMITED)
 
 
 def free_array(bins: Sequence[Bin], resources: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

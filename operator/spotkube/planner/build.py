@@ -1,7 +1,7 @@
 """From a Snapshot to the planner's Problem, and the names that lead back from its arrays to pods and offerings."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,8 @@ from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.neighbours import make_neighbours, unsupported_rules
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
 from spotkube.planner.splitting import domains_there, split_groups
-from spotkube.planner.volumes import limit_attachments, reach_mask, shared_volumes
+from spotkube.planner.together import bring_together
+from spotkube.planner.volumes import limit_attachments, reach_mask, shared_volumes, taken
 from spotkube.planner.zones import Part, ZoneLedger, Zones
 
 NODES = "spotkube.io/nodes"
@@ -73,6 +74,7 @@ def build(snapshot: Snapshot, pools: Sequence[Pool], most: Mapping[Part, int] | 
     residents = [(pod, b.labels) for b in bins for pod in b.residents] + standing_elsewhere(snapshot, bins)
     kinds = make_kinds(snapshot, pools)
     needs = on_demand_needs(snapshot, Counter(p.workload for p, on in residents if capacity_type_of(on) == ON_DEMAND))
+    pods = bring_together(pods, kinds, bins, needs)
     groups = group_pods(pods, [pod for pod, _ in residents], needs)
     ledger = ZoneLedger([(pod, dict(labels).get(ZONE, "")) for pod, labels in residents], most or {})
     return _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools))
@@ -113,7 +115,7 @@ def on_demand_needs(snapshot: Snapshot, there: Counter[str | None]) -> dict[str,
 def _as_placed(pod: Pod, capacity_type: str) -> Pod:
     """The pod without a node and without spreads; on spot already, it needs nobody's leave to be there."""
     workload = pod.workload or ("" if capacity_type == SPOT else None)
-    shape = replace(pod.shape, spread=(), attachments=ResourceList())
+    shape = replace(pod.shape, spread=(), attachments=ResourceList(), shared_attachments=ResourceList())
     return replace(pod, node=None, nominated=None, workload=workload, shape=shape)
 
 
@@ -127,14 +129,16 @@ def _assemble(
 ) -> Built:
     table = LabelTable([b.labels for b in bins], [b.taints for b in bins])
     groups, refused = _without_unsupported(groups)
-    resources = _resources(groups, pool_left)
+    shared = shared_volumes(snapshot)
+    demands = {group.shape: taken(group.shape, shared) for group in groups}
+    resources = _resources(demands.values(), pool_left)
     free = free_array(bins, resources)
     gross = _amounts([o.allocatable for o in kinds.offerings], resources)
     capacity = np.maximum(gross - daemon_overhead(kinds.table, snapshot.daemonsets, resources), 0)
-    limit_attachments(capacity, kinds.offerings, resources, shared_volumes(snapshot))
+    limit_attachments(capacity, kinds.offerings, resources, shared)
 
     def masks(group: Group) -> tuple[BoolArray, BoolArray]:
-        demand = _amounts([group.shape.takes], resources)
+        demand = _amounts([demands[group.shape]], resources)
         fits = kind_mask(kinds, group) & ports_free(kinds.table, snapshot.daemonsets, group.shape)
         fits &= (capacity >= demand).all(axis=1) & reach_mask(kinds.table, group.shape)
         return (
@@ -152,14 +156,15 @@ def _assemble(
     if ledger is not None:
         groups, crowded = split_groups(groups, zones_of, ledger)
         refused += crowded
-    demand = _amounts([g.shape.takes for g in groups], resources)
+    demand = _amounts([demands[g.shape] for g in groups], resources)
     compatible = np.zeros((len(groups), len(kinds)), dtype=np.bool_)
     bin_compatible = np.zeros((len(groups), len(bins)), dtype=np.bool_)
     for g, group in enumerate(groups):
         compatible[g], bin_compatible[g] = masks(group)
     keep = compatible.any(axis=1) | bin_compatible.any(axis=1)
     refused += [
-        _refuse(groups[g], why_nothing_fits(groups[g], kinds, capacity, resources)) for g in np.flatnonzero(~keep)
+        _refuse(groups[g], why_nothing_fits(groups[g], demands[groups[g].shape], kinds, capacity, resources))
+        for g in np.flatnonzero(~keep)
     ]
     groups = [groups[g] for g in np.flatnonzero(keep)]
     neighbours = make_neighbours(groups, bins)
@@ -216,9 +221,9 @@ def _refuse(group: Group, reason: str) -> Unplaceable:
     return Unplaceable(group.name, group.pods, reason)
 
 
-def _resources(groups: Sequence[Group], pool_left: IntLimits) -> tuple[str, ...]:
+def _resources(demands: Iterable[ResourceList], pool_left: IntLimits) -> tuple[str, ...]:
     """Every resource that a pod asks for or a pool limits; "pods" comes last."""
-    names = {name for group in groups for name in group.shape.takes} | {name for left in pool_left for name in left}
+    names = {name for demand in demands for name in demand} | {name for left in pool_left for name in left}
     return (*sorted(names - {PODS, NODES, DOLLARS}), PODS)
 
 

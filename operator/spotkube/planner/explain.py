@@ -14,8 +14,10 @@ from spotkube.planner.problem import IntArray
 from spotkube.planner.volumes import reach_mask
 
 
-def why_nothing_fits(group: Group, kinds: Kinds, capacity: IntArray, resources: Sequence[str]) -> str:
-    """Which rule leaves out how many offerings, the first that is broken counting for each."""
+def why_nothing_fits(
+    group: Group, demand: ResourceList, kinds: Kinds, capacity: IntArray, resources: Sequence[str]
+) -> str:
+    """Which rule leaves out how many offerings for pods of this demand, the first that is broken counting for each."""
     if not len(kinds):
         return "no NodePool may buy anything: create one, or loosen its requirements and its mode"
     table, shape = kinds.table, group.shape
@@ -44,7 +46,7 @@ def why_nothing_fits(group: Group, kinds: Kinds, capacity: IntArray, resources: 
     exclude(zone_mask(kinds.zones, group), elsewhere)
     exclude(reach_mask(table, shape), "do not reach its volumes")
     for r, name in enumerate(resources):
-        asked = group.shape.takes[name]
+        asked = demand[name]
         exclude(capacity[:, r] >= asked, _too_small(name, asked, int(capacity[:, r].max(initial=0))))
     exclude(with_choice(kinds, left), f"leave less choice than minValues asks for ({narrow_pools(kinds, left)})")
     return f"none of {len(kinds)} offerings fits: {', '.join(reasons)}"

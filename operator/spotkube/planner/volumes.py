@@ -12,6 +12,7 @@ import numpy as np
 from spotkube.model.cluster import Node, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod, PodShape
+from spotkube.model.resources import ResourceList
 from spotkube.model.volumes import ATTACHABLE, UNLIMITED, AttachedVolume
 from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.problem import BoolArray, IntArray
@@ -35,16 +36,49 @@ def reach_mask(table: LabelTable, shape: PodShape) -> BoolArray:
 
 
 def shared_volumes(snapshot: Snapshot) -> Shared:
-    """Volumes that several pods use, of which one waits, by driver: each may take one more of any node's limit."""
+    """Volumes that several pods use, of which one waits, by driver: room for each of them is kept on every node.
+
+    A driver whose limits are too tight for that is left out: its shared volumes count for each pod, as if not shared.
+    """
     leaving = {claim.node or claim.name for claim in snapshot.claims if claim.leaving}
     users = Counter(volume for pod in snapshot.pods for volume in pod.volumes)
     shared: dict[str, set[AttachedVolume]] = defaultdict(set)
+    own: Counter[str] = Counter()
     for pod in snapshot.pods:
-        if pod.node is None or pod.node in leaving:
+        if pod.volumes and (pod.node is None or pod.node in leaving):
             for driver, handle in pod.volumes:
                 if users[driver, handle] > 1:
                     shared[driver].add((driver, handle))
-    return {driver: frozenset(volumes) for driver, volumes in shared.items()}
+            for name, number in pod.shape.attachments.items():
+                own[name] = max(own[name], number)
+    limits = _tightest(snapshot) if shared else {}
+    return {
+        driver: frozenset(volumes)
+        for driver, volumes in shared.items()
+        if len(volumes) + own[f"{ATTACHABLE}{driver}"] <= limits.get(driver, UNLIMITED)
+    }
+
+
+def _tightest(snapshot: Snapshot) -> dict[str, int]:
+    """The smallest limit of each driver, on nodes that are there and on what is for sale."""
+    limits: dict[str, int] = {}
+    for node in snapshot.nodes:
+        for driver, limit in node.volume_limits:
+            limits[driver] = min(limit, limits.get(driver, limit))
+    for offering in snapshot.offerings:
+        for name in offering.allocatable:
+            if name.startswith(ATTACHABLE):
+                driver, limit = name.removeprefix(ATTACHABLE), offering.allocatable[name]
+                limits[driver] = min(limit, limits.get(driver, limit))
+    return limits
+
+
+def taken(shape: PodShape, shared: Shared) -> ResourceList:
+    """What a pod takes of its node: its requests, the volumes that it brings along, and the pod itself."""
+    if not shape.attachments and not shape.shared_attachments:
+        return shape.requests
+    each = {n: k for n, k in shape.shared_attachments.items() if n.removeprefix(ATTACHABLE) not in shared}
+    return shape.requests + shape.attachments + each
 
 
 def attachable(node: Node, pods: Iterable[Pod], shared: Shared) -> tuple[tuple[str, int], ...]:
