@@ -23,9 +23,13 @@ It prints
   lower_bound_usd_hour  no plan of the same pods can cost less
   gap                   cost over bound, minus one; null when nothing is placed
   nodes, unschedulable  nodes to buy, and pods that fit nowhere
+  offerings_left_out, groups_left_out
+                        entries that can't be used; standard error names field, value and remedy of each
   seconds               wall time of the decision, without reading the file and compiling
   setup_seconds         wall time of loading and compiling
   peak_rss_mib          of this process
+
+Any other field in which a group gives an amount is a further resource, which offerings may have by the same name.
 
 example:
   benchmarks/planner.py problem.json --budget 5 --plan plan.json
@@ -37,7 +41,7 @@ def main() -> int:
     args = _arguments()
     started = time.perf_counter()
     # Imported here: loading numba and the compiled code is part of the set-up that is timed.
-    from spotkube.planner.neutral import plan_document, read_neutral  # noqa: PLC0415
+    from spotkube.planner.neutral import plan_document, read_neutral, why_unplaced  # noqa: PLC0415
     from spotkube.planner.problem import Budget  # noqa: PLC0415
     from spotkube.planner.solve import solve  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
@@ -54,13 +58,20 @@ def main() -> int:
     seconds = time.perf_counter() - started
     if args.plan:
         args.plan.write_text(json.dumps(plan_document(result.solution, names)), encoding="utf-8")
-    cost = result.solution.cost(problem)
+    for sentence in (*names.offerings_left_out, *names.groups_left_out):
+        print(f"planner.py: left out: {sentence}", file=sys.stderr)
+    for sentence in why_unplaced(problem, result.solution):
+        print(f"planner.py: {sentence}", file=sys.stderr)
+    cost = names.cost_usd_hour(result.solution)
+    bound = names.bound_usd_hour(problem, result.lower_bound)
     line: dict[str, Any] = {
-        "cost_usd_hour": cost / 1e6,
-        "lower_bound_usd_hour": result.lower_bound / 1e6,
-        "gap": round(cost / result.lower_bound - 1, 6) if result.lower_bound else None,
+        "cost_usd_hour": round(cost, 6),
+        "lower_bound_usd_hour": bound,
+        "gap": round(cost / bound - 1, 6) if bound else None,
         "nodes": len(result.solution.node_kind),
         "unschedulable": int(result.solution.unplaced.sum()),
+        "offerings_left_out": len(names.offerings_left_out),
+        "groups_left_out": len(names.groups_left_out),
         "seconds": round(seconds, 3),
         "setup_seconds": round(setup, 3),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),

@@ -1,35 +1,65 @@
 """The neutral problem format: one JSON file of offerings and groups, the same for every solver that is compared."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spotkube.planner.neutral_entries import (
+    AMOUNTS,
+    Group,
+    Offering,
+    consistent_offerings,
+    distinct_groups,
+    further_resources,
+    parse_group,
+    parse_offering,
+    read_all,
+)
 from spotkube.planner.problem import NO_LIMIT, Problem, Solution
-
-RESOURCES = ("cpu_milli", "memory_mib", "gpu", "pods")
 
 
 @dataclass(frozen=True)
 class Names:
-    """What the problem's axes were called: (instance type, zone, capacity type) of each kind, group of each group."""
+    """What the problem's axes were called, what the prices were before rounding, and what was left out.
+
+    Attributes:
+        kinds: (instance type, zone, capacity type) of each kind.
+        groups: the group of each group; those that are spread are there once for each zone.
+        price_usd_hour: of each kind.
+        offerings_left_out, groups_left_out: a sentence on each entry that can't be used: field, value and remedy.
+    """
 
     kinds: tuple[tuple[str, str, str], ...]
     groups: tuple[str, ...]
+    price_usd_hour: tuple[float, ...]
+    offerings_left_out: tuple[str, ...] = ()
+    groups_left_out: tuple[str, ...] = ()
+
+    def cost_usd_hour(self, solution: Solution) -> float:
+        """Of the nodes to buy, in the prices of the file."""
+        return float(np.array(self.price_usd_hour)[solution.node_kind].sum())
+
+    def bound_usd_hour(self, problem: Problem, bound_micro_usd_hour: int) -> float:
+        """What the bound proves in the prices of the file, of which rounding may have raised some."""
+        ratios = np.array(self.price_usd_hour) * 1e6 / problem.price
+        return bound_micro_usd_hour / 1e6 * min(1.0, float(ratios.min(initial=1.0)) + 1e-12)
 
 
 def read_neutral(path: Path) -> tuple[Problem, Names]:
     """Reads a file. Amounts stay in its units (millicores, MiB); prices become whole micro-dollars, the nearest.
 
-    A group with zone spread becomes one group for each zone, with counts as even as they can be. Raises ValueError that
-    names the field, the value and the remedy; OSError when the file can't be read.
+    A group with zone spread becomes one group for each zone, with counts as even as they can be. Entries that can't be
+    used are left out, and the names say why. Raises ValueError when the file as a whole is none; OSError when it can't
+    be read.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON ({error}); give a neutral problem file") from error
     if (
         not isinstance(data, dict)
@@ -42,38 +72,48 @@ def read_neutral(path: Path) -> tuple[Problem, Names]:
 
 def to_problem(offerings: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]]) -> tuple[Problem, Names]:
     """The problem of an empty cluster; see read_neutral."""
-    kinds = [_Offering.parse(i, entry) for i, entry in enumerate(offerings)]
+    bad_offerings: list[str] = []
+    bad_groups: list[str] = []
+    further = further_resources(groups)
+    readable = read_all(offerings, partial(parse_offering, further=further), bad_offerings)
+    kinds = consistent_offerings(readable, bad_offerings)
     zones = sorted({kind.zone for kind in kinds})
-    parts = [part for i, entry in enumerate(groups) for part in _parts(i, _Group.parse(i, entry), zones)]
+    wanted = distinct_groups(read_all(groups, partial(parse_group, further=further), bad_groups), bad_groups)
+    parts = [part for _, group in wanted for part in _parts(group, zones)]
     names = [part.group.name for part in parts]
     families = {name: f for f, name in enumerate(dict.fromkeys(names))}
-    if len(families) != len(groups) - sum(1 for entry in groups if entry.get("count") == 0):
-        raise ValueError("groups: two have the same name; give each its own")
     labels = {p.group.label: None for p in parts if p.group.anti_affinity}
     member = [[p.group.anti_affinity and p.group.label == label for p in parts] for label in labels]
-    n_groups, n_kinds = len(parts), len(kinds)
+    resources = (*AMOUNTS, *further, "pods")
+    n_groups, n_kinds, n_resources = len(parts), len(kinds), len(resources)
     problem = Problem(
-        resources=RESOURCES,
+        resources=resources,
         group_names=tuple(f"{p.group.name}@{p.zone}" if p.spread else p.group.name for p in parts),
-        demand=np.array([p.group.demand for p in parts], np.int64).reshape(n_groups, 4),
+        demand=np.array([p.group.demand for p in parts], np.int64).reshape(n_groups, n_resources),
         count=np.array([p.count for p in parts], np.int64),
         family=np.array([families[name] for name in names], np.int64),
         sure_count=np.array([p.sure for p in parts], np.int64),
-        capacity=np.array([k.capacity for k in kinds], np.int64).reshape(n_kinds, 4),
-        limit_use=np.array([k.capacity for k in kinds], np.int64).reshape(n_kinds, 4),
-        price=np.array([k.price for k in kinds], np.int64),
+        capacity=np.array([k.capacity for k in kinds], np.int64).reshape(n_kinds, n_resources),
+        limit_use=np.zeros((n_kinds, n_resources), np.int64),  # there are no limits
+        price=np.array([k.price_micro_usd_hour for k in kinds], np.int64),
         interruption_percent=np.array([10 if k.capacity_type == "spot" else 0 for k in kinds], np.int64),
         pool=np.zeros(n_kinds, np.int64),
         compatible=np.array([[p.allows(k) for k in kinds] for p in parts], np.bool_).reshape(n_groups, n_kinds),
-        bins=np.zeros((0, 4), np.int64),
+        bins=np.zeros((0, n_resources), np.int64),
         bin_compatible=np.zeros((n_groups, 0), np.bool_),
         conflict=np.zeros((n_groups, n_groups), np.bool_),
         cap_member=np.array(member, np.bool_).reshape(len(labels), n_groups),
         cap_limit=np.ones(len(labels), np.int64),
         bin_cap_left=np.zeros((len(labels), 0), np.int64),
-        pool_left=np.full((1, 6), NO_LIMIT, np.int64),
+        pool_left=np.full((1, n_resources + 2), NO_LIMIT, np.int64),
     )
-    return problem, Names(tuple((k.instance_type, k.zone, k.capacity_type) for k in kinds), tuple(names))
+    return problem, Names(
+        kinds=tuple(kind.key for kind in kinds),
+        groups=tuple(names),
+        price_usd_hour=tuple(kind.price_usd_hour for kind in kinds),
+        offerings_left_out=tuple(bad_offerings),
+        groups_left_out=tuple(bad_groups),
+    )
 
 
 def plan_document(solution: Solution, names: Names) -> dict[str, Any]:
@@ -88,81 +128,40 @@ def plan_document(solution: Solution, names: Names) -> dict[str, Any]:
     return {"nodes": nodes}
 
 
-@dataclass(frozen=True)
-class _Offering:
-    instance_type: str
-    zone: str
-    capacity_type: str
-    arch: str
-    price: int
-    capacity: tuple[int, int, int, int]
+def why_unplaced(problem: Problem, solution: Solution) -> Iterator[str]:
+    """A sentence on each group with pods that found no place."""
+    for g in np.flatnonzero(solution.unplaced):
+        yield f"{problem.group_names[g]}: {solution.unplaced[g]} pods are unplaced: {_why(problem, int(g))}"
 
-    @classmethod
-    def parse(cls, index: int, entry: Mapping[str, Any]) -> "_Offering":
-        where = f"offerings[{index}]"
-        if not isinstance(entry, dict):
-            raise ValueError(f"{where}: {entry!r} is no object; give instance_type, zone, price_usd_hour, ...")
-        price = entry.get("price_usd_hour")
-        if isinstance(price, bool) or not isinstance(price, int | float) or not 0 < price < 1e9:
-            raise ValueError(
-                f"{where}.price_usd_hour: {price!r}; give dollars an hour above zero, or leave the offering out"
+
+def _why(problem: Problem, g: int) -> str:
+    if not problem.kinds:
+        return "there are no offerings that can be used"
+    open_to = problem.capacity[problem.compatible[g]]
+    if not len(open_to):
+        return "no offering has their arch, zone and capacity type"
+    demand = problem.demand[g]
+    if (demand <= open_to).all(axis=1).any():
+        return "no combination was found that holds them"
+    for r, name in enumerate(problem.resources):
+        if demand[r] > open_to[:, r].max():
+            return (
+                f"they ask {demand[r]} of {name} each, and no offering open to them has more than {open_to[:, r].max()}"
             )
-        amounts = [_amount(where, entry, name) for name in ("cpu_milli", "memory_mib", "gpu", "pods")]
-        return cls(
-            instance_type=_text(where, entry, "instance_type"),
-            zone=_text(where, entry, "zone"),
-            capacity_type=_choice(where, entry, "capacity_type", ("spot", "on-demand")),
-            arch=_text(where, entry, "arch"),
-            price=max(1, round(price * 1e6)),
-            capacity=(amounts[0], amounts[1], amounts[2], amounts[3]),
-        )
-
-
-@dataclass(frozen=True)
-class _Group:
-    name: str
-    count: int
-    demand: tuple[int, int, int, int]
-    arch: str
-    capacity_type: str
-    zone: str
-    skew: int
-    anti_affinity: bool
-    label: str
-
-    @classmethod
-    def parse(cls, index: int, entry: Mapping[str, Any]) -> "_Group":
-        where = f"groups[{index}]"
-        if not isinstance(entry, dict):
-            raise ValueError(f"{where}: {entry!r} is no object; give name, count, cpu_milli, memory_mib, ...")
-        name = _text(where, entry, "name")
-        if not name:
-            raise ValueError(f"{where}.name: '' is empty; give each group a name")
-        demand = [_amount(where, entry, field) for field in ("cpu_milli", "memory_mib", "gpu")]
-        return cls(
-            name=name,
-            count=_amount(where, entry, "count"),
-            demand=(demand[0], demand[1], demand[2], 1),
-            arch=_text(where, entry, "arch"),
-            capacity_type=_choice(where, entry, "capacity_type", ("", "spot", "on-demand")),
-            zone=_text(where, entry, "zone"),
-            skew=_amount(where, entry, "spread_zone_max_skew"),
-            anti_affinity=bool(entry.get("anti_affinity_host", False)),
-            label=_text(where, entry, "selector_label") or name,
-        )
+    return "no single offering open to them has enough of all that they ask"
 
 
 @dataclass(frozen=True)
 class _Part:
     """A group, or what one zone gets of a group that is spread."""
 
-    group: _Group
+    group: Group
     count: int
     sure: int
     zone: str
     spread: bool
 
-    def allows(self, kind: _Offering) -> bool:
+    def allows(self, kind: Offering) -> bool:
         return (
             self.group.arch in ("", kind.arch)
             and self.group.capacity_type in ("", kind.capacity_type)
@@ -170,36 +169,11 @@ class _Part:
         )
 
 
-def _parts(index: int, group: _Group, zones: Sequence[str]) -> list[_Part]:
+def _parts(group: Group, zones: Sequence[str]) -> list[_Part]:
     if group.count == 0:
         return []
     if group.skew == 0 or not zones:
         return [_Part(group, group.count, group.count, group.zone, spread=False)]
-    if group.zone and len(zones) > 1:
-        raise ValueError(
-            f"groups[{index}]: zone {group.zone!r} and spread_zone_max_skew {group.skew} exclude each other; drop one"
-        )
     each, more = divmod(group.count, len(zones))
     sure = max(0, -(-(group.count - (len(zones) - 1) * group.skew) // len(zones)))
     return [_Part(group, each + (i < more), sure, zone, spread=True) for i, zone in enumerate(zones)]
-
-
-def _amount(where: str, entry: Mapping[str, Any], name: str) -> int:
-    value = entry.get(name, 0)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2**53 or value % 1:
-        raise ValueError(f"{where}.{name}: {value!r}; give a whole number from 0 to 2**53")
-    return int(value)
-
-
-def _text(where: str, entry: Mapping[str, Any], name: str) -> str:
-    value = entry.get(name, "")
-    if not isinstance(value, str):
-        raise ValueError(f"{where}.{name}: {value!r} is no text; write it in quotes")
-    return value
-
-
-def _choice(where: str, entry: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:
-    value = _text(where, entry, name)
-    if value not in choices:
-        raise ValueError(f"{where}.{name}: {value!r}; give one of {', '.join(repr(c) for c in choices)}")
-    return value
