@@ -76,7 +76,7 @@ def test_a_fraction_of_a_node_is_no_node() -> None:
         bins=np.zeros((0, 3), int),
         bin_compatible=np.zeros((1, 0), bool),
         conflict=np.zeros((1, 1), bool),
-        cap_member=np.zeros((0, 1), bool),
+        cap_use=np.zeros((0, 1), int),
         cap_limit=np.zeros(0, int),
         bin_cap_left=np.zeros((0, 0), int),
         pool_left=np.full((1, 5), NO_LIMIT),

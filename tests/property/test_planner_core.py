@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.packing import best_pattern
-from spotkube.planner.problem import NO_LIMIT, Budget, Problem
+from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas
 from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.scratch import make_work
 from spotkube.planner.solve import solve
@@ -25,7 +25,7 @@ CALM = settings(max_examples=60, deadline=None, derandomize=True, suppress_healt
 
 
 def random_problem(seed: int, *, limits: bool = False) -> Problem:
-    """Two to four groups, up to four kinds and two bins, with families, caps and conflicts."""
+    """Up to four groups, four kinds and two bins, with families, caps, conflicts and needs."""
     rng = np.random.default_rng(seed)
     groups, kinds, bins = int(rng.integers(1, 5)), int(rng.integers(1, 5)), int(rng.integers(0, 3))
     demand = np.column_stack([rng.integers(1, 8, groups), rng.integers(0, 8, groups), np.ones(groups, int)])
@@ -43,6 +43,13 @@ def random_problem(seed: int, *, limits: bool = False) -> Problem:
     if limits:
         left[0] = [rng.integers(0, 40), NO_LIMIT, NO_LIMIT, rng.integers(0, 4), NO_LIMIT]
         left[1, 4] = rng.integers(0, 300)
+    before = np.tri(groups, k=-1, dtype=bool)
+    needy = [g for g in range(1, groups) if rng.random() < 0.3]
+    needs = Needs(
+        of=np.array(needy, int),
+        member=(rng.random((len(needy), groups)) < 0.7) & before[needy],
+        met=rng.random((len(needy), bins)) < 0.3,
+    )
     return Problem(
         resources=("cpu", "memory", "pods"),
         group_names=tuple(f"g{i}" for i in range(groups)),
@@ -59,15 +66,33 @@ def random_problem(seed: int, *, limits: bool = False) -> Problem:
         bins=np.column_stack([rng.integers(0, 10, bins), rng.integers(0, 10, bins), rng.integers(0, 5, bins)]),
         bin_compatible=rng.random((groups, bins)) < 0.75,
         conflict=conflict,
-        cap_member=rng.random((caps, groups)) < 0.6,
+        cap_use=(rng.random((caps, groups)) < 0.6) * rng.integers(1, 3, (caps, groups)),
         cap_limit=rng.integers(1, 4, caps),
         bin_cap_left=rng.integers(0, 3, (caps, bins)),
         pool_left=left,
+        needs=needs,
+    )
+
+
+def with_wishes(problem: Problem, seed: int) -> Problem:
+    """The same with preferences, quotas and ranks of priority."""
+    rng = np.random.default_rng(seed)
+    quotas, domains = int(rng.integers(1, 3)), int(rng.integers(1, 4))
+    return replace(
+        problem,
+        preferences=Preferences(rng.integers(0, 9, (2, problem.kinds)), rng.integers(-1, 2, problem.groups)),
+        quotas=Quotas(
+            use=rng.integers(0, 3, (quotas, problem.groups)),
+            domain=rng.integers(-1, domains, (quotas, problem.kinds)),
+            bin_domain=rng.integers(-1, domains, (quotas, len(problem.bins))),
+            left=rng.integers(0, 8, (quotas, domains)),
+        ),
+        rank=rng.integers(0, 3, problem.groups),
     )
 
 
 def patterns(
-    problem: Problem, room: np.ndarray, open_to: np.ndarray, caps: np.ndarray, most: np.ndarray
+    problem: Problem, room: np.ndarray, open_to: np.ndarray, caps: np.ndarray, met: np.ndarray, most: np.ndarray
 ) -> Iterator[np.ndarray]:
     """Every set of pods that a node with this room may hold, by looking at all of them."""
     ranges = [range(int(most[g]) + 1 if open_to[g] else 1) for g in range(problem.groups)]
@@ -76,8 +101,9 @@ def patterns(
         inside = row > 0
         if (
             (row @ problem.demand <= room).all()
-            and (problem.cap_member @ row <= caps).all()
+            and (problem.cap_use @ row <= caps).all()
             and not problem.conflict[np.ix_(inside, inside)].any()
+            and ((problem.needs.member @ inside) | met)[inside[problem.needs.of]].all()
         ):
             yield row
 
@@ -97,18 +123,17 @@ def exact(problem: Problem) -> tuple[int, int]:  # noqa: PLR0912
     families = int(problem.family.max()) + 1
     total = np.bincount(problem.family, weights=problem.count, minlength=families)
     most = total[problem.family].astype(int)
+    nobody = np.zeros(len(problem.needs.of), bool)
     columns = [
-        (int(problem.price[kind]), -1, kind, row)
-        for kind in range(problem.kinds)
-        for row in patterns(problem, problem.capacity[kind], problem.compatible[:, kind], problem.cap_limit, most)
+        (int(problem.price[o]), -1, o, row)
+        for o in range(problem.kinds)
+        for row in patterns(problem, problem.capacity[o], problem.compatible[:, o], problem.cap_limit, nobody, most)
         if row.any()
     ]
-    columns += [
-        (0, b, -1, row)
-        for b in range(len(problem.bins))
-        for row in patterns(problem, problem.bins[b], problem.bin_compatible[:, b], problem.bin_cap_left[:, b], most)
-        if row.any()
-    ]
+    for b, room in enumerate(problem.bins):
+        caps, met = problem.bin_cap_left[:, b], problem.needs.met[:, b]
+        rows = patterns(problem, room, problem.bin_compatible[:, b], caps, met, most)
+        columns += [(0, b, -1, row) for row in rows if row.any()]
     if not columns:
         return 0, 0
     lp = highspy.Highs()
@@ -116,6 +141,8 @@ def exact(problem: Problem) -> tuple[int, int]:  # noqa: PLR0912
     # HiGHS has one scheduler for the process: with other threads than the planner's, the planner's programs would fail.
     lp.setOptionValue("threads", 1)
     lp.setOptionValue("mip_rel_gap", 0.0)
+    # As the planner does: one process can't run it with different numbers of threads.
+    lp.setOptionValue("threads", 1)
     infinite = highspy.kHighsInf
     empty = (0, np.zeros(0, np.int32), np.zeros(0))
     placeable = np.zeros(problem.groups, bool)
@@ -217,21 +244,33 @@ def test_the_knapsack_is_bounded_from_above(seed: int, branches: int) -> None:
     arrays = instance.arrays
     rng = np.random.default_rng(seed)
     value = rng.integers(0, 50, problem.groups).astype(float)
-    work = make_work(problem.groups, arrays.demand.shape[1], arrays.caps.shape[1])
+    work = make_work(problem.groups, arrays.demand.shape[1], arrays.caps.shape[1], arrays.met.shape[1])
     for h in range(instance.holders):
         open_to = arrays.allowed[h]
         wanted = problem.demand.max(axis=0, initial=0) > 0
         wanted[-1] = True
         room = np.zeros(3, int)
         room[wanted] = arrays.room[h]
-        truth = max(float(row @ value) for row in patterns(problem, room, open_to, arrays.caps[h], problem.count))
+        met = arrays.met[h] > 0
+        truth = max(float(row @ value) for row in patterns(problem, room, open_to, arrays.caps[h], met, problem.count))
         mu = np.zeros(arrays.demand.shape[1])
         found, upper = best_pattern(
-            arrays, work, arrays.room[h], arrays.caps[h], open_to, problem.count, value, mu, 0.0, branches, 1e-3, True
-        )
+            arrays, work, arrays.room[h], arrays.caps[h], arrays.met[h], open_to, problem.count, value, mu, 0.0,
+            branches, 1e-3, True,
+        )  # fmt: skip
         assert found <= truth + 1e-6
         assert upper >= truth - 1e-6
         assert work.pattern @ value == pytest.approx(found)
+
+
+@CALM
+@given(st.integers(0, 10_000), st.booleans())
+def test_quotas_hold_and_bounds_hold_beside_preferences(seed: int, limits: bool) -> None:
+    problem = with_wishes(random_problem(seed, limits=limits), seed)
+    assert validate(problem, first_fit(problem)) == []
+    result = solve(problem, seed=seed, budget=WORK)
+    assert validate(problem, result.solution) == []
+    assert result.lower_bound <= result.solution.cost(problem)
 
 
 @settings(CALM, max_examples=20)

@@ -43,7 +43,7 @@ def test_groups_with_one_label_share_a_cap(tmp_path: Path) -> None:
     alone = {"anti_affinity_host": True, "selector_label": "db"}
     groups = [{**GROUP, **alone}, {**GROUP, **alone, "name": "other"}, {**GROUP, "name": "free"}]
     problem, _ = read_neutral(write(tmp_path, [OFFERING], groups))
-    assert problem.cap_member.tolist() == [[True, True, False]]
+    assert problem.cap_use.tolist() == [[1, 1, 0]]
     assert problem.cap_limit.tolist() == [1]
 
 

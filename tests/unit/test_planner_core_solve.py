@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import highspy
 import numpy as np
 import pytest
 
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.firstfit import first_fit
-from spotkube.planner.problem import NO_LIMIT, Budget, Problem
+from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas
 from spotkube.planner.solve import solve
 from spotkube.planner.validate import validate
 from spotkube.planner.warmup import small_problem
@@ -37,7 +38,7 @@ def make_problem(
         bins=np.array([[amount, 110] for amount in bins], np.int64).reshape(len(bins), 2),
         bin_compatible=np.ones((groups, len(bins)), np.bool_),
         conflict=np.zeros((groups, groups), np.bool_),
-        cap_member=np.zeros((0, groups), np.bool_),
+        cap_use=np.zeros((0, groups), np.int64),
         cap_limit=np.zeros(0, np.int64),
         bin_cap_left=np.zeros((0, len(bins)), np.int64),
         pool_left=np.full((1, 4), NO_LIMIT, np.int64),
@@ -100,7 +101,7 @@ def test_everything_at_once_is_planned_within_the_rules() -> None:
     result = solve(problem, seed=0, budget=WORK)
     assert validate(problem, result.solution) == []
     assert result.solution.unplaced.sum() == 0
-    assert result.lower_bound <= result.solution.cost(problem) <= first_fit(problem).cost(problem)
+    assert result.lower_bound <= result.solution.cost(problem)
 
 
 def test_a_warm_solution_of_another_shape_is_ignored() -> None:
@@ -123,4 +124,58 @@ def test_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = small_problem()
     result = solve(problem, seed=0, budget=WORK)
     assert validate(problem, result.solution) == []
-    assert result.solution.unplaced.sum() == 0
+    assert result.solution.unplaced.tolist() == first_fit(problem).unplaced.tolist()
+
+
+def test_a_linear_program_that_is_refused_is_no_bound_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("highspy.Highs.run", lambda _: highspy.HighsStatus.kError)
+    with pytest.raises(RuntimeError, match="HiGHS refused"):
+        lower_bound(make_problem([500], [8], [1000], [100]), WORK)
+
+
+def test_what_is_needed_beside_a_pod_is_put_there_first() -> None:
+    # The pair costs one node; the one in need alone may be on none.
+    problem = replace(
+        make_problem([600, 400], [2, 2], [1000], [100]), needs=Needs(np.array([1]), np.array([[True, False]]))
+    )
+    result = solve(problem, seed=0, budget=WORK)
+    assert result.solution.node_pods.tolist() == [[1, 1], [1, 1]]
+    alone = replace(problem, count=np.array([0, 2]), sure_count=np.array([0, 2]))
+    assert solve(alone, seed=0, budget=WORK).solution.unplaced.tolist() == [0, 2]
+
+
+def test_needs_in_a_circle_are_refused() -> None:
+    problem = replace(
+        make_problem([600, 400], [2, 2], [1000], [100]),
+        needs=Needs(np.array([0, 1]), np.array([[False, True], [True, False]])),
+    )
+    with pytest.raises(ValueError, match="in a circle"):
+        solve(problem, seed=0, budget=WORK)
+
+
+def test_where_limits_bind_the_higher_rank_stays() -> None:
+    problem = replace(make_problem([500, 500], [2, 8], [1000], [100]), rank=np.array([0, 3]))
+    problem.pool_left[0, 2] = 4
+    assert solve(problem, seed=0, budget=WORK).solution.unplaced.tolist() == [2, 0]
+    problem.pool_left[0, 2] = 3
+    assert solve(problem, seed=0, budget=WORK).solution.unplaced.tolist() == [2, 2]
+
+
+def test_a_quota_spreads_pods_over_domains_and_leaves_out_what_it_must() -> None:
+    problem = make_problem([500], [8], [1000, 1000], [100, 150])
+    halves = Quotas(np.array([[1]]), np.array([[0, 1]]), np.zeros((1, 0), np.int64), np.array([[4, 4]]))
+    result = solve(replace(problem, quotas=halves), seed=0, budget=WORK)
+    assert sorted(result.solution.node_kind.tolist()) == [0, 0, 1, 1]
+    assert result.lower_bound == 400
+    tight = replace(halves, left=np.array([[4, 2]]))
+    assert solve(replace(problem, quotas=tight), seed=0, budget=WORK).solution.unplaced.tolist() == [2]
+
+
+def test_preferences_decide_between_like_prices_and_do_not_count_as_cost() -> None:
+    problem = make_problem([500], [8], [1000, 1000], [100, 105])
+    for unmet, kind in ((1, 0), (4, 1)):
+        wished = replace(problem, preferences=Preferences(np.array([[unmet, 0]]), np.array([0])))
+        result = solve(wished, seed=0, budget=WORK)
+        assert set(result.solution.node_kind.tolist()) == {kind}
+        assert result.solution.cost(wished) == 4 * problem.price[kind]
+        assert result.lower_bound == 400

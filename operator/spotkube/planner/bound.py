@@ -8,11 +8,12 @@ import numpy as np
 from spotkube.planner.clock import Clock
 from spotkube.planner.columns import Pricer, Relaxation, generate, sharpen
 from spotkube.planner.firstfit import first_fit_nodes
+from spotkube.planner.instance import Instance
 from spotkube.planner.master import Master
-from spotkube.planner.nodes import Nodes
 from spotkube.planner.problem import Budget, IntArray, Problem
 from spotkube.planner.proof import demand_of
-from spotkube.planner.reduction import Instance, reduce_problem
+from spotkube.planner.reduction import reduce_problem
+from spotkube.planner.state import Nodes
 
 
 @dataclass(frozen=True, eq=False)

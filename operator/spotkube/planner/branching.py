@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spotkube.planner.columns import LEVELS, Pricer, Relaxation
+from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Duals
 from spotkube.planner.problem import BoolArray
 from spotkube.planner.proof import SLACK, charges, round_up
-from spotkube.planner.reduction import FloatArray, Instance
 
 # Fewest and most nodes (None: any number) of sets of kinds.
 Limits = dict[int, tuple[int, int | None]]

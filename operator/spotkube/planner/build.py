@@ -184,7 +184,7 @@ def _assemble(
         bins=free,
         bin_compatible=bin_compatible[keep] & neighbours.bin_allowed,
         conflict=neighbours.conflict,
-        cap_member=neighbours.cap_member,
+        cap_use=neighbours.cap_use,
         cap_limit=neighbours.cap_limit,
         bin_cap_left=neighbours.bin_cap_left,
         pool_left=np.array(

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from spotkube.planner.fluid import fluid_duals
+from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Duals, Master
-from spotkube.planner.nodes import Nodes
 from spotkube.planner.packing import price_holders
 from spotkube.planner.problem import IntArray
 from spotkube.planner.proof import Proof, charges, demand_of
-from spotkube.planner.reduction import FloatArray, Instance
 from spotkube.planner.scratch import Work, make_work
+from spotkube.planner.state import Nodes
 
 # Branches of the knapsack search, and the step of the search for charges: few and coarse for all holders; then more,
 # for those that may still hold better patterns.
@@ -57,7 +57,7 @@ class Pricer:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         groups, resources = instance.arrays.demand.shape
-        self.work: Work = make_work(groups, resources, instance.arrays.caps.shape[1])
+        self.work: Work = make_work(groups, resources, instance.arrays.caps.shape[1], instance.arrays.met.shape[1])
         self.lean = np.flatnonzero(instance.arrays.lean)
         self.mu = np.zeros((instance.holders, resources))
 

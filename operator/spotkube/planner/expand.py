@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from spotkube.planner.nodes import Nodes, make_nodes, place
+from spotkube.planner.instance import Instance
+from spotkube.planner.nodes import place
 from spotkube.planner.problem import IntArray, Problem, Solution
-from spotkube.planner.reduction import Instance
+from spotkube.planner.state import Nodes, make_nodes
 
 # Rows that a search may add to those that a plan of fewest patterns has.
 SPARE_ROWS = 1024
@@ -64,11 +65,14 @@ def _holder(instance: Instance, holder_of: dict[int, int], kind: int, pods: IntA
 def _fits(instance: Instance, holder: int, pods: IntArray) -> bool:
     """Whether the holder takes these pods when it is empty."""
     problem, arrays = instance.problem, instance.arrays
+    inside = pods > 0
+    lonely = ~((problem.needs.member @ inside) | (arrays.met[holder] > 0)) if len(problem.needs.of) else inside[:0]
     return bool(
         (pods @ arrays.demand <= arrays.room[holder]).all()
-        and arrays.allowed[holder][pods > 0].all()
-        and (problem.cap_member @ pods <= arrays.caps[holder]).all()
-        and not problem.conflict[np.ix_(pods > 0, pods > 0)].any()
+        and arrays.allowed[holder][inside].all()
+        and (problem.cap_use @ pods <= arrays.caps[holder, : len(problem.cap_use)]).all()
+        and not problem.conflict[np.ix_(inside, inside)].any()
+        and not inside[problem.needs.of[lonely]].any()
     )
 
 

@@ -6,9 +6,12 @@ import numpy as np
 
 from spotkube.planner.compiled import compiled
 from spotkube.planner.expand import rows_needed, to_solution
-from spotkube.planner.nodes import Nodes, affordable, append, fits_empty, fits_on, make_nodes, put, split
+from spotkube.planner.instance import Arrays, Instance
+from spotkube.planner.nodes import affordable, append, fits_empty, fits_on, put, split
 from spotkube.planner.problem import IntArray, Problem, Solution
-from spotkube.planner.reduction import Arrays, Instance, reduce_problem
+from spotkube.planner.reduction import reduce_problem
+from spotkube.planner.rules import quota_room
+from spotkube.planner.state import Nodes, make_nodes
 
 
 def first_fit(problem: Problem) -> Solution:
@@ -29,10 +32,14 @@ def first_fit_nodes(instance: Instance) -> Nodes:
 
 
 def by_size(instance: Instance) -> IntArray:
-    """The groups, largest first: by the largest share of any resource of the largest kind."""
-    demand = instance.arrays.demand.astype(np.float64)
-    largest = np.maximum(instance.arrays.room.max(axis=0, initial=0), 1)
-    return np.argsort(-(demand / largest).max(axis=1, initial=0.0), kind="stable")
+    """The groups, most important first, then those that others need beside them, then the largest.
+
+    The size is the largest share of any resource of the largest kind.
+    """
+    arrays = instance.arrays
+    largest = np.maximum(arrays.room.max(axis=0, initial=0), 1)
+    size = (arrays.demand.astype(np.float64) / largest).max(axis=1, initial=0.0)
+    return np.lexsort((-size, arrays.depth, -arrays.weight))
 
 
 @compiled
@@ -58,11 +65,12 @@ def _fill(a: Arrays, s: Nodes, order: IntArray, bins: IntArray, kinds: IntArray)
 @compiled
 def _put_on_row(a: Arrays, s: Nodes, row: int, g: int) -> None:
     """Fills the nodes of a row one after the other; the last one may take fewer."""
-    each = fits_on(a, s, row, g, s.remain[g])
+    pods = quota_room(a, s, s.holder[row], g, s.remain[g])
+    each = fits_on(a, s, row, g, pods)
     if each <= 0:
         return
-    full = min(s.times[row], s.remain[g] // each)
-    rest = min(s.remain[g] - full * each, each) if full < s.times[row] else np.int64(0)
+    full = min(s.times[row], pods // each)
+    rest = min(pods - full * each, each) if full < s.times[row] else np.int64(0)
     if full < s.times[row] and rest > 0:
         part = split(s, row, np.int64(1))
         if part >= 0:
@@ -80,7 +88,7 @@ def _open(a: Arrays, s: Nodes, g: int, kinds: IntArray) -> bool:
     """Opens nodes for what is left of the group; whether it could."""
     best, best_each = np.int64(-1), np.int64(0)
     for h in kinds:
-        each = fits_empty(a, h, g, s.remain[g])
+        each = fits_empty(a, h, g, quota_room(a, s, h, g, s.remain[g]))
         if (
             each > 0
             and affordable(a, s, h, np.int64(1)) > 0
@@ -89,7 +97,8 @@ def _open(a: Arrays, s: Nodes, g: int, kinds: IntArray) -> bool:
             best, best_each = h, each
     if best < 0:
         return False
-    row = append(a, s, best, affordable(a, s, best, s.remain[g] // best_each))
+    nodes = quota_room(a, s, best, g, s.remain[g]) // best_each
+    row = append(a, s, best, affordable(a, s, best, nodes))
     if row < 0:
         return False
     put(a, s, row, g, best_each)

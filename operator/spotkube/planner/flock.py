@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from spotkube.planner.compiled import compiled
-from spotkube.planner.nodes import Nodes, append, place, put, retype, score, set_left, tidy
+from spotkube.planner.instance import Arrays, FloatArray
+from spotkube.planner.nodes import append, place, put, set_left, tidy
 from spotkube.planner.problem import IntArray
 from spotkube.planner.recreate import BRANCHES, fill_gaps, improve, pack_rest
-from spotkube.planner.reduction import Arrays, FloatArray
+from spotkube.planner.scoring import retype, score
 from spotkube.planner.scratch import Work
+from spotkube.planner.state import Left, Nodes
 
 
 class Flock(NamedTuple):
@@ -20,8 +22,8 @@ class Flock(NamedTuple):
     Attributes:
         holder, times: [rows] what the row is, and how often.
         group, pods: [items] what is on each node of a row.
-        missing: [I] pods without a place.
-        cost: [I] micro-dollars an hour.
+        missing: [I] weight of the pods without a place.
+        cost: [I] micro-dollars an hour; unmet: [I] those that unmet preferences cost, besides.
         interrupted: [I] pods expected to be interrupted in a month.
     """
 
@@ -33,6 +35,7 @@ class Flock(NamedTuple):
     pods: IntArray
     missing: IntArray
     cost: FloatArray
+    unmet: FloatArray
     interrupted: FloatArray
 
 
@@ -43,6 +46,7 @@ class Recipes(NamedTuple):
         mother, father: [C] plans of the flock; father -1: a child of one parent.
         share: [C] the part of the mother's rows that is kept when there is a father.
         risk_price: [C] micro-dollars that an expected interruption costs.
+        choice: [C] how many holders there are to choose from.
         steps: [C] rounds of ruin and recreate.
         most: [C] nodes that one round may take away.
         heat: [C] micro-dollars that the plan may be dearer for a while.
@@ -53,6 +57,7 @@ class Recipes(NamedTuple):
     father: IntArray
     share: FloatArray
     risk_price: FloatArray
+    choice: IntArray
     steps: IntArray
     most: IntArray
     heat: FloatArray
@@ -74,13 +79,13 @@ def load(a: Arrays, s: Nodes, f: Flock, plan: int, share: float) -> None:
 
 
 @compiled
-def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, count: IntArray, stock: IntArray,
-          pool_left: IntArray, best: IntArray, holders: IntArray, by_price: IntArray, value: FloatArray,
-          mu: FloatArray) -> Flock:  # fmt: skip
+def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, left: Left, best: IntArray, everything: IntArray,
+          by_price: IntArray, value: FloatArray, mu: FloatArray) -> Flock:  # fmt: skip
     """Makes, repairs, improves and values all children, in one call: a new flock."""
     children = len(recipes.mother)
     row_start = np.zeros(children + 1, np.int64)
-    missing, cost, interrupted = np.zeros(children, np.int64), np.zeros(children), np.zeros(children)
+    missing, cost = np.zeros(children, np.int64), np.zeros(children)
+    unmet, interrupted = np.zeros(children), np.zeros(children)
     holder, times = np.zeros(256, np.int64), np.zeros(256, np.int64)
     item_start = np.zeros(257, np.int64)
     group, pods = np.zeros(2048, np.int64), np.zeros(2048, np.int64)
@@ -88,7 +93,8 @@ def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, count: IntAr
     for c in range(children):
         np.random.seed(recipes.seed[c])
         s.rows[0] = 0
-        set_left(s, count, stock, pool_left)
+        holders = everything[: recipes.choice[c]]
+        set_left(s, left)
         if recipes.father[c] < 0:
             load(a, s, f, recipes.mother[c], 1.0)
         else:
@@ -104,7 +110,7 @@ def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, count: IntAr
         if recipes.risk_price[c] == 0.0:
             retype(a, s, by_price)
         tidy(s)
-        missing[c], cost[c], interrupted[c] = score(a, s)
+        missing[c], cost[c], unmet[c], interrupted[c] = score(a, s)
         for row in range(s.rows[0]):
             if rows + 1 >= len(times):
                 holder, times = grown(holder), grown(times)
@@ -121,7 +127,7 @@ def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, count: IntAr
         row_start[c + 1] = rows
     return Flock(
         row_start, holder[:rows].copy(), times[:rows].copy(), item_start[: rows + 1].copy(), group[:items].copy(),
-        pods[:items].copy(), missing, cost, interrupted,
+        pods[:items].copy(), missing, cost, unmet, interrupted,
     )  # fmt: skip
 
 
@@ -157,9 +163,10 @@ def flock_of(arrays: Arrays, plans: list[Nodes]) -> Flock:
         item_start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         group=np.concatenate([at[1] for at in places]).astype(np.int64),
         pods=np.concatenate([pods[at] for at, pods in zip(places, held, strict=True)]).astype(np.int64),
-        missing=np.array([missing for missing, _, _ in scores], np.int64),
-        cost=np.array([cost for _, cost, _ in scores]),
-        interrupted=np.array([interrupted for _, _, interrupted in scores]),
+        missing=np.array([one[0] for one in scores], np.int64),
+        cost=np.array([one[1] for one in scores]),
+        unmet=np.array([one[2] for one in scores]),
+        interrupted=np.array([one[3] for one in scores]),
     )
 
 
@@ -181,5 +188,6 @@ def select(flock: Flock, other: Flock, chosen: list[tuple[int, int]]) -> Flock:
         pods=np.concatenate([sources[w].pods[i] for (w, _), i in zip(chosen, items, strict=True)]),
         missing=np.array([sources[w].missing[i] for w, i in chosen], np.int64),
         cost=np.array([sources[w].cost[i] for w, i in chosen]),
+        unmet=np.array([sources[w].unmet[i] for w, i in chosen]),
         interrupted=np.array([sources[w].interrupted[i] for w, i in chosen]),
     )

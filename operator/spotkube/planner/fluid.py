@@ -3,8 +3,8 @@
 import highspy
 import numpy as np
 
+from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import UNIT, Demand, Duals, quiet_highs
-from spotkube.planner.reduction import FloatArray, Instance
 
 # Flows and caps at most: beyond, the fluid would take longer than it saves.
 MOST_FLOWS = 60_000
@@ -20,7 +20,7 @@ def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] 
     problem, arrays = instance.problem, instance.arrays
     lean = np.flatnonzero(arrays.lean)
     pairs = np.argwhere(arrays.allowed[lean])
-    caps = [k for k in range(len(problem.cap_limit)) if problem.cap_member[k].any()]
+    caps = [k for k in range(len(problem.cap_limit)) if problem.cap_use[k].any()]
     if not len(pairs) or len(pairs) + len(caps) * len(lean) > MOST_FLOWS:
         return None
     groups, families, resources = problem.groups, len(demand.family), arrays.demand.shape[1]
@@ -44,9 +44,9 @@ def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] 
     for i, g in pairs:
         first = supply + i * per_holder
         share = arrays.demand[g] / np.maximum(arrays.room[lean[i]], 1)
-        inside = [c for c, k in enumerate(caps) if problem.cap_member[k, g]]
+        inside = [c for c, k in enumerate(caps) if problem.cap_use[k, g]]
         rows = [int(g), groups + int(problem.family[g]), *(first + r for r in range(resources))]
-        values = [1.0, 1.0, *(-share)] + [-1.0] * len(inside)
+        values = [1.0, 1.0, *(-share), *(-float(problem.cap_use[caps[c], g]) for c in inside)]
         rows += [first + resources + c for c in inside]
         lp.addCol(0.0, 0.0, highspy.kHighsInf, len(rows), np.array(rows, np.int32), np.array(values))
     lp.run()

@@ -14,8 +14,9 @@ from deap import base, tools
 from spotkube.planner.columns import Pricer, Relaxation
 from spotkube.planner.expand import rows_needed
 from spotkube.planner.flock import Flock, Recipes, breed, flock_of, select, unload
-from spotkube.planner.nodes import Nodes, make_nodes
-from spotkube.planner.reduction import FloatArray, Instance
+from spotkube.planner.instance import FloatArray, Instance
+from spotkube.planner.scoring import by_price
+from spotkube.planner.state import Left, Nodes, make_nodes
 
 POPULATION = 16
 CHILDREN = 8
@@ -25,12 +26,12 @@ HEATS = (0.0, 0.02, 0.1)
 # Of the children, those of the few cheapest plans only; the others come from tournaments over the front.
 CHEAP_SHARE = 0.7
 ELITE = 3
-# In the fitness a pod without a place costs more than any node.
-MISSING = 1e12
+# In the fitness this is what each step costs in the order of what plans leave out: more than any nodes.
+MISSING = 1e15
 
 
 class Fitness(base.Fitness):  # type: ignore[misc]
-    """Micro-dollars an hour with the pods that are missing, and expected interruptions; both to be small."""
+    """Micro-dollars an hour with what is left out or not preferred, and expected interruptions; both to be small."""
 
     weights = (-1.0, -1.0)
 
@@ -38,11 +39,18 @@ class Fitness(base.Fitness):  # type: ignore[misc]
 class Individual:
     """Plan `index` of a flock, as DEAP wants to see it."""
 
-    def __init__(self, source: int, index: int, flock: Flock) -> None:
+    def __init__(self, source: int, index: int, flock: Flock, missing: int) -> None:
         self.source, self.index = source, index
         self.fitness = Fitness()
-        missing, cost = float(flock.missing[index]), float(flock.cost[index])
+        cost = float(flock.cost[index] + flock.unmet[index])
         self.fitness.values = (cost + MISSING * missing, float(flock.interrupted[index]))
+
+
+def _individuals(*flocks: Flock) -> list[Individual]:
+    """All plans of the flocks; one that leaves out more than another is behind it, by whatever it costs less."""
+    _, places = np.unique(np.concatenate([flock.missing for flock in flocks]), return_inverse=True)
+    indices = [(source, i) for source, flock in enumerate(flocks) for i in range(len(flock.cost))]
+    return [Individual(s, i, flocks[s], int(place)) for (s, i), place in zip(indices, places, strict=True)]
 
 
 class Search:
@@ -58,9 +66,14 @@ class Search:
         self.nodes = make_nodes(instance, rows_needed(instance))
         self.flock = flock_of(instance.arrays, seeds)
         self.random = random.Random(seed)
-        self.by_price = np.argsort(instance.arrays.price, kind="stable")
-        self.by_price = self.by_price[instance.kind_of[self.by_price] >= 0]
-        self.lean = pricer.by_promise(relaxation.proof)
+        self.by_price = by_price(instance)
+        lean = pricer.by_promise(relaxation.proof)
+        # What can't be part of a cheapest plan is for the sake of risk, preferences and quotas.
+        others = np.argsort(instance.arrays.price, kind="stable")
+        self.holders = np.concatenate([lean, others[~instance.arrays.lean[others]]])
+        self.lean = len(lean)
+        self.choosy = len(instance.arrays.unmet) > 0 or len(instance.quota_left) > 0
+        self.left = Left(instance.problem.count, instance.arrays.stock, instance.pool_left, instance.quota_left)
         self.scratch = np.zeros(instance.problem.groups, np.int64)
 
     def generations(self) -> Iterator[int]:
@@ -74,7 +87,7 @@ class Search:
 
     def cheapest(self) -> Nodes:
         """The plan with the fewest pods missing, and of those the cheapest, and of those the safest."""
-        order = np.lexsort((self.flock.interrupted, self.flock.cost, self.flock.missing))
+        order = np.lexsort((self.flock.interrupted, self.flock.cost + self.flock.unmet, self.flock.missing))
         nodes = make_nodes(self.instance, rows_needed(self.instance))
         unload(self.instance.arrays, nodes, self.flock, int(order[0]))
         return nodes
@@ -90,13 +103,12 @@ class Search:
         return tuple(rows[:most])
 
     def _generation(self) -> None:
-        arrays, instance = self.instance.arrays, self.instance
+        arrays = self.instance.arrays
         children = breed(
-            arrays, self.work, self.nodes, self.flock, self._recipes(), instance.problem.count, arrays.stock,
-            instance.pool_left, self.scratch, self.lean, self.by_price, self.value, self.mu,
+            arrays, self.work, self.nodes, self.flock, self._recipes(), self.left, self.scratch, self.holders,
+            self.by_price, self.value, self.mu,
         )  # fmt: skip
-        everyone = [Individual(0, i, self.flock) for i in range(len(self.flock.cost))]
-        everyone += [Individual(1, i, children) for i in range(len(children.cost))]
+        everyone = _individuals(self.flock, children)
         cheapest = sorted(everyone, key=lambda one: one.fitness.values)
         elite = _distinct(cheapest)[:ELITE]
         others = [one for one in everyone if one not in elite]
@@ -105,10 +117,10 @@ class Search:
 
     def _recipes(self) -> Recipes:
         size = len(self.flock.cost)
-        population = [Individual(0, i, self.flock) for i in range(size)]
+        population = _individuals(self.flock)
         tools.selNSGA2(population, size)  # sets the crowding distances
         cheap = sorted(population, key=lambda one: one.fitness.values)[:ELITE]
-        mothers, fathers, share, price, steps, most, heat = [], [], [], [], [], [], []
+        mothers, fathers, share, price, choice, steps, most, heat = [], [], [], [], [], [], [], []
         for _ in range(CHILDREN):
             thrifty = random.random() < CHEAP_SHARE
             mother = random.choice(cheap) if thrifty else _tournament(population)
@@ -117,14 +129,14 @@ class Search:
             fathers.append(-1 if father is None or father is mother else father.index)
             share.append(random.uniform(0.5, 0.95))
             price.append(0.0 if thrifty else self._risk_price() * random.random() ** 2)
+            choice.append(self.lean if thrifty and not self.choosy else len(self.holders))
             steps.append(STEPS)
             most.append(random.choice((3, 6, 10)))
             heat.append(random.choice(HEATS) * self._node_price(mother.index))
         seeds = [random.getrandbits(31) for _ in mothers]
         return Recipes(
-            np.array(mothers), np.array(fathers), np.array(share), np.array(price), np.array(steps), np.array(most),
-            np.array(heat),
-            np.array(seeds),
+            np.array(mothers), np.array(fathers), np.array(share), np.array(price), np.array(choice), np.array(steps),
+            np.array(most), np.array(heat), np.array(seeds),
         )  # fmt: skip
 
     def _node_price(self, plan: int) -> float:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray
-from spotkube.planner.reduction import FloatArray, Instance
 
 # HiGHS works with absolute tolerances of 1e-7: in thousandths of a dollar an hour that is far below any price.
 UNIT = 1000.0
 # What leaving out a pod costs, in prices of the dearest node. It must never pay.
 PENALTY = 20.0
+# How many times more each rank of priority makes of it, up to so many ranks: numbers must not get too far apart.
+RANK_STEP, MOST_STEPS = 8.0, 4
 _NO_INDEX = np.zeros(0, np.int32)
 _C = ctypes.CDLL(None)
 
@@ -98,10 +100,12 @@ class Master:
             # Scaled to a limit of one.
             room = 1.0 if instance.pool_left[pool, what] > 0 else 0.0
             self._lp.addRow(-highspy.kHighsInf, room, 0, np.zeros(0, np.int32), np.zeros(0))
-        self._artificial = PENALTY * max(1.0, float(arrays.price.max(initial=0.0)))
+        dearest = max(1.0, float(arrays.price.max(initial=0.0)))
+        _, rank = np.unique(arrays.weight, return_inverse=True)
+        penalty = PENALTY * dearest * RANK_STEP ** np.minimum(rank, MOST_STEPS)
         for row, group in enumerate(self.groups):
             rows = [row] + ([int(self._family_row[problem.family[group]])] if self._has_family_row(int(group)) else [])
-            self._column(self._artificial, rows, [1.0] * len(rows))
+            self._column(float(penalty[group]), rows, [1.0] * len(rows))
         self._extra = len(self.groups)
         self.require(demand)
 

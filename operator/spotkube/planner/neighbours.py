@@ -17,10 +17,10 @@ _NOTHING = ResourceList()
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """`conflict`, `cap_member`, `cap_limit`, `bin_cap_left` as in Problem; `bin_allowed` [G, B]."""
+    """`conflict`, `cap_use`, `cap_limit`, `bin_cap_left` as in Problem; `bin_allowed` [G, B]."""
 
     conflict: BoolArray
-    cap_member: BoolArray
+    cap_use: IntArray
     cap_limit: IntArray
     bin_cap_left: IntArray
     bin_allowed: BoolArray
@@ -52,7 +52,7 @@ def make_neighbours(groups: Sequence[Group], bins: Sequence[Bin]) -> Neighbours:
         # Of the pods there, as many as a spread of one of the members counts.
         cap_left[k] = np.maximum(limit - already[cap_member[k]].max(axis=0, initial=0), 0)
     allowed = ~(clash.reshape(shape) @ present)
-    return Neighbours(conflict, cap_member, cap_limit, cap_left, allowed)
+    return Neighbours(conflict, cap_member.astype(np.int64), cap_limit, cap_left, allowed)
 
 
 def unsupported_rules(group: Group) -> list[str]:

@@ -102,7 +102,7 @@ def to_problem(offerings: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[
         bins=np.zeros((0, n_resources), np.int64),
         bin_compatible=np.zeros((n_groups, 0), np.bool_),
         conflict=np.zeros((n_groups, n_groups), np.bool_),
-        cap_member=np.array(member, np.bool_).reshape(len(labels), n_groups),
+        cap_use=np.array(member, np.int64).reshape(len(labels), n_groups),
         cap_limit=np.ones(len(labels), np.int64),
         bin_cap_left=np.zeros((len(labels), 0), np.int64),
         pool_left=np.full((1, n_resources + 2), NO_LIMIT, np.int64),

@@ -1,7 +1,8 @@
 """The planner's problem as arrays: groups of like pods, node kinds that may be bought, and bins that are there already.
 
-Axes: G groups, O node kinds, B bins, R resources, K caps, P pools, F families. Amounts are int64 in the units of
-`spotkube.model.resources`, prices int64 micro-dollars an hour.
+Axes: G groups, O node kinds, B bins, R resources, K caps, P pools, F families; N needs, S profiles of preferences, Q
+quotas, D their domains. Amounts are int64 in the units of `spotkube.model.resources`, prices int64 micro-dollars an
+hour.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +13,58 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 NO_LIMIT = 2**62
+
+
+def _none(*axes: int) -> IntArray:
+    return np.zeros(axes, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Needs:
+    """Required company on a node: a pod of group of[n] goes only where a pod of some member group is as well.
+
+    All needs of a group must hold. None refers to its own group, and going from members to those in need of them leads
+    round in no circle.
+
+    Attributes:
+        of: [N] the group in need.
+        member: [N, G] which groups meet it.
+        met: [N, B] the bins whose residents meet it already.
+    """
+
+    of: IntArray = field(default_factory=lambda: _none(0))
+    member: BoolArray = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
+    met: BoolArray = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
+
+
+@dataclass(frozen=True, eq=False)
+class Preferences:
+    """What it costs in unmet preferences that a pod stands somewhere. The search counts it; cost and bound do not.
+
+    Attributes:
+        cost: [S, O] micro-dollars an hour, >= 0, for each profile of preferences.
+        profile: [G] the profile of each group, -1 for none; may be empty if no group has one.
+    """
+
+    cost: IntArray = field(default_factory=lambda: _none(0, 0))
+    profile: IntArray = field(default_factory=lambda: _none(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Quotas:
+    """At most so many pods together on all nodes and bins of one domain. Bounds leave quotas out.
+
+    Attributes:
+        use: [Q, G] what one pod of the group counts, 0 if it does not.
+        domain: [Q, O] the domain of each kind, -1: not counted there.
+        bin_domain: [Q, B]
+        left: [Q, D]
+    """
+
+    use: IntArray = field(default_factory=lambda: _none(0, 0))
+    domain: IntArray = field(default_factory=lambda: _none(0, 0))
+    bin_domain: IntArray = field(default_factory=lambda: _none(0, 0))
+    left: IntArray = field(default_factory=lambda: _none(0, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +90,13 @@ class Problem:
         bins: [B, R] what is free on nodes that exist or are on their way; they cost nothing more.
         bin_compatible: [G, B]
         conflict: [G, G] symmetric; two different groups that may not share a node.
-        cap_member: [K, G] and cap_limit: [K]: at most cap_limit[k] pods of the member groups on one node (anti-affinity
-            of a group with itself is a cap of 1, a hostname spread a cap of its skew).
+        cap_use: [K, G] and cap_limit: [K]: on one node the pods, each counted cap_use[k, g] times, come to cap_limit[k]
+            at most (anti-affinity of a group with itself is a cap of 1, a hostname spread a cap of its skew).
         bin_cap_left: [K, B] what is left of the caps on the bins.
         pool_left: [P, R + 2] what each pool may still buy: each resource (by limit_use), nodes, micro-dollars an hour.
+        needs, preferences, quotas: see there.
+        rank: [G] how important the group is: to leave out one pod is worse than any number of pods of lower ranks.
+            Empty if all are alike.
     """
 
     resources: tuple[str, ...]
@@ -58,10 +114,14 @@ class Problem:
     bins: IntArray
     bin_compatible: BoolArray
     conflict: BoolArray
-    cap_member: BoolArray
+    cap_use: IntArray
     cap_limit: IntArray
     bin_cap_left: IntArray
     pool_left: IntArray
+    needs: Needs = field(default_factory=Needs)
+    preferences: Preferences = field(default_factory=Preferences)
+    quotas: Quotas = field(default_factory=Quotas)
+    rank: IntArray = field(default_factory=lambda: _none(0))
 
     @property
     def groups(self) -> int:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Demand, Duals
 from spotkube.planner.problem import Problem
-from spotkube.planner.reduction import FloatArray, Instance
 
 # Of the sum of the terms' sizes; doubles are off by less than 1e-12 of it.
 SLACK = 1e-10

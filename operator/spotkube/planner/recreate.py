@@ -8,11 +8,14 @@ All compiled. A change is kept when it makes the plan no worse; else it is undon
 import numpy as np
 
 from spotkube.planner.compiled import compiled, copy
-from spotkube.planner.nodes import Nodes, affordable, charge, copy_row, keep_left, place, put, set_left, tidy, worth_of
+from spotkube.planner.instance import Arrays, FloatArray
+from spotkube.planner.nodes import affordable, charge, copy_row, keep_left, place, put, set_left, tidy, worth_of
 from spotkube.planner.packing import best_pattern
 from spotkube.planner.problem import NO_LIMIT, IntArray
-from spotkube.planner.reduction import Arrays, FloatArray
+from spotkube.planner.rules import caps_now, count_quotas, met_now
+from spotkube.planner.scoring import lacking, pods_on, unmet_on
 from spotkube.planner.scratch import Work
+from spotkube.planner.state import Left, Nodes
 
 # Branches spent on one node while a plan is rebuilt. (Typed: numba would compile once more for a literal.)
 BRANCHES = np.int64(40)
@@ -22,6 +25,8 @@ NO_SEARCH = 1.0
 GAPS = 0.35
 # A step looks at the most promising holders, and at each other with this chance.
 PROMISING, CHANCE = 12, 0.3
+# What is left of a pod's worth at least, however few of its preferences are met: it has to be packed somewhere.
+LEAST_WORTH = 0.1
 ONE = np.int64(1)
 MANY = np.int64(NO_LIMIT)
 
@@ -40,6 +45,7 @@ def pack_rest(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, v
     """
     worth = np.empty_like(value)
     charges = np.empty(mu.shape[1])
+    unmet = a.unmet.shape[0] > 0
     while True:
         best_rate, best_holder = 0.0, np.int64(-1)
         for h in holders:
@@ -48,12 +54,15 @@ def pack_rest(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, v
             penalty = risk_price * a.risk[h] / 100.0
             for g in range(value.shape[0]):
                 worth[g] = value[g] - penalty if s.remain[g] > 0 else 0.0
+                if unmet and worth[g] > 0.0:
+                    worth[g] = max(worth[g] - a.unmet[h, g], LEAST_WORTH * worth[g])
             price = max(a.price[h], 1.0)
             bar = best_rate * price
             copy(charges, mu[h])
             found, _ = best_pattern(
-                a, w, a.room[h], a.caps[h], a.allowed[h], s.remain, worth, charges, bar, branches, NO_SEARCH, False
-            )
+                a, w, a.room[h], caps_now(a, s, h, a.caps[h]), a.met[h], a.allowed[h], s.remain, worth, charges, bar,
+                branches, NO_SEARCH, False,
+            )  # fmt: skip
             if found > bar:
                 best_rate, best_holder = found / price, h
                 copy(best, w.pattern)
@@ -73,8 +82,9 @@ def fill_gaps(a: Arrays, w: Work, s: Nodes, value: FloatArray, mu: FloatArray, b
         h = s.holder[row]
         copy(charges, mu[h])
         found, _ = best_pattern(
-            a, w, s.room[row], s.cap_left[row], s.open, s.remain, value, charges, 0.0, branches, NO_SEARCH, False
-        )
+            a, w, s.room[row], caps_now(a, s, h, s.cap_left[row]), met_now(a, s, row), s.open, s.remain, value, charges,
+            0.0, branches, NO_SEARCH, False,
+        )  # fmt: skip
         if found <= 0.0:
             continue
         new = _take_one(a, s, row)
@@ -129,7 +139,9 @@ def remove_one(a: Arrays, s: Nodes, row: int) -> None:
     """Takes one node of the row away; its pods remain to be placed."""
     s.times[row] -= 1
     for g in range(s.remain.shape[0]):
-        s.remain[g] += s.pods[row, g]
+        if s.pods[row, g] > 0:
+            s.remain[g] += s.pods[row, g]
+            count_quotas(a, s, s.holder[row], g, -s.pods[row, g])
     charge(a, s, s.holder[row], -ONE)
     s.cut[s.cuts[0]] = row
     s.cuts[0] += 1
@@ -160,14 +172,11 @@ def rows_score(a: Arrays, s: Nodes, first: int, last: int, risk_price: float) ->
 
 @compiled
 def node_score(a: Arrays, s: Nodes, row: int, risk_price: float) -> float:
-    """Micro-dollars an hour of one node of the row, with what its expected interruptions cost."""
+    """Micro-dollars an hour of one node of the row, with what unmet preferences and interruptions cost."""
     h = s.holder[row]
-    cost = a.price[h]
+    cost = a.price[h] + unmet_on(a, s, row, h)
     if risk_price > 0.0 and a.risk[h] > 0:
-        pods = 0
-        for g in range(s.remain.shape[0]):
-            pods += s.pods[row, g]
-        cost += risk_price * pods * a.risk[h] / 100.0
+        cost += risk_price * pods_on(s, row) * a.risk[h] / 100.0
     return cost
 
 
@@ -204,7 +213,7 @@ def improve(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, val
     better = 0
     noisy = np.empty_like(value)
     some = np.empty_like(holders)
-    remain, stock, pool_left = s.remain.copy(), s.stock.copy(), s.pool_left.copy()
+    left = Left(s.remain.copy(), s.stock.copy(), s.pool_left.copy(), s.quota_left.copy())
     for step in range(steps):
         if s.rows[0] == 0:
             return better
@@ -212,8 +221,8 @@ def improve(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, val
             tidy(s)
             if s.rows[0] + 2 * most + value.shape[0] > s.holder.shape[0]:
                 return better
-        keep_left(s, remain, stock, pool_left)
-        rows, missing = s.rows[0], s.remain.sum()
+        keep_left(s, left)
+        rows, missing = s.rows[0], lacking(a, s)
         s.cuts[0] = 0
         before = _ruin(a, s, value, risk_price, np.random.randint(1, most + 1))
         noise = 0.4 * np.random.random() ** 2
@@ -226,16 +235,16 @@ def improve(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, val
             before += node_score(a, s, s.cut[i], risk_price)
         few = _some_holders(holders, some)
         pack_rest(a, w, s, best, some[:few], noisy, risk_price, mu, BRANCHES)
-        if s.remain.sum() > missing:
+        if lacking(a, s) > missing:
             pack_rest(a, w, s, best, holders, noisy, risk_price, mu, BRANCHES)
         after = rows_score(a, s, rows, s.rows[0], risk_price)
-        now = s.remain.sum()
+        now = lacking(a, s)
         slack = -np.log(1.0 - np.random.random()) * heat * (steps - 1 - step) / steps
         if now > missing or (now == missing and after > before * (1.0 + 1e-12) + slack):
             for i in range(s.cuts[0]):
                 s.times[s.cut[i]] += 1
             s.rows[0] = rows
-            set_left(s, remain, stock, pool_left)
+            set_left(s, left)
         elif now < missing or after < before * (1.0 - 1e-12):
             better += 1
     return better

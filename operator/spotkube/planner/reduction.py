@@ -1,73 +1,18 @@
-"""The problem as the solvers see it: without node kinds that can't win, like bins together, as arrays."""
-
-from dataclasses import dataclass
-from typing import NamedTuple
+"""From the problem to what the solvers see: without node kinds that can't win, like bins together, as arrays."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
+from spotkube.planner.instance import Arrays, FloatArray, Instance
+from spotkube.planner.packing import best_pattern
+from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Needs, Problem
+from spotkube.planner.scratch import make_work
 
-FloatArray = NDArray[np.float64]
-
-
-class Arrays(NamedTuple):
-    """What compiled code reads. H holders are the node kinds kept, then the classes of like bins.
-
-    Attributes:
-        demand: [G, R] what a pod takes.
-        room: [H, R] what a holder has.
-        allowed: [H, G] whether a pod of the group may be there.
-        caps: [H, K] how many pods of each cap's members it may hold.
-        price: [H] micro-dollars an hour; 0 for bins.
-        risk: [H] interruption in percent a month; 0 for bins, whose nodes are not for choosing.
-        stock: [H] how many there are; NO_LIMIT for node kinds.
-        lean: [H] whether the holder can be part of a cheapest plan (the others only serve to lower the risk).
-        pool: [H] the pool that pays, -1 for bins.
-        pool_use: [H, R0 + 2] what one takes of the pool's limits.
-        cap_start, cap_list: the caps that group g counts in are cap_list[cap_start[g]:cap_start[g + 1]].
-        foe_start, foe_list: the groups that may not be beside group g, the same way.
-    """
-
-    demand: IntArray
-    room: IntArray
-    allowed: BoolArray
-    caps: IntArray
-    price: FloatArray
-    risk: FloatArray
-    stock: IntArray
-    lean: BoolArray
-    pool: IntArray
-    pool_use: IntArray
-    cap_start: IntArray
-    cap_list: IntArray
-    foe_start: IntArray
-    foe_list: IntArray
-
-
-@dataclass(frozen=True, eq=False)
-class Instance:
-    """A problem reduced.
-
-    Attributes:
-        kind_of: [H] the problem's kind behind each holder, -1 for bins.
-        bins_of: the problem's bins behind each holder (empty for kinds).
-        upper: [G] how many pods any allowed split may put into the group; patterns hold no more.
-        placeable: [G] whether any holder takes a pod of the group.
-        pool_left: [P, R0 + 2] as in the problem.
-    """
-
-    problem: Problem
-    arrays: Arrays
-    kind_of: IntArray
-    bins_of: tuple[IntArray, ...]
-    upper: IntArray
-    placeable: BoolArray
-    pool_left: IntArray
-
-    @property
-    def holders(self) -> int:
-        return len(self.kind_of)
+# Weights of ranks end here, so that sums over all pods stay exact.
+MOST_WEIGHT = 2**40
+# How many domains more than a quota makes a group use are kept to choose from.
+SPARE_DOMAINS = 4
+# Enough to find one pod with the few that it needs beside it.
+BRANCHES = 10_000
 
 
 def reduce_problem(problem: Problem) -> Instance:
@@ -76,24 +21,36 @@ def reduce_problem(problem: Problem) -> Instance:
     wanted[-1:] = True
     demand, capacity, bins = problem.demand[:, wanted], problem.capacity[:, wanted], problem.bins[:, wanted]
     upper = _upper(problem)
-    kinds, lean = _kinds(problem, demand, capacity, upper)
+    kinds, lean = worthwhile_kinds(problem, demand, capacity, upper)
     bins_of = _bin_classes(problem, bins)
     first = np.array([members[0] for members in bins_of], dtype=np.int64)
     n_kinds, n_bins = len(kinds), len(first)
-    caps = np.vstack([np.tile(problem.cap_limit, (n_kinds, 1)), problem.bin_cap_left[:, first].T])
     use = np.column_stack([problem.limit_use[kinds], np.ones(n_kinds, np.int64), problem.price[kinds]])
-    cap_start, cap_list = _lists(problem.cap_member.T)
-    foe_start, foe_list = _lists(problem.conflict)
     room = np.vstack([capacity[kinds], bins[first]])
     allowed = np.vstack([problem.compatible[:, kinds].T, problem.bin_compatible[:, first].T])
     fits = (demand[None, :, :] <= room[:, None, :]).all(axis=2) if len(demand) else np.ones_like(allowed)
-    capped_out = (caps[:, :, None] < 1) & problem.cap_member[None, :, :]
-    allowed = allowed & fits & ~capped_out.any(axis=1)
+    quotas, needs = problem.quotas, problem.needs
+    domain = (
+        np.hstack([quotas.domain[:, kinds], quotas.bin_domain[:, first]]).T
+        if len(quotas.use)
+        else _empty(n_kinds + n_bins)
+    )
+    caps, cap_use = _caps(problem, kinds, first)
+    allowed = allowed & fits
+    for k, one in enumerate(cap_use):
+        allowed &= one[None, :] <= caps[:, k, None]
+    cap_start, cap_list = _lists(cap_use.T > 0)
+    foe_start, foe_list = _lists(problem.conflict)
+    of = np.zeros((len(needs.of), problem.groups), np.bool_)
+    of[np.arange(len(needs.of)), needs.of] = True
+    need_start, need_list = _lists(of.T)
+    help_start, help_list = _lists(needs.member.reshape(of.shape).T)
+    met = np.vstack([np.zeros((n_kinds, len(of)), np.int64), needs.met.reshape(len(of), len(bins))[:, first].T])
     arrays = Arrays(
         demand=np.ascontiguousarray(demand),
         room=np.ascontiguousarray(room),
         allowed=np.ascontiguousarray(allowed),
-        caps=np.ascontiguousarray(caps.astype(np.int64)),
+        caps=np.ascontiguousarray(caps),
         price=np.concatenate([problem.price[kinds], np.zeros(n_bins)]).astype(np.float64),
         risk=np.concatenate([problem.interruption_percent[kinds], np.zeros(n_bins)]).astype(np.float64),
         stock=np.concatenate([np.full(n_kinds, NO_LIMIT), [len(m) for m in bins_of]]).astype(np.int64),
@@ -102,9 +59,20 @@ def reduce_problem(problem: Problem) -> Instance:
         pool_use=np.vstack([use, np.zeros((n_bins, use.shape[1]), np.int64)]).astype(np.int64),
         cap_start=cap_start,
         cap_list=cap_list,
+        cap_use=cap_use.T[cap_use.T > 0].astype(np.int64),
         foe_start=foe_start,
         foe_list=foe_list,
+        need_start=need_start,
+        need_list=need_list,
+        help_start=help_start,
+        help_list=help_list,
+        met=np.ascontiguousarray(met, dtype=np.int64),
+        depth=_depth(problem.needs, problem.groups),
+        quota_domain=np.ascontiguousarray(domain, dtype=np.int64),
+        unmet=_unmet(problem, kinds, n_bins),
+        weight=_weight(problem),
     )
+    keep_company(problem, arrays)
     nothing = np.zeros(0, np.int64)
     return Instance(
         problem=problem,
@@ -112,9 +80,73 @@ def reduce_problem(problem: Problem) -> Instance:
         kind_of=np.concatenate([kinds, np.full(n_bins, -1)]).astype(np.int64),
         bins_of=tuple(nothing for _ in kinds) + tuple(bins_of),
         upper=upper,
-        placeable=np.asarray(allowed.any(axis=0)),
+        placeable=np.asarray(arrays.allowed.any(axis=0)),
         pool_left=np.maximum(problem.pool_left, 0).astype(np.int64),
+        quota_left=np.maximum(quotas.left, 0).astype(np.int64),
     )
+
+
+def keep_company(problem: Problem, arrays: Arrays) -> None:
+    """Forbids groups with needs the holders on which these can't be met: what would meet them has no room there."""
+    work = make_work(problem.groups, arrays.demand.shape[1], arrays.caps.shape[1], arrays.met.shape[1])
+    for g in sorted(set(problem.needs.of.tolist()), key=lambda g: int(arrays.depth[g])):
+        value = np.zeros(problem.groups)
+        value[g] = 1.0
+        one = np.where(np.arange(problem.groups) == g, 1, problem.count)
+        for h in np.flatnonzero(arrays.allowed[:, g]):
+            charges = np.zeros(arrays.demand.shape[1])
+            _, upper = best_pattern(
+                arrays, work, arrays.room[h], arrays.caps[h], arrays.met[h], arrays.allowed[h], one, value, charges,
+                0.0, BRANCHES, 1.0, False,
+            )  # fmt: skip
+            arrays.allowed[h, g] = upper > 0.0
+
+
+def _empty(rows: int) -> IntArray:
+    return np.zeros((rows, 0), np.int64)
+
+
+def _caps(problem: Problem, kinds: IntArray, bins: IntArray) -> tuple[IntArray, IntArray]:
+    """[H, K + Q] what a holder may hold of each cap, and [K + Q, G] what a pod counts.
+
+    Quotas are for the search to keep: here they have no limit, since bounds leave them out.
+    """
+    holders, quotas = len(kinds) + len(bins), problem.quotas.use.reshape(len(problem.quotas.use), problem.groups)
+    caps = np.vstack([np.tile(problem.cap_limit, (len(kinds), 1)), problem.bin_cap_left[:, bins].T])
+    free = np.full((holders, len(quotas)), NO_LIMIT)
+    return np.hstack([caps, free]).astype(np.int64), np.vstack([problem.cap_use, quotas]).astype(np.int64)
+
+
+def _depth(needs: Needs, groups: int) -> IntArray:
+    """Raises ValueError where needs lead round in a circle: nobody could be placed first."""
+    depth = np.zeros(groups, np.int64)
+    for _ in range(len(needs.of) + 1):
+        before = depth.copy()
+        for group, member in zip(needs.of, needs.member, strict=True):
+            depth[group] = max(depth[group], depth[member].max(initial=0) + 1)
+        if (depth == before).all():
+            return depth
+    raise ValueError("needs.member: groups need each other in a circle; leave them out, since none can be placed first")
+
+
+def _unmet(problem: Problem, kinds: IntArray, bins: int) -> FloatArray:
+    """[H, G]"""
+    preferences = problem.preferences
+    if not (preferences.profile >= 0).any():
+        return np.zeros((0, 0))
+    costs = np.vstack([preferences.cost[:, kinds], np.zeros((1, len(kinds)), np.int64)])  # profile -1: the last row
+    return np.vstack([costs[preferences.profile].T, np.zeros((bins, problem.groups))]).astype(np.float64)
+
+
+def _weight(problem: Problem) -> IntArray:
+    """[G] 1 for the lowest rank, and for each higher one more than all pods below; as far as that can be counted."""
+    rank = problem.rank if len(problem.rank) else np.zeros(problem.groups, np.int64)
+    weight = np.ones(problem.groups, np.int64)
+    below = 0
+    for level in np.unique(rank):
+        weight[rank == level] = below + 1
+        below = min(below + (below + 1) * int(problem.count[rank == level].sum()), MOST_WEIGHT)
+    return weight
 
 
 def _upper(problem: Problem) -> IntArray:
@@ -129,11 +161,13 @@ def _upper(problem: Problem) -> IntArray:
     return upper
 
 
-def _kinds(problem: Problem, demand: IntArray, capacity: IntArray, upper: IntArray) -> tuple[IntArray, BoolArray]:
+def worthwhile_kinds(
+    problem: Problem, demand: IntArray, capacity: IntArray, upper: IntArray
+) -> tuple[IntArray, BoolArray]:
     """The kinds worth keeping, and which of them can be part of a cheapest plan.
 
     A kind loses to another that holds as much, is open to the same groups or more, costs no more and is under no
-    tighter limit; it is kept for its lower risk if it has one.
+    tighter limit; it is kept for its lower risk if it has one, or if preferences or quotas speak for it.
     """
     if problem.kinds == 0 or problem.groups == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.bool_)
@@ -143,6 +177,8 @@ def _kinds(problem: Problem, demand: IntArray, capacity: IntArray, upper: IntArr
     superset = np.array([(open_to | row == open_to).all(axis=1) for row in open_to])  # [i, j]: j is open to all of i
     limited = np.asarray((problem.pool_left < NO_LIMIT).any(axis=1))
     order = np.lexsort((np.arange(problem.kinds), -useful.sum(axis=1), problem.interruption_percent, problem.price))
+    wishes, spare = problem.preferences.cost, _spare_domains(problem)
+    domains = problem.quotas.domain.reshape(len(problem.quotas.use), problem.kinds)
     keep: list[int] = []
     lean: list[bool] = []
     for kind in order[np.asarray(open_to.any(axis=1))[which[order]]]:
@@ -152,8 +188,11 @@ def _kinds(problem: Problem, demand: IntArray, capacity: IntArray, upper: IntArr
             same_pool = problem.pool[rivals] == problem.pool[kind]
             no_more = (problem.limit_use[rivals] <= problem.limit_use[kind]).all(axis=1)
             beats &= ~limited[problem.pool[rivals]] | (same_pool & no_more)
-            as_safe = problem.interruption_percent[rivals] <= problem.interruption_percent[kind]
-            if (beats & as_safe).any():
+            as_good = beats & (problem.interruption_percent[rivals] <= problem.interruption_percent[kind])
+            if wishes.size:
+                as_good &= (wishes[:, rivals] <= wishes[:, kind, None]).all(axis=0)
+            as_free = (domains[:, rivals] < 0) | (domains[:, rivals] == domains[:, kind, None])
+            if (as_good & as_free.all(axis=0)).any() or as_good.sum() > spare:
                 continue
             lean.append(not beats.any())
         else:
@@ -162,9 +201,26 @@ def _kinds(problem: Problem, demand: IntArray, capacity: IntArray, upper: IntArr
     return np.array(keep, dtype=np.int64), np.array(lean, dtype=np.bool_)
 
 
+def _spare_domains(problem: Problem) -> int:
+    """How many kinds that beat another one must be there before it is of no use, though quotas tell them apart."""
+    quotas = problem.quotas
+    if not len(quotas.use):
+        return 0
+    pods = quotas.use @ problem.count
+    return SPARE_DOMAINS + int((pods // np.maximum(quotas.left.max(axis=1, initial=1), 1)).max(initial=0))
+
+
 def _bin_classes(problem: Problem, bins: IntArray) -> list[IntArray]:
-    """Bins alike in room, compatibility and what is left of caps, together; bins without room are left out."""
-    rows = np.column_stack([bins, problem.bin_compatible.T, problem.bin_cap_left.T]).astype(np.int64)
+    """Bins alike in all that matters, together; bins without room are left out."""
+    rows = np.column_stack(
+        [
+            bins,
+            problem.bin_compatible.T,
+            problem.bin_cap_left.T,
+            problem.needs.met.reshape(len(problem.needs.of), len(bins)).T,
+            problem.quotas.bin_domain.reshape(len(problem.quotas.use), len(bins)).T,
+        ]
+    ).astype(np.int64)
     fits = np.asarray((problem.demand[:, None, :] <= problem.bins[None, :, :]).all(axis=2))
     useful = np.asarray((problem.bin_compatible & fits).any(axis=0))
     candidates = np.flatnonzero(useful)

@@ -9,11 +9,12 @@ import numpy as np
 
 from spotkube.planner.columns import Pricer, Relaxation
 from spotkube.planner.expand import rows_needed
+from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Demand
-from spotkube.planner.nodes import Nodes, make_nodes, place
+from spotkube.planner.nodes import place
 from spotkube.planner.problem import IntArray
 from spotkube.planner.proof import charges
-from spotkube.planner.reduction import FloatArray, Instance
+from spotkube.planner.state import Nodes, make_nodes
 
 # Parts from this on are rounded up at once.
 NEARLY = 0.9

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spotkube.planner.instance import FloatArray
 from spotkube.planner.problem import IntArray
-from spotkube.planner.reduction import FloatArray
 
 # Cells of the table: 16 MiB.
 TABLE_CELLS = 2**21
@@ -25,11 +25,13 @@ class Work(NamedTuple):
     total: FloatArray  # [G + 1] by item: what they are worth in all
     key: FloatArray  # [G]
     left: IntArray  # [R]
-    cap_left: IntArray  # [K]
+    cap_left: IntArray  # [K + Q]
     foes: IntArray  # [G] how many chosen items forbid the group
-    cap_sum: FloatArray  # [K]
-    cap_best: FloatArray  # [K]
+    met: IntArray  # [N] what meets each need: chosen items, and what was there before
+    cap_sum: FloatArray  # [K + Q]
+    cap_best: FloatArray  # [K + Q]
     cap_of: IntArray  # [G] by item: the cap under which the bound counts it, or -1
+    cap_use_of: IntArray  # [G] by item: what a pod counts under that cap
     trial: FloatArray  # [R]
     table: FloatArray  # see spotkube.planner.tables
     table_mu: FloatArray  # [R] what the table charges
@@ -37,7 +39,7 @@ class Work(NamedTuple):
     table_width: IntArray  # [1] cells of a row
 
 
-def make_work(groups: int, resources: int, caps: int) -> Work:
+def make_work(groups: int, resources: int, caps: int, needs: int = 0) -> Work:
     """Scratch for problems of this shape."""
 
     def ints(n: int) -> IntArray:
@@ -55,9 +57,11 @@ def make_work(groups: int, resources: int, caps: int) -> Work:
         left=ints(resources),
         cap_left=ints(caps),
         foes=ints(groups),
+        met=ints(needs),
         cap_sum=np.zeros(caps),
         cap_best=np.zeros(caps),
         cap_of=ints(groups),
+        cap_use_of=np.ones(groups, np.int64),
         trial=np.zeros(resources),
         table=np.zeros(max(TABLE_CELLS, 16 * (groups + 1))),
         table_mu=np.zeros(resources),

@@ -13,11 +13,13 @@ from spotkube.planner.columns import Pricer, Relaxation, prove
 from spotkube.planner.expand import check_shape, from_solution, to_solution
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.genetic import Search, pod_values
-from spotkube.planner.nodes import Nodes, score
+from spotkube.planner.instance import Instance
 from spotkube.planner.problem import Budget, Problem, Result, Solution
 from spotkube.planner.recreate import BRANCHES, fill_gaps, pack_rest
-from spotkube.planner.reduction import Instance, reduce_problem
+from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.rounding import dive
+from spotkube.planner.scoring import by_price, retype, score
+from spotkube.planner.state import Nodes
 
 # Parts of the seconds after which the columns have to be there, and the proof.
 COLUMNS_SHARE = 0.3
@@ -75,8 +77,13 @@ def _branch(
 
 
 def _best(instance: Instance, plans: list[Nodes]) -> Nodes:
-    """Most pods placed, then cheapest, then safest."""
-    return min(plans, key=lambda nodes: score(instance.arrays, nodes))
+    """Most pods placed, by their ranks; then cheapest with what preferences cost, then safest."""
+
+    def order(nodes: Nodes) -> tuple[int, float, float]:
+        missing, cost, unmet, interrupted = score(instance.arrays, nodes)
+        return missing, cost + unmet, interrupted
+
+    return min(plans, key=order)
 
 
 def _stopper(limit: int | None, clock: Clock, share: float) -> Callable[[int], bool]:
@@ -132,3 +139,4 @@ def _finish(instance: Instance, relaxation: Relaxation, pricer: Pricer, nodes: N
     pack_rest(
         instance.arrays, pricer.work, nodes, best, pricer.by_promise(relaxation.proof), value, 0.0, pricer.mu, BRANCHES
     )
+    retype(instance.arrays, nodes, by_price(instance))

@@ -10,8 +10,8 @@ All compiled.
 import numpy as np
 
 from spotkube.planner.compiled import compiled, copy
+from spotkube.planner.instance import Arrays, FloatArray
 from spotkube.planner.problem import IntArray
-from spotkube.planner.reduction import Arrays, FloatArray
 from spotkube.planner.scratch import Work
 
 # The table's charges are improved by steps from this part of the bound down to that.

@@ -12,6 +12,7 @@ def validate(problem: Problem, solution: Solution) -> list[str]:
         *_bought(problem, solution),
         *_bins(problem, solution),
         *_limits(problem, solution),
+        *_quotas(problem, solution),
     ]
 
 
@@ -33,18 +34,26 @@ def _bought(problem: Problem, solution: Solution) -> Iterator[str]:
         if not row.any():
             yield f"{where}: empty"
         room = [int(amount) for amount in problem.capacity[kind]]
-        yield from _holder(problem, where, row.tolist(), room, problem.compatible[:, kind].tolist(), caps)
+        met = [False] * len(problem.needs.of)
+        yield from _holder(problem, where, row.tolist(), room, problem.compatible[:, kind].tolist(), caps, met)
 
 
 def _bins(problem: Problem, solution: Solution) -> Iterator[str]:
     for b, row in enumerate(solution.bin_pods):
         room = [int(amount) for amount in problem.bins[b]]
         caps = [int(left) for left in problem.bin_cap_left[:, b]]
-        yield from _holder(problem, f"bin {b}", row.tolist(), room, problem.bin_compatible[:, b].tolist(), caps)
+        met = [bool(needs[b]) for needs in problem.needs.met]
+        yield from _holder(problem, f"bin {b}", row.tolist(), room, problem.bin_compatible[:, b].tolist(), caps, met)
 
 
 def _holder(
-    problem: Problem, where: str, row: Sequence[int], room: Sequence[int], open_to: Sequence[bool], caps: Sequence[int]
+    problem: Problem,
+    where: str,
+    row: Sequence[int],
+    room: Sequence[int],
+    open_to: Sequence[bool],
+    caps: Sequence[int],
+    met: Sequence[bool],
 ) -> Iterator[str]:
     inside = [g for g, pods in enumerate(row) if pods]
     for g in inside:
@@ -60,9 +69,12 @@ def _holder(
         if used > room[r] and used > 0:
             yield f"{where}: {used} of {name} where {room[r]} are"
     for k, limit in enumerate(caps):
-        members = sum(row[g] for g in inside if problem.cap_member[k, g])
-        if members > limit and members > 0:
-            yield f"{where}: {members} pods under cap {k} of {limit}"
+        used = sum(row[g] * int(problem.cap_use[k, g]) for g in inside)
+        if used > limit and used > 0:
+            yield f"{where}: {used} under cap {k} of {limit}"
+    for n, g in enumerate(problem.needs.of.tolist()):
+        if g in inside and not met[n] and not any(problem.needs.member[n, other] for other in inside):
+            yield f"{where}: group {g} is there without what its need {n} asks for"
 
 
 def _limits(problem: Problem, solution: Solution) -> Iterator[str]:
@@ -73,3 +85,18 @@ def _limits(problem: Problem, solution: Solution) -> Iterator[str]:
         for i, (amount, limit) in enumerate(zip(used, left, strict=True)):
             if limit < NO_LIMIT and amount > max(limit, 0):
                 yield f"pool {p}: {amount} of limit {i}, which is {limit}"
+
+
+def _quotas(problem: Problem, solution: Solution) -> Iterator[str]:
+    quotas = problem.quotas
+    for q, use in enumerate(quotas.use.tolist()):
+        domains = [int(quotas.domain[q, kind]) for kind in solution.node_kind] + quotas.bin_domain[q].tolist()
+        rows = [*solution.node_pods.tolist(), *solution.bin_pods.tolist()]
+        for d, left in enumerate(quotas.left[q].tolist()):
+            used = sum(
+                sum(pods * each for pods, each in zip(row, use, strict=True))
+                for row, domain in zip(rows, domains, strict=True)
+                if domain == d
+            )
+            if used > max(left, 0):
+                yield f"domain {d}: {used} under quota {q} of {left}"

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from spotkube.planner.problem import NO_LIMIT, Budget, Problem
+from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas
 from spotkube.planner.solve import solve
 
 
@@ -18,7 +18,7 @@ def warm_up() -> float:
 
 
 def small_problem() -> Problem:
-    """Three groups, three kinds, a bin, a cap, a conflict and a limit: one of each thing that there is."""
+    """Three groups, three kinds, a bin, and one of each rule that there is."""
     pool_left = np.full((1, 4), NO_LIMIT, np.int64)
     pool_left[0, 2] = 40
     return Problem(
@@ -37,8 +37,12 @@ def small_problem() -> Problem:
         bins=np.array([[1000, 4]]),
         bin_compatible=np.array([[True], [True], [False]]),
         conflict=np.array([[False, False, True], [False, False, False], [True, False, False]]),
-        cap_member=np.array([[False, False, True]]),
+        cap_use=np.array([[0, 0, 1]]),
         cap_limit=np.array([1]),
         bin_cap_left=np.array([[1]]),
         pool_left=pool_left,
+        needs=Needs(np.array([1]), np.array([[True, False, False]]), np.array([[True]])),
+        preferences=Preferences(np.array([[900, 0, 0]]), np.array([-1, 0, -1])),
+        quotas=Quotas(np.array([[0, 0, 1]]), np.array([[0, 0, 1]]), np.array([[-1]]), np.array([[2, 5]])),
+        rank=np.array([1, 0, 0]),
     )
