@@ -7,8 +7,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 export PYTHONPATH := operator:hack
 
-# What a user may give: KEEP=1 leaves the demo running; KUBECONFIG_FILE=F tests on that cluster instead of a local one.
+# What a user may give: KEEP=1 leaves the demo running; QUICK=1 benchmarks little;
+# KUBECONFIG_FILE=F tests on that cluster instead of a local one.
 KEEP ?=
+QUICK ?=
 KUBECONFIG_FILE ?=
 PYTEST_ARGS ?=
 
@@ -64,6 +66,12 @@ test-unit: compiled ## Only what needs no cluster
 .PHONY: differential
 differential: compiled ## Have kube-scheduler judge the plans of 1,000 drawn clusters (about 5 minutes)
 	PYTHONPATH=$(PYTHONPATH):tests $(RUN) -m differential
+
+.PHONY: bench
+bench: compiled ## Measure cost and scale beside peers, write docs/benchmarks.md (over an hour; QUICK=1: minutes)
+	$(RUN) benchmarks/cost.py $(if $(QUICK),--quick)
+	$(RUN) benchmarks/scale.py $(if $(QUICK),--quick)
+	$(RUN) benchmarks/page.py
 
 .PHONY: lint
 lint: setup ## ruff, mypy, the layers, and whether generated files are up to date
