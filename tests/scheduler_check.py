@@ -26,6 +26,7 @@ class Place:
     taints: tuple[Taint, ...]
     room: Mapping[str, int]
     new: bool
+    volume_limits: Mapping[str, int] = field(default_factory=dict)
     pods: list[Pod] = field(default_factory=list)
 
 
@@ -40,6 +41,7 @@ def complaints(snapshot: Snapshot, plan: Plan) -> list[str]:
             if pod.uid in planned:
                 found += [f"{pod.name} on {place.name}: {problem}" for problem in _pod(pod, place, places)]
     found += _spot_rules(snapshot, places, planned)
+    found += _spot_pools(snapshot, places, planned)
     found += _purchases(snapshot, plan)
     if plan.lower_bound_micro_usd_hour > plan.cost_after_micro_usd_hour:
         found.append(f"bound {plan.lower_bound_micro_usd_hour} above cost {plan.cost_after_micro_usd_hour}")
@@ -50,19 +52,23 @@ def _places(snapshot: Snapshot, plan: Plan) -> list[Place]:
     by_uid = {pod.uid: pod for pod in snapshot.pods}
     leaving = {c.node or c.name for c in snapshot.claims if c.leaving}
     places = {
-        node.name: Place(node.name, dict(node.labels), node.taints, node.allocatable, False)
+        node.name: Place(node.name, dict(node.labels), node.taints, node.allocatable, False, dict(node.volume_limits))
         for node in snapshot.nodes
         if node.name not in leaving
     }
     for claim in snapshot.claims:
         if claim.name not in places and not claim.leaving and claim.phase in (ClaimPhase.PENDING, ClaimPhase.LAUNCHED):
             labels = {**dict(claim.labels), HOST: claim.name}
-            places[claim.name] = Place(claim.name, labels, claim.taints, claim.allocatable, False)
+            limits = _volume_limits(claim.allocatable)
+            places[claim.name] = Place(claim.name, labels, claim.taints, claim.allocatable, False, limits)
     pools = {pool.name: pool for pool in snapshot.pools}
     for number, node in enumerate(plan.additions):
         name, pool = f"new-{number}", pools[node.pool]
         labels = {**dict(node.offering.labels), **dict(pool.labels), HOST: name, "spotkube.io/nodepool": pool.name}
-        places[name] = Place(name, labels, pool.taints, node.offering.allocatable, True)
+        # By then the agent of the CSI driver has told in which zone the node is.
+        labels["topology.ebs.csi.aws.com/zone"] = labels[ZONE]
+        room = node.offering.allocatable
+        places[name] = Place(name, labels, pool.taints, room, True, _volume_limits(room))
         places[name].pods += [by_uid[uid] for uid in node.pods]
     for pod in snapshot.pods:
         if pod.node in places:
@@ -70,6 +76,11 @@ def _places(snapshot: Snapshot, plan: Plan) -> list[Place]:
     for placement in plan.placements:
         places[placement.target].pods.append(by_uid[placement.pod])
     return list(places.values())
+
+
+def _volume_limits(room: Mapping[str, int]) -> dict[str, int]:
+    prefix = "attachable-volumes-csi-"
+    return {name.removeprefix(prefix): room[name] for name in room if name.startswith(prefix)}
 
 
 def _accounts(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
@@ -93,6 +104,10 @@ def _room(snapshot: Snapshot, place: Place) -> Iterator[str]:
             for name in daemonset.shape.requests:
                 taken[name] += daemonset.shape.requests[name]
     yield from (f"{place.name}: {name} {n} of {place.room[name]}" for name, n in taken.items() if n > place.room[name])
+    volumes = Counter(driver for driver, _ in {volume for pod in place.pods for volume in pod.volumes})
+    for driver, limit in place.volume_limits.items():
+        if volumes[driver] > limit:
+            yield f"{place.name}: {volumes[driver]} volumes of {driver}, which are {limit} at most"
 
 
 def _node_accepts(shape: object, place: Place) -> bool:
@@ -138,6 +153,7 @@ def _selected(selector: LabelSelector | None, pod: Pod) -> bool:
 def _pod(pod: Pod, place: Place, places: list[Place]) -> Iterator[str]:
     if not _node_accepts(pod.shape, place):
         yield "selector, affinity or taint"
+    yield from _volumes(pod, place)
     for other in place.pods:
         if other is not pod and set(other.shape.host_ports) & set(pod.shape.host_ports):
             yield f"host port of {other.name}"
@@ -158,6 +174,14 @@ def _pod(pod: Pod, place: Place, places: list[Place]) -> Iterator[str]:
         least = min(counts.values()) if len(counts) >= rule.min_domains else 0
         if counts[place.labels[rule.topology_key]] - least > rule.max_skew:
             yield f"spread over {rule.topology_key}: {counts}"
+
+
+def _volumes(pod: Pod, place: Place) -> Iterator[str]:
+    for terms in pod.shape.volume_terms:
+        if not any(all(_holds(r, {**place.labels, "metadata.name": place.name}) for r in term) for term in terms):
+            yield "a volume that is not reached"
+    if pod.shape.refused:
+        yield pod.shape.refused
 
 
 def _eligible(pod: Pod, place: Place) -> bool:
@@ -193,6 +217,23 @@ def _spot_rules(snapshot: Snapshot, places: list[Place], planned: set[str]) -> I
         too_many = len(on_spot) - max(0, rule.replicas - on_demand_min)
         if too_many > 0 and any(pod.uid in planned for pod in on_spot):
             yield f"{rule.key}: {too_many} too many on spot"
+
+
+def _spot_pools(snapshot: Snapshot, places: list[Place], planned: set[str]) -> Iterator[str]:
+    """Of each Workload at most its share on spot of one instance type in one zone; one pod is always allowed."""
+    pools = {pool.name: pool for pool in snapshot.pools}
+    for rule in snapshot.workloads:
+        by_pool: dict[tuple[str, ...], list[Pod]] = defaultdict(list)
+        for place in places:
+            if place.labels.get(CAPACITY) == "spot":
+                owner = "" if rule.max_fraction_per_pool is not None else place.labels.get("spotkube.io/nodepool", "")
+                key = owner, place.labels["node.kubernetes.io/instance-type"], place.labels[ZONE]
+                by_pool[key] += [pod for pod in place.pods if pod.workload == rule.key]
+        for (owner, *where), pods in by_pool.items():
+            share = pools[owner].max_fraction_per_pool if owner in pools else rule.max_fraction_per_pool
+            most = len(pods) if share is None else max(1, int(share * rule.replicas + 1e-9))
+            if len(pods) > most and any(pod.uid in planned for pod in pods):
+                yield f"{rule.key}: {len(pods)} of {rule.replicas} in {' '.join(where)}"
 
 
 def _purchases(snapshot: Snapshot, plan: Plan) -> Iterator[str]:

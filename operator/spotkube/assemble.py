@@ -119,6 +119,7 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         tools.clock,
         settings.mode_override,
         load_catalog(settings.catalog_file).offerings if settings.catalog_file else None,
+        settings.preference_percent,
     )
     controllers = Controllers(
         claims=ClaimController(tools),

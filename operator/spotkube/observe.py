@@ -70,8 +70,9 @@ class Observer:
         clock: Callable[[], float],
         mode_override: Mode | None = None,
         catalog: tuple[Offering, ...] | None = None,
+        preference_percent: float = 5.0,
     ) -> None:
-        """`catalog` stands in for what the cloud says of types and prices."""
+        """`catalog` stands in for what the cloud says of types and prices; `preference_percent` as in Snapshot."""
         self.pods = cache.stores[PODS]
         self.nodes = cache.stores[NODES]
         self.daemonsets = cache.stores[DAEMONSETS]
@@ -93,6 +94,7 @@ class Observer:
         self._clock = clock
         self._mode_override = mode_override
         self._catalog = catalog
+        self._preference_percent = preference_percent
         self._offerings: tuple[Offering, ...] = ()
 
     @staticmethod
@@ -146,6 +148,7 @@ class Observer:
             daemonsets=tuple(self.daemonsets.values()),
             offerings=offerings,
             resting=self._resting.current(),
+            preference_percent=self._preference_percent,
         )
         return View(
             now=snapshot.taken_at,

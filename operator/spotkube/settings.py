@@ -75,6 +75,13 @@ class Settings(BaseSettings):
     planner_budget_seconds: float = Field(
         5, gt=0, description="The planner stops after this time with the best plan so far."
     )
+    preference_percent: float = Field(
+        5,
+        ge=0,
+        le=100,
+        description="How much dearer a pod's room counts on a node that meets none of its preferences (preferred node "
+        "affinity, taints with effect `PreferNoSchedule`); 0 passes over them.",
+    )
     plan_history: int = Field(10, ge=1, description="CapacityPlans kept; older ones are deleted.")
     resting_seconds: float = Field(
         180, ge=0, description="An offering that failed or was interrupted is not bought for this time."

@@ -323,3 +323,29 @@ spec: {drivers: [{name: ebs.csi.aws.com, nodeID: i-1, allocatable: {count: 25}}]
     )
     def test_mistakes_in_a_volume(self, spec: str, words: str) -> None:
         assert words in complaint(f"{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: a}}, spec: {spec}}}")
+
+
+class TestAdmission:
+    def test_classes_in_the_files_count_for_every_pod(self) -> None:
+        text = """
+{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, value: 1000}
+---
+{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: kata}, overhead: {podFixed: {cpu: 1}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: bare}, spec: {priorityClassName: high, containers: [{name: main}]}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec: {template: {spec: {runtimeClassName: kata, containers: [{name: main}]}}}
+---
+"""
+        both = f"priorityClassName: high\n      runtimeClassName: kata\n      {CONTAINERS}"
+        snapshot = read(text + deployment(spec=both)).snapshot
+        assert {pod.shape.priority for pod in snapshot.pods} == {1000}
+        assert {pod.shape.requests["cpu"] for pod in snapshot.pods} == {1100, 0}
+        assert snapshot.daemonsets[0].shape.requests["cpu"] == 1000
+
+    def test_one_that_is_not_there_is_told(self) -> None:
+        manifests = read(deployment(spec=f"priorityClassName: high\n      {CONTAINERS}"))
+        assert "PriorityClass high is not in these files: what it gives to pods is not counted" in manifests.notes

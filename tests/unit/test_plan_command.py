@@ -110,6 +110,7 @@ def test_json_has_every_node_and_pod(spotkube_plan: Command) -> None:
         "nodesToBuy": 2,
         "placedPods": 3,
         "unplaceablePods": 0,
+        "unmetPreferencesPods": 0,
     }
     assert 0.13 <= plan["totals"]["lowerBoundUSDPerHour"] <= 0.18
     assert sorted(pod for node in plan["nodes"] for pod in node["pods"]) == [f"default/web-{n}" for n in (1, 2, 3)]

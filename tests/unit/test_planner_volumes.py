@@ -17,6 +17,7 @@ from builders import (
     repels,
     requirement,
 )
+from scheduler_check import complaints
 from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.offerings import Offering
@@ -34,7 +35,9 @@ DRIVER = "ebs.csi.aws.com"
 
 
 def plan_of(snapshot: Snapshot) -> Plan:
-    return decide(snapshot, Mode.RECOMMEND, seed=1, budget=WORK)
+    plan = decide(snapshot, Mode.RECOMMEND, seed=1, budget=WORK)
+    assert complaints(snapshot, plan) == []
+    return plan
 
 
 def reaching(pod: Pod, *places: Mapping[str, str]) -> Pod:

@@ -44,6 +44,9 @@ class PodCounts(StatusModel):
     """Pods that have a node in the plan; costs and bound speak of these."""
     unplaceable: Count = 0
     """Pods that nothing that may be bought can hold; status.unplaceable tells why."""
+    unmet_preferences: Count = 0
+    """Pods planned onto nodes to buy that don't meet all of their preferences (preferred node affinity, taints with
+    effect PreferNoSchedule)."""
 
 
 class NodeCounts(StatusModel):

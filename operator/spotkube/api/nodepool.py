@@ -10,6 +10,7 @@ from spotkube.api.fields import (
     KEYS_ARE_LABEL_KEYS,
     Count,
     Duration,
+    Fraction,
     Labels,
     PositiveDuration,
     Quantities,
@@ -114,6 +115,10 @@ class SpotLimits(SpecModel):
     allow_unmanaged_pods: bool = False
     """Whether pods that belong to no Workload may be planned onto spot nodes. Only a Workload says what it bears, so
     they may not by default."""
+    max_fraction_per_pool: Fraction | None = None
+    """For Workloads that do not say it themselves: the largest share of a Workload's pods that may stand on this
+    NodePool's spot nodes of one instance type in one zone, which the cloud often takes back together. From 0 to 1,
+    rounded down, but one pod is always allowed."""
 
 
 class Disruption(SpecModel):

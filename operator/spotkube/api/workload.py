@@ -117,7 +117,7 @@ class TargetRef(SpecModel):
 
 
 class SpotPolicy(SpecModel):
-    """How much of a Workload may run on spot. With none of the fields set all of it may."""
+    """How much of a Workload may run on spot, and how spread. With none of the fields set all of it may, anywhere."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -136,6 +136,10 @@ class SpotPolicy(SpecModel):
     spot_fraction: Fraction | None = None
     """The largest share of the pods that may run on spot, from 0 to 1; rounded down to whole pods. Needs
     placement Pinned to be surely held, as onDemandBase does. Excludes never and onDemandBase."""
+    max_fraction_per_pool: Fraction | None = None
+    """The largest share of the pods that may stand on spot nodes of one instance type in one zone, from 0 to 1:
+    the cloud often takes these back together. Rounded down to whole pods, but one pod is always allowed. Needs
+    placement Pinned to be surely held, as onDemandBase does. Left out: what the NodePool says."""
 
 
 _SOURCES_CEL: Final = "[has(self.job), has(self.deployment), has(self.statefulSet), has(self.targetRef)]"

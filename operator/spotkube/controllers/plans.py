@@ -103,7 +103,12 @@ def to_status(
         cost_after_usd_per_hour=_dollars(plan.cost_after_micro_usd_hour),
         lower_bound_usd_per_hour=_dollars(plan.lower_bound_micro_usd_hour),
         gap_percent=round(100 * plan.gap, 3) if plan.lower_bound_micro_usd_hour else None,
-        pods=PodCounts(total=plan.placed_pods + unplaceable, placed=plan.placed_pods, unplaceable=unplaceable),
+        pods=PodCounts(
+            total=plan.placed_pods + unplaceable,
+            placed=plan.placed_pods,
+            unplaceable=unplaceable,
+            unmet_preferences=plan.unmet_preferences,
+        ),
         nodes=NodeCounts(add=len(plan.additions), keep=len(keep), drain=len(decision.drains)),
         additions=tuple(
             _addition(node, name) for node, name in zip(plan.additions[:MAX_ADDITIONS], names, strict=False)

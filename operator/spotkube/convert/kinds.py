@@ -31,6 +31,7 @@ def to_pool(pool: NodePool) -> Pool:
         limit_micro_usd_hour=None if limits.usd_per_hour is None else round(limits.usd_per_hour * MICRO),
         max_interruption_percent=int(spec.spot.max_interruption_percent),
         allow_unmanaged_on_spot=spec.spot.allow_unmanaged_pods,
+        max_fraction_per_pool=spec.spot.max_fraction_per_pool,
         ready_timeout_seconds=parse_duration_seconds(spec.ready_timeout),
         empty_after_seconds=parse_duration_seconds(spec.disruption.consolidate_after) if gives_back else None,
         deleting=pool.metadata.deletion_timestamp is not None,

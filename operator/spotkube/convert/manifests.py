@@ -12,6 +12,7 @@ from typing import Any
 from spotkube.api.nodeclaim import NodeClaim
 from spotkube.api.nodepool import NodePool
 from spotkube.api.workload import Workload
+from spotkube.convert.admission import Admission
 from spotkube.convert.binding import with_volumes
 from spotkube.convert.checks import converted
 from spotkube.convert.documents import Document, ManifestError
@@ -25,7 +26,7 @@ from spotkube.convert.workloads import to_workload_rule
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Node, Pool, Snapshot, WorkloadRule
 from spotkube.model.offerings import Offering
-from spotkube.model.pods import Pod
+from spotkube.model.pods import DaemonSet, Pod
 from spotkube.model.resources import PODS
 from spotkube.model.volumes import Storage
 
@@ -48,9 +49,10 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering]) ->
     objects = Objects(documents)
     workloads = {ref_of(d): Workload.from_dict(d.content) for d in objects.of_kind("Workload")}
     targets = targets_in(workloads, objects)
-    sources = dict(sources_of(objects, targets))
+    admission = Admission(objects.of_kind("PriorityClass"), objects.of_kind("RuntimeClass"))
+    sources = dict(sources_of(objects, targets, admission))
     nodes = _nodes(objects)
-    found = [(pod, _maker(pod, objects)) for pod in _live_pods(objects)]
+    found = [(pod, _maker(pod, objects)) for pod in _live_pods(objects, admission)]
     made = Counter(maker for _, maker in found)
     pods = [_owned(pod, maker, targets) for pod, maker in found]
     pods += [pod for ref, source in sources.items() for pod in source.pods(made[ref])]
@@ -66,10 +68,13 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering]) ->
         claims=tuple(converted(d, to_claim, NodeClaim.from_dict(d.content)) for d in objects.of_kind("NodeClaim")),
         pools=pools or (DEFAULT_POOL,),
         workloads=tuple(_rules(workloads, sources)),
-        daemonsets=tuple(converted(d, to_daemonset, d.content) for d in objects.of_kind("DaemonSet")),
+        daemonsets=tuple(_daemonsets(objects, admission)),
         offerings=tuple(offerings),
     )
-    notes = _notes(snapshot, objects, assumed=not pools, elsewhere=len(pods) - len(here))
+    notes = [
+        *_notes(snapshot, objects, assumed=not pools, elsewhere=len(pods) - len(here)),
+        *(f"{name} is not in these files: what it gives to pods is not counted" for name in sorted(admission.missing)),
+    ]
     return Manifests(snapshot, {pod.uid: pod.key for pod in here}, tuple(notes))
 
 
@@ -102,12 +107,19 @@ def _as_reported(document: Document) -> dict[str, Any]:
     return {**document.content, "status": {**status, **reported}}
 
 
-def _live_pods(objects: Objects) -> Iterator[Pod]:
+def _live_pods(objects: Objects, admission: Admission) -> Iterator[Pod]:
     for document in objects.of_kind("Pod"):
-        pod = converted(document, to_pod, document.content)
+        pod = converted(document, to_pod, {**document.content, "spec": admission.admit(document.content["spec"])})
         # A daemon's pod comes with its node.
         if pod is not None and (pod.node or not pod.daemon):
             yield pod if pod.node else replace(pod, unschedulable=True)
+
+
+def _daemonsets(objects: Objects, admission: Admission) -> Iterator[DaemonSet]:
+    for document in objects.of_kind("DaemonSet"):
+        spec = document.content["spec"]
+        template = {**spec["template"], "spec": admission.admit(spec["template"]["spec"])}
+        yield converted(document, to_daemonset, {**document.content, "spec": {**spec, "template": template}})
 
 
 def _maker(pod: Pod, objects: Objects) -> Ref | None:

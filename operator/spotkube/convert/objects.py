@@ -27,6 +27,8 @@ _MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     ("", "PersistentVolume"): schemas.PersistentVolume,
     ("storage.k8s.io", "StorageClass"): schemas.StorageClass,
     ("storage.k8s.io", "CSINode"): schemas.CSINode,
+    ("scheduling.k8s.io", "PriorityClass"): schemas.PriorityClass,
+    ("node.k8s.io", "RuntimeClass"): schemas.RuntimeClass,
     ("apps", "Deployment"): schemas.Replicated,
     ("apps", "StatefulSet"): schemas.Replicated,
     ("apps", "ReplicaSet"): schemas.Replicated,
@@ -37,7 +39,18 @@ _MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     (keys.GROUP, "NodePool"): NodePool,
     (keys.GROUP, "NodeClaim"): NodeClaim,
 }
-_CLUSTER_SCOPED = ("Node", "NodePool", "NodeClaim", "PersistentVolume", "StorageClass", "CSINode")
+_CLUSTER_SCOPED = frozenset(
+    {
+        "Node",
+        "NodePool",
+        "NodeClaim",
+        "PersistentVolume",
+        "StorageClass",
+        "CSINode",
+        "PriorityClass",
+        "RuntimeClass",
+    }
+)
 
 
 class Objects:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from spotkube.convert.requests import pod_requests
-from spotkube.convert.selectors import to_affinity_terms, to_label_selector, to_tolerations
+from spotkube.convert.selectors import to_affinity_terms, to_label_selector, to_preferred_terms, to_tolerations
 from spotkube.convert.storage import to_claim_uses
 from spotkube.model import labels as keys
 from spotkube.model.pods import ALL_NAMESPACES, DaemonSet, Labels, Pod, PodPhase, PodShape, PodTerm, SpreadConstraint
@@ -89,6 +89,8 @@ def to_shape(namespace: str, labels: Mapping[str, str], spec: Json, status: Json
         anti_affinity=tuple(_to_term(term, namespace, labels) for term in anti_affinity),
         host_ports=_host_ports(spec),
         scheduler_name=spec.get("schedulerName") or "default-scheduler",
+        preferred=to_preferred_terms(affinity.get("nodeAffinity")),
+        priority=int(spec.get("priority") or 0),
         unsupported=tuple(_unsupported(spec, affinity, [*spread, *anti_affinity])),
     )
 

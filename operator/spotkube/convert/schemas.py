@@ -95,8 +95,16 @@ class _NodeTerms(_Part):
     node_selector_terms: list[_NodeTerm]
 
 
+class _PreferredTerm(_Part):
+    weight: Annotated[int, Field(ge=1, le=100)]
+    preference: _NodeTerm
+
+
 class _NodeAffinity(_Part):
     required: Annotated[_NodeTerms | None, Field(alias="requiredDuringSchedulingIgnoredDuringExecution")] = None
+    preferred: Annotated[
+        list[_PreferredTerm] | None, Field(alias="preferredDuringSchedulingIgnoredDuringExecution")
+    ] = None
 
 
 class _PodTerm(_Part):
@@ -205,6 +213,9 @@ class PodSpec(_Part):
     scheduling_gates: list[_Gate] | None = None
     resources: _Resources | None = None
     overhead: Amounts | None = None
+    priority: int | None = None
+    priority_class_name: str | None = None
+    runtime_class_name: str | None = None
     volumes: list[_Volume] | None = None
     node_name: str | None = None
     host_network: bool | None = None
@@ -389,6 +400,25 @@ class _CsiNodeSpec(_Part):
 
 class CSINode(Named):
     spec: _CsiNodeSpec | None = None
+
+
+class PriorityClass(Named):
+    value: Annotated[int, Field(ge=-(2**31), lt=2**31)]
+    global_default: bool | None = None
+
+
+class _Overhead(_Part):
+    pod_fixed: Amounts | None = None
+
+
+class _Scheduling(_Part):
+    node_selector: Texts | None = None
+    tolerations: list[_Toleration] | None = None
+
+
+class RuntimeClass(Named):
+    overhead: _Overhead | None = None
+    scheduling: _Scheduling | None = None
 
 
 class _Templated(_Part):

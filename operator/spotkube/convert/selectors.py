@@ -31,12 +31,23 @@ def to_affinity_terms(affinity: Json | None) -> tuple[Term, ...]:
     required = (affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
     terms = []
     for term in required.get("nodeSelectorTerms") or ():
-        requirements = to_requirements([*(term.get("matchExpressions") or ()), *(term.get("matchFields") or ())])
+        requirements = _to_term(term)
         if requirements:
             terms.append(requirements)
     if required and not terms:
         return (NOWHERE,)
     return tuple(terms)
+
+
+def to_preferred_terms(affinity: Json | None) -> tuple[tuple[int, Term], ...]:
+    """The terms of preferred node affinity with their weights; an empty term means nothing, as in Kubernetes."""
+    preferred = (affinity or {}).get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+    terms = [(int(one["weight"]), _to_term(one.get("preference") or {})) for one in preferred]
+    return tuple(sorted(((weight, term) for weight, term in terms if weight and term), key=str))
+
+
+def _to_term(term: Json) -> Term:
+    return to_requirements([*(term.get("matchExpressions") or ()), *(term.get("matchFields") or ())])
 
 
 def to_taints(taints: Iterable[Json] | None) -> tuple[Taint, ...]:

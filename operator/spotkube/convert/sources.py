@@ -7,6 +7,7 @@ from typing import Any
 
 from spotkube.api.workload import Workload
 from spotkube.convert import schemas
+from spotkube.convert.admission import Admission
 from spotkube.convert.checks import checked, converted
 from spotkube.convert.documents import Document, ManifestError
 from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
@@ -58,7 +59,7 @@ class Source:
         ]
 
 
-def sources_of(objects: Objects, targets: Mapping[Ref, str]) -> Iterator[tuple[Ref, Source]]:
+def sources_of(objects: Objects, targets: Mapping[Ref, str], admission: Admission) -> Iterator[tuple[Ref, Source]]:
     """Every object that makes pods and that no other one in the files makes itself."""
     for ref, document in objects.items():
         read = _READERS.get(document.kind)
@@ -67,7 +68,8 @@ def sources_of(objects: Objects, targets: Mapping[Ref, str]) -> Iterator[tuple[R
         source = read(document)
         if source is None or (document.kind == "CronJob" and _runs(ref, objects)):
             continue
-        yield ref, replace(source, workload=source.workload or targets.get(ref))
+        template = {**source.template, "spec": admission.admit(source.template["spec"])}
+        yield ref, replace(source, workload=source.workload or targets.get(ref), template=template)
 
 
 def targets_in(workloads: Mapping[Ref, Workload], objects: Objects) -> dict[Ref, str]:

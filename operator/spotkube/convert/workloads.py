@@ -146,7 +146,8 @@ def wanted_replicas(workload: Workload, target: Source | None = None) -> int:
 
 def to_workload_rule(workload: Workload, replicas: int) -> WorkloadRule:
     """`replicas` as `wanted_replicas` gives it."""
-    return WorkloadRule(key_of(workload), to_spot_rule(workload.spec.spot), replicas)
+    spot = workload.spec.spot
+    return WorkloadRule(key_of(workload), to_spot_rule(spot), replicas, spot.max_fraction_per_pool)
 
 
 def key_of(workload: Workload) -> str:

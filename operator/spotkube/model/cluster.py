@@ -47,6 +47,7 @@ class Pool:
     limit_micro_usd_hour: int | None = None
     max_interruption_percent: int = 100
     allow_unmanaged_on_spot: bool = False
+    max_fraction_per_pool: float | None = None
     ready_timeout_seconds: float = 300.0
     empty_after_seconds: float | None = 30.0
     deleting: bool = False
@@ -100,16 +101,23 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRule:
-    """What a Workload asks of the planner. `replicas` is how many pods it wants."""
+    """What a Workload asks of the planner. `replicas` is how many pods it wants.
+
+    `max_fraction_per_pool` is the largest share of them on spot nodes of one instance type and zone, None: the pool's.
+    """
 
     key: str
     spot: SpotRule
     replicas: int
+    max_fraction_per_pool: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything one decision depends on. `taken_at` is seconds since the epoch; `resting` is not to be bought now."""
+    """Everything one decision depends on. `taken_at` is seconds since the epoch; `resting` is not to be bought now.
+
+    `preference_percent` is how much dearer a pod's room counts where none of its preferences is met.
+    """
 
     taken_at: float
     pods: tuple[Pod, ...] = ()
@@ -120,3 +128,4 @@ class Snapshot:
     daemonsets: tuple[DaemonSet, ...] = ()
     offerings: tuple[Offering, ...] = field(default=(), repr=False)
     resting: frozenset[OfferingKey] = frozenset()
+    preference_percent: float = 5.0

@@ -59,7 +59,10 @@ class Baselines:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods."""
+    """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods.
+
+    `unmet_preferences` is how many pods go onto nodes to buy that don't meet all of their preferences.
+    """
 
     additions: tuple[PlannedNode, ...] = ()
     placements: tuple[Placement, ...] = ()
@@ -71,6 +74,7 @@ class Plan:
     front: tuple[FrontPoint, ...] = ()
     work: Work = Work()
     baselines: Baselines = Baselines()
+    unmet_preferences: int = 0
 
     @property
     def gap(self) -> float:

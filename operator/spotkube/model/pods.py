@@ -45,7 +45,7 @@ class PodShape:
     `requests` counts the pod itself as one of "pods". `affinity_terms` are ORed; an empty tuple asks for nothing.
     `volume_terms` are what its volumes ask of a node, lists of ORed terms that all must hold; `attachments` how many
     volumes of its own of each CSI driver it brings along, `shared_attachments` how many that other pods use as well.
-    `refused` is why no node can take it yet, "" if one can.
+    `refused` is why no node can take it yet, "" if one can. `preferred` are terms of node affinity with their weights.
     `unsupported` names what the pod uses and the planner does not model: such a pod is reported, never planned.
     """
 
@@ -62,6 +62,8 @@ class PodShape:
     volume_terms: tuple[tuple[Term, ...], ...] = ()
     attachments: ResourceList = _NO_VOLUMES
     shared_attachments: ResourceList = _NO_VOLUMES
+    preferred: tuple[tuple[int, Term], ...] = ()
+    priority: int = 0
     refused: str = ""
 
 

@@ -19,7 +19,9 @@ from spotkube.planner.groups import Group, OnDemandNeed, group_pods
 from spotkube.planner.kinds import Kinds, daemon_overhead, kind_mask, make_kinds, ports_free, shape_mask, zone_mask
 from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.neighbours import make_neighbours, unsupported_rules
+from spotkube.planner.preferences import with_preferences
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
+from spotkube.planner.quotas import counted_apart, make_quotas
 from spotkube.planner.splitting import domains_there, split_groups
 from spotkube.planner.together import bring_together
 from spotkube.planner.volumes import limit_attachments, reach_mask, shared_volumes, taken
@@ -75,9 +77,15 @@ def build(snapshot: Snapshot, pools: Sequence[Pool], most: Mapping[Part, int] | 
     kinds = make_kinds(snapshot, pools)
     needs = on_demand_needs(snapshot, Counter(p.workload for p, on in residents if capacity_type_of(on) == ON_DEMAND))
     pods = bring_together(pods, kinds, bins, needs)
-    groups = group_pods(pods, [pod for pod, _ in residents], needs)
+    groups = group_pods(pods, [pod for pod, _ in residents], needs, counted_apart(snapshot, pools))
     ledger = ZoneLedger([(pod, dict(labels).get(ZONE, "")) for pod, labels in residents], most or {})
-    return _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools))
+    built = _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools))
+    problem = replace(
+        with_preferences(built.problem, built.groups, kinds, snapshot.preference_percent),
+        quotas=make_quotas(snapshot, built.groups, kinds, bins, residents),
+        rank=_ranks(built.groups),
+    )
+    return replace(built, problem=problem)
 
 
 def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: Mapping[str, str]) -> Built:
@@ -230,6 +238,12 @@ def _resources(demands: Iterable[ResourceList], pool_left: IntLimits) -> tuple[s
 def _amounts(rows: Sequence[ResourceList], resources: Sequence[str]) -> IntArray:
     amounts = [[row[name] for name in resources] for row in rows]
     return np.array(amounts, dtype=np.int64).reshape(len(rows), len(resources))
+
+
+def _ranks(groups: Sequence[Group]) -> IntArray:
+    """[G] the priorities of their pods, as small numbers."""
+    priorities = [group.shape.priority for group in groups]
+    return np.unique(np.array(priorities, dtype=np.int64), return_inverse=True)[1].astype(np.int64)
 
 
 def _pool_left(snapshot: Snapshot, pools: Sequence[Pool]) -> IntLimits:

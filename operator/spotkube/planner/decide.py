@@ -14,7 +14,9 @@ from spotkube.planner.bound import lower_bound
 from spotkube.planner.build import Built, build, build_fleet
 from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
+from spotkube.planner.preferences import unmet_pods
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
+from spotkube.planner.quotas import why_full
 from spotkube.planner.solve import solve
 from spotkube.planner.weights import by_weight
 from spotkube.planner.zones import Part, part_of
@@ -57,7 +59,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
     return Plan(
         additions=tuple(_additions(built, result, dealt)),
         placements=tuple(_placements(built, dealt)),
-        unplaceable=(*built.unplaceable, *_left_over(built, result, dealt)),
+        unplaceable=(*built.unplaceable, *_left_over(snapshot, built, result, dealt)),
         cost_now_micro_usd_hour=sum(claim.price_micro_usd_hour for claim in owned),
         cost_after_micro_usd_hour=staying + result.solution.cost(built.problem),
         lower_bound_micro_usd_hour=bound,
@@ -65,6 +67,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         front=_front(result, staying),
         work=Work(result.column_rounds, result.generations),
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
+        unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )
 
 
@@ -182,10 +185,22 @@ def _placements(built: Built, dealt: _Dealt) -> Iterator[Placement]:
         yield from (Placement(pod.uid, bin_.name) for pod in bin_.residents if pod.node is None)
 
 
-def _left_over(built: Built, result: Result, dealt: _Dealt) -> Iterator[Unplaceable]:
+def _left_over(snapshot: Snapshot, built: Built, result: Result, dealt: _Dealt) -> Iterator[Unplaceable]:
     for g, (group, pods) in enumerate(zip(built.groups, dealt.left, strict=True)):
         if pods:
-            yield Unplaceable(group.name, pods, why_left_over(group, _full_pools(built, result, g)))
+            reason = why_left_over(
+                group,
+                _full_pools(built, result, g),
+                quota=why_full(snapshot, group, built.kinds.pools),
+                outranked=_outranked(built, result, g),
+            )
+            yield Unplaceable(group.name, pods, reason)
+
+
+def _outranked(built: Built, result: Result, g: int) -> bool:
+    """Whether pods of higher priority were given room."""
+    placed = built.problem.count - result.solution.unplaced > 0
+    return bool((placed & (built.problem.rank > built.problem.rank[g])).any())
 
 
 def _full_pools(built: Built, result: Result, g: int) -> list[str]:

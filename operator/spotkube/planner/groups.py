@@ -1,7 +1,7 @@
 """Groups of pods alike in all that matters for placing them: the planner's time grows with groups, not with pods."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import NamedTuple
@@ -28,8 +28,8 @@ class Group:
     """Like pods (their uids), in a stable order.
 
     `labels` are only those that some selector asks for. `capacity_type` and `zone` narrow where these pods may go, ""
-    means anywhere; `barred_zones` are those that they may not go to. Groups of one `family` were one before a rule
-    split them; `sure_count` as in `Problem`.
+    means anywhere; `barred_zones` are those that they may not go to. `quota` is their Workload, where a limit counts
+    its pods. Groups of one `family` were one before a rule split them; `sure_count` as in `Problem`.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Group:
     capacity_type: str = ANY_CAPACITY
     zone: str = ""
     barred_zones: frozenset[str] = frozenset()
+    quota: str = ""
 
     @property
     def count(self) -> int:
@@ -69,15 +70,22 @@ class _Likeness(NamedTuple):
     managed: bool
     never_on_spot: bool
     split_by: str
+    quota: str
 
 
-def group_pods(pods: Sequence[Pod], residents: Iterable[Pod], needs: Mapping[str, OnDemandNeed]) -> list[Group]:
+def group_pods(
+    pods: Sequence[Pod],
+    residents: Iterable[Pod],
+    needs: Mapping[str, OnDemandNeed],
+    apart: Collection[str] = (),
+) -> list[Group]:
     """Groups the pods to place, and sets apart those that must run on demand.
 
     Args:
         pods: what to place.
         residents: pods that have a node, for the selectors that they bring.
         needs: what the rule of each Workload leaves to be placed on demand, by its key.
+        apart: Workloads (their keys) whose pods some limit counts.
     """
     keys = selected_keys([*pods, *residents])
     alike: dict[_Likeness, list[Pod]] = defaultdict(list)
@@ -86,7 +94,10 @@ def group_pods(pods: Sequence[Pod], residents: Iterable[Pod], needs: Mapping[str
         # Only the pods of a Workload that runs partly on demand are counted apart from others of their shape.
         split_by = pod.workload if pod.workload and need.pods and not need.never_on_spot else ""
         managed = pod.workload is not None
-        alike[_Likeness(pod.shape, project(pod.labels, keys), managed, need.never_on_spot, split_by)].append(pod)
+        quota = pod.workload if pod.workload in apart and not need.never_on_spot else ""
+        alike[
+            _Likeness(pod.shape, project(pod.labels, keys), managed, need.never_on_spot, split_by, quota or "")
+        ].append(pod)
     left = {key: need.pods for key, need in needs.items()}
     # Pods of a Workload that are not alike (a rollout, say) share its need, so that nothing is sure of each kind.
     pods_of = Counter(pod.workload for pod in pods)
@@ -101,6 +112,7 @@ def group_pods(pods: Sequence[Pod], residents: Iterable[Pod], needs: Mapping[str
             family=family,
             sure_count=len(like),
             capacity_type=ON_DEMAND if likeness.never_on_spot else ANY_CAPACITY,
+            quota=likeness.quota,
         )
         if likeness.split_by:
             on_demand = min(left[likeness.split_by], group.count)

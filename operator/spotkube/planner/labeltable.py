@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from spotkube.model.pods import Labels
-from spotkube.model.selectors import Requirement, Taint, Term, Toleration, untolerated
+from spotkube.model.selectors import Requirement, Taint, TaintEffect, Term, Toleration, untolerated
 from spotkube.planner.problem import BoolArray
 
 
@@ -49,6 +49,17 @@ class LabelTable:
         for term in terms:
             mask |= self.all_of(term)
         return mask
+
+    def avoided(self, tolerations: tuple[Toleration, ...]) -> BoolArray:
+        """Where a taint with effect PreferNoSchedule is not tolerated."""
+        verdict = {
+            taints: any(
+                taint.effect is TaintEffect.PREFER_NO_SCHEDULE and not any(t.tolerates(taint) for t in tolerations)
+                for taint in taints
+            )
+            for taints in set(self._taints)
+        }
+        return np.fromiter((verdict[taints] for taints in self._taints), dtype=np.bool_, count=len(self))
 
     def tolerated(self, tolerations: tuple[Toleration, ...]) -> BoolArray:
         known = self._tolerations.get(tolerations)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from spotkube.planner.kinds import Kinds
-from spotkube.planner.problem import Problem, Solution
+from spotkube.planner.problem import BoolArray, Problem, Solution
 
 
 def by_weight(problem: Problem, kinds: Kinds, solution: Solution) -> Solution:
@@ -22,12 +22,22 @@ def by_weight(problem: Problem, kinds: Kinds, solution: Solution) -> Solution:
         for kind in heavier[int(chosen[n])]:
             pool = problem.pool[kind]
             fits = problem.compatible[inside, kind].all() and (used <= problem.capacity[kind])[used > 0].all()
-            if fits and (takes[kind] <= left[pool]).all():
+            if fits and (takes[kind] <= left[pool]).all() and _as_good(problem, int(chosen[n]), kind, inside):
                 left[problem.pool[chosen[n]]] += takes[chosen[n]]
                 left[pool] -= takes[kind]
                 chosen[n] = kind
                 break
     return replace(solution, node_kind=chosen)
+
+
+def _as_good(problem: Problem, old: int, new: int, inside: BoolArray) -> bool:
+    """Whether no preference of the groups inside is met worse, and no quota counts them differently."""
+    profiles = {int(p) for p in problem.preferences.profile[inside]} - {-1} if len(problem.preferences.cost) else set()
+    quotas = problem.quotas
+    counting = (quotas.use[:, inside] > 0).any(axis=1) if len(quotas.use) else np.zeros(0, np.bool_)
+    return all(problem.preferences.cost[p, new] <= problem.preferences.cost[p, old] for p in profiles) and bool(
+        (quotas.domain[counting, new] == quotas.domain[counting, old]).all() if counting.any() else True
+    )
 
 
 def _heavier(problem: Problem, kinds: Kinds, kind: int) -> list[int]:

@@ -5,7 +5,7 @@ seed            of the search
 totals          costNowUSDPerHour, costAfterUSDPerHour, lowerBoundUSDPerHour: of all nodes of the pools, and the least
                 that any plan for the same pods costs; gapPercent: the first over the last, null where nothing bounds
                 it; firstFitUSDPerHour and allOnDemandUSDPerHour: what these would cost for the same pods, null where
-                they can't place them all; nodesToBuy, placedPods, unplaceablePods
+                they can't place them all; nodesToBuy, placedPods, unplaceablePods, unmetPreferencesPods
 nodes           to buy, each with nodePool, instanceType, zone, capacityType, priceUSDPerHour, interruptionPercent,
                 allocatable, pods (namespace/name), reason
 placements      onto nodes and claims that exist: node, pods
@@ -60,6 +60,7 @@ def _totals(report: Report) -> dict[str, Any]:
         "nodesToBuy": len(plan.additions),
         "placedPods": report.planned_pods,
         "unplaceablePods": report.unplaceable_pods,
+        "unmetPreferencesPods": plan.unmet_preferences,
     }
 
 

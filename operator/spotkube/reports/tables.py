@@ -91,6 +91,8 @@ def _totals(report: Report) -> Table:
     table.show_header = False
     missing = report.unplaceable_pods
     table.add_row("pods placed", str(report.planned_pods), f"{missing} without a place" if missing else "all")
+    if plan.unmet_preferences:
+        table.add_row("preferences", str(plan.unmet_preferences), "pods on nodes that don't meet all of theirs")
     table.add_row("nodes to buy", str(len(plan.additions)), _mix(report))
     if plan.cost_now_micro_usd_hour:
         table.add_row("cost now", _dollars(plan.cost_now_micro_usd_hour), "an hour, of all nodes of the pools")
