@@ -68,8 +68,9 @@ differential: compiled ## Have kube-scheduler judge the plans of 1,000 drawn clu
 	PYTHONPATH=$(PYTHONPATH):tests $(RUN) -m differential
 
 .PHONY: bench
-bench: compiled ## Measure cost and scale beside peers, write docs/benchmarks.md (over an hour; QUICK=1: minutes)
+bench: compiled ## Measure cost, search and scale beside peers, write docs/benchmarks.md (over an hour; QUICK=1: minutes)
 	$(RUN) benchmarks/cost.py $(if $(QUICK),--quick)
+	$(RUN) benchmarks/search.py $(if $(QUICK),--quick)
 	$(RUN) benchmarks/scale.py $(if $(QUICK),--quick)
 	$(RUN) benchmarks/page.py
 

@@ -23,6 +23,11 @@ COST_NOTE = """\
 consolidation); *pinned* is the same with every pod that bears spot pinned to spot by hand. Dollars an hour.
 """
 
+SEARCH_NOTE = """\
+Dollars an hour after so many seconds. *MIP* is HiGHS over the generated columns in the same time; *paper* is the GA of
+the SpotKube paper. *Area* is the hypervolume of the front of cost and expected interruptions.
+"""
+
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
@@ -49,16 +54,12 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 def render(documents: dict[str, Row]) -> str:
     """The page; a part whose results are missing says so."""
     parts = [INTRO]
-    parts += (
-        ["## Cost\n", _about(documents["cost"]), COST_NOTE, _cost(documents["cost"]["rows"])]
-        if "cost" in documents
-        else ["## Cost\n\nNot run.\n"]
-    )
-    parts += (
-        ["## Scale\n", _about(documents["scale"]), _scale(documents["scale"]["rows"])]
-        if "scale" in documents
-        else ["## Scale\n\nNot run.\n"]
-    )
+    for name, note, body in (("cost", COST_NOTE, _cost), ("search", SEARCH_NOTE, _search), ("scale", "", _scale)):
+        parts.append(f"## {name.capitalize()}\n")
+        if name in documents:
+            parts += [_about(documents[name]), note, body(documents[name]["rows"])]
+        else:
+            parts.append("Not run.\n")
     return "\n".join(parts)
 
 
@@ -114,6 +115,29 @@ def _peer(runs: Sequence[Row | None]) -> str:
     if any("error" in run for run in found):
         return "failed"
     return f"{_mean([run['cost_usd_hour'] for run in found]):.3f}{_missing(found)}"
+
+
+def _search(rows: Sequence[Row]) -> str:
+    lines = []
+    for row in rows:
+        areas = row["hypervolume"]
+        how = [word for word in ("cheaper", "wider") if row[word]]
+        lines.append([
+            row["problem"],
+            ", ".join(f"{seconds:g} s: {_dollars(cost)}" for seconds, cost in row["curve"]),
+            *(_dollars(row["rivals"].get(name)) for name in ("first-fit", "rounding", "MIP")),
+            _dollars(row["paper"]),
+            *(f"{areas[name]:.4f}" for name in ("ours", "seeds and MIP", "paper")),
+            f"beats seeds and MIP: {' and '.join(how)}" if how else "does not beat seeds and MIP",
+        ])  # fmt: skip
+    head = ("problem", "ours", "first-fit", "rounding", "MIP", "paper", "our area", "seeds and MIP's", "paper's", "")
+    won = sum(row["cheaper"] or row["wider"] for row in rows)
+    target = "met" if 2 * won >= len(rows) else "missed"
+    return table(head, lines) + f"\nThe search wins on {won} of {len(rows)} families; target, half of them: {target}.\n"
+
+
+def _dollars(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
 
 
 def _scale(rows: Sequence[Row]) -> str:

@@ -11,6 +11,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import cases
 import generate
 import page
+import papers_ga
+import rivals
+from spotkube.planner.neutral import to_problem
+from spotkube.planner.problem import Budget
+from spotkube.planner.solve import solve
 
 MACHINE = {
     "date": "2026-01-02", "cpu": "Some CPU", "cores": 2, "memory_gib": 8.0, "os": "Linux", "versions": {"numba": "1.0"},
@@ -87,3 +92,32 @@ def test_the_page_fits_how_time_grows() -> None:
     text = page.render({"scale": {"command": "benchmarks/scale.py", "machine": MACHINE, "rows": rows}})
     assert "grows with groups to the power 1.50 (least squares, 3 points)" in text
     assert "| never |" in text
+
+
+def test_the_hypervolume_is_the_area_that_the_front_dominates() -> None:
+    assert rivals.hypervolume([(1.0, 1.0)], (2.0, 2.0)) == 0.25
+    assert rivals.hypervolume([(1.0, 1.0), (0.5, 1.5), (1.5, 1.5)], (2.0, 2.0)) == pytest.approx(1.25 / 4)
+    assert rivals.hypervolume([(3.0, 0.0)], (2.0, 2.0)) == 0.0
+
+
+def test_no_rival_is_below_the_bound() -> None:
+    problem, _ = to_problem(generate.offerings()[:60], generate.synthetic(60, 5, seed=2))
+    bound = solve(problem, seed=0, budget=Budget(None, 30, 5)).lower_bound
+    found = rivals.seeds_and_mip(problem, 3.0)
+    costs = [point[0] for point in found.values() if point is not None]
+    costs += [cost for cost, _ in papers_ga.evolve(problem, 1, 1.0).front]
+    assert found["MIP"] is not None
+    assert len(costs) >= 3
+    assert min(costs) >= bound > 0
+
+
+def test_the_page_counts_the_families_that_the_search_wins() -> None:
+    row = {
+        "problem": "synthetic 200", "curve": [[1.0, 3.1], [2.0, None]], "paper": None, "cheaper": True, "wider": False,
+        "rivals": {"first-fit": 4.0, "rounding": 3.3, "MIP": None},
+        "hypervolume": {"ours": 0.5, "seeds and MIP": 0.6, "paper": 0.0},
+    }  # fmt: skip
+    rows = [row, {**row, "cheaper": False}, {**row, "cheaper": False}]
+    text = page.render({"search": {"command": "benchmarks/search.py", "machine": MACHINE, "rows": rows}})
+    assert "1 s: 3.100, 2 s: none | 4.000 | 3.300 | none | none |" in text
+    assert "wins on 1 of 3 families; target, half of them: missed" in text
