@@ -9,7 +9,7 @@ from typing import Any
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Claim, ClaimPhase, Node, Pool, Snapshot, WorkloadRule
 from spotkube.model.offerings import ON_DEMAND, SPOT, Offering, OfferingKey
-from spotkube.model.pods import DaemonSet, Pod, PodShape, PodTerm, SpotRule, SpreadConstraint
+from spotkube.model.pods import DaemonSet, HostPort, Pod, PodShape, PodTerm, SpotRule, SpreadConstraint
 from spotkube.model.resources import MEMORY, PODS, ResourceList
 from spotkube.model.selectors import LabelSelector, Operator, Requirement, Taint, TaintEffect, Term, Toleration
 
@@ -30,12 +30,24 @@ def selector(**labels: str) -> LabelSelector:
     return LabelSelector(tuple(requirement(key, "In", value) for key, value in sorted(labels.items())))
 
 
-def spread(topology: str = keys.ZONE, skew: int = 1, *, min_domains: int = 1, **labels: str) -> SpreadConstraint:
-    return SpreadConstraint(skew, topology, selector(**labels), min_domains)
+def spread(
+    topology: str = keys.ZONE,
+    skew: int = 1,
+    *,
+    min_domains: int = 1,
+    honor_affinity: bool = True,
+    honor_taints: bool = False,
+    **labels: str,
+) -> SpreadConstraint:
+    return SpreadConstraint(skew, topology, selector(**labels), min_domains, honor_affinity, honor_taints)
 
 
 def repels(topology: str = keys.HOSTNAME, *, namespace: str = "default", **labels: str) -> PodTerm:
     return PodTerm(topology, selector(**labels), frozenset({namespace}))
+
+
+# A term of pod affinity is written as one of anti-affinity.
+attracts = repels
 
 
 def make_shape(
@@ -48,8 +60,9 @@ def make_shape(
     affinity: Iterable[Term] = (),
     tolerations: Iterable[Toleration] = (),
     spreads: Iterable[SpreadConstraint] = (),
+    pod_affinity: Iterable[PodTerm] = (),
     anti_affinity: Iterable[PodTerm] = (),
-    host_ports: Iterable[int] = (),
+    host_ports: Iterable[int | HostPort] = (),
     unsupported: Iterable[str] = (),
 ) -> PodShape:
     return PodShape(
@@ -59,8 +72,9 @@ def make_shape(
         affinity_terms=tuple(affinity),
         tolerations=tuple(tolerations),
         spread=tuple(spreads),
+        affinity=tuple(pod_affinity),
         anti_affinity=tuple(anti_affinity),
-        host_ports=tuple(("TCP", port) for port in host_ports),
+        host_ports=tuple(HostPort(port) if isinstance(port, int) else port for port in host_ports),
         unsupported=tuple(unsupported),
     )
 

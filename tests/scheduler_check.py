@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from spotkube.model.cluster import ClaimPhase, Snapshot
 from spotkube.model.plan import Plan
-from spotkube.model.pods import LabelSelector, Pod
+from spotkube.model.pods import HostPort, LabelSelector, Pod, PodTerm, SpreadConstraint
 from spotkube.model.selectors import Requirement, Taint, Toleration
 
 HOST, ZONE, CAPACITY = "kubernetes.io/hostname", "topology.kubernetes.io/zone", "spotkube.io/capacity-type"
@@ -155,25 +155,25 @@ def _pod(pod: Pod, place: Place, places: list[Place]) -> Iterator[str]:
         yield "selector, affinity or taint"
     yield from _volumes(pod, place)
     for other in place.pods:
-        if other is not pod and set(other.shape.host_ports) & set(pod.shape.host_ports):
+        if other is not pod and any(_same_port(a, b) for a in other.shape.host_ports for b in pod.shape.host_ports):
             yield f"host port of {other.name}"
+    yield from _company(pod, place, places)
     for where in places:
         for other in where.pods:
             if other is not pod and (_repels(pod, place, other, where) or _repels(other, where, pod, place)):
                 yield f"anti-affinity with {other.name}"
     for rule in pod.shape.spread:
-        counts = {
-            where.labels[rule.topology_key]: 0
-            for where in places
-            if rule.topology_key in where.labels and _eligible(pod, where)
-        }
+        if rule.topology_key not in place.labels:
+            yield f"no label {rule.topology_key}"
+            continue
+        counts: Counter[str] = Counter()
         for where in places:
-            domain = where.labels.get(rule.topology_key, "")
-            if domain in counts:
-                counts[domain] += sum(_counted(rule.selector, pod, other) for other in where.pods)
-        least = min(counts.values()) if len(counts) >= rule.min_domains else 0
+            if _eligible(pod, where, rule):
+                counted = [other for other in where.pods if _counted(rule.selector, pod, other)]
+                counts[where.labels[rule.topology_key]] += len(counted)
+        least = min(counts.values(), default=0) if len(counts) >= rule.min_domains else 0
         if counts[place.labels[rule.topology_key]] - least > rule.max_skew:
-            yield f"spread over {rule.topology_key}: {counts}"
+            yield f"spread over {rule.topology_key}: {dict(counts)}"
 
 
 def _volumes(pod: Pod, place: Place) -> Iterator[str]:
@@ -184,22 +184,62 @@ def _volumes(pod: Pod, place: Place) -> Iterator[str]:
         yield pod.shape.refused
 
 
-def _eligible(pod: Pod, place: Place) -> bool:
+def _same_port(one: HostPort, other: HostPort) -> bool:
+    if one.port != other.port or one.protocol != other.protocol:
+        return False
+    return one.address == other.address or "0.0.0.0" in (one.address, other.address)
+
+
+def _company(pod: Pod, place: Place, places: list[Place]) -> Iterator[str]:
+    """Required pod affinity, as it is once all are there: the others that match all terms, or else the pod itself."""
+    terms = pod.shape.affinity
+    if not terms:
+        return
+    lacking = [term.topology_key for term in terms if term.topology_key not in place.labels]
+    if lacking:
+        yield f"no labels {lacking}"
+        return
+    friends = [
+        (other, where)
+        for where in places
+        for other in where.pods
+        if other is not pod and all(_meant(term, other) for term in terms)
+    ]
+    known = [w for _, w in friends if any(term.topology_key in w.labels for term in terms)]
+    if not known and all(_meant(term, pod) for term in terms):
+        return
+    for term in terms:
+        if not any(w.labels.get(term.topology_key) == place.labels[term.topology_key] for w in known):
+            yield f"affinity over {term.topology_key} finds nobody"
+
+
+def _meant(term: PodTerm, other: Pod) -> bool:
+    return bool({"*", other.namespace} & term.namespaces) and _selected(term.selector, other)
+
+
+def _eligible(pod: Pod, place: Place, rule: SpreadConstraint) -> bool:
+    if any(one.topology_key not in place.labels for one in pod.shape.spread):
+        return False
+    if rule.honor_taints and not all(_tolerated(taint, pod.shape.tolerations) for taint in place.taints):
+        return False
+    if not rule.honor_affinity:
+        return True
     wanted = all(place.labels.get(key) == value for key, value in pod.shape.node_selector)
     terms = pod.shape.affinity_terms
     return wanted and (not terms or any(all(_holds(r, place.labels) for r in term) for term in terms))
 
 
 def _counted(selector: LabelSelector | None, pod: Pod, other: Pod) -> bool:
+    if selector is None or not selector.requirements:
+        return False
     return other.namespace == pod.namespace and not other.deleting and _selected(selector, other)
 
 
 def _repels(one: Pod, on: Place, other: Pod, where: Place) -> bool:
     for term in one.shape.anti_affinity:
         domain = on.labels.get(term.topology_key)
-        meant = "*" in term.namespaces or other.namespace in term.namespaces
         together = domain is not None and domain == where.labels.get(term.topology_key)
-        if meant and together and _selected(term.selector, other):
+        if together and _meant(term, other):
             return True
     return False
 

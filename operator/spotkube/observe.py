@@ -14,6 +14,7 @@ from spotkube.cluster.resources import (
     DEPLOYMENTS,
     FAIRQUEUES,
     JOBS,
+    NAMESPACES,
     NODECLAIMS,
     NODEPOOLS,
     NODES,
@@ -32,7 +33,7 @@ from spotkube.controllers.view import View
 from spotkube.convert.binding import with_volumes
 from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
-from spotkube.convert.pods import to_daemonset, to_pod
+from spotkube.convert.pods import to_daemonset, to_namespace, to_pod
 from spotkube.convert.storage import to_storage_class, to_volume, to_volume_claim, to_volume_limits
 from spotkube.convert.workloads import (
     Budget,
@@ -76,6 +77,7 @@ class Observer:
         self.pods = cache.stores[PODS]
         self.nodes = cache.stores[NODES]
         self.daemonsets = cache.stores[DAEMONSETS]
+        self.namespaces = cache.stores[NAMESPACES]
         self.sources = [cache.stores[resource] for resource in (JOBS, DEPLOYMENTS, STATEFULSETS)]
         self.budgets = cache.stores[PODDISRUPTIONBUDGETS]
         self.workloads = cache.stores[WORKLOADS]
@@ -103,6 +105,7 @@ class Observer:
         cache.add(PODS, to_pod)
         cache.add(NODES, to_node)
         cache.add(DAEMONSETS, to_daemonset)
+        cache.add(NAMESPACES, to_namespace)
         cache.add(PERSISTENTVOLUMECLAIMS, to_volume_claim)
         cache.add(PERSISTENTVOLUMES, to_volume)
         cache.add(STORAGECLASSES, to_storage_class)
@@ -146,6 +149,7 @@ class Observer:
                 for workload in sorted(workloads, key=key_of)
             ),
             daemonsets=tuple(self.daemonsets.values()),
+            namespaces=tuple(self.namespaces.values()),
             offerings=offerings,
             resting=self._resting.current(),
             preference_percent=self._preference_percent,

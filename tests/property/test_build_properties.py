@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from builders import (
     ZONES,
+    attracts,
     make_claim,
     make_daemonset,
     make_node,
@@ -28,12 +29,13 @@ from scheduler_check import complaints
 from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.offerings import Offering
-from spotkube.model.pods import Pod
+from spotkube.model.pods import Pod, SpreadConstraint
 from spotkube.model.selectors import Toleration
 from spotkube.planner.decide import decide
 from spotkube.planner.problem import Budget
 
 WORK = Budget(seconds=None, column_rounds=6, generations=2)
+TOPOLOGIES = (keys.HOSTNAME, keys.ZONE, keys.CAPACITY_TYPE, "team")
 APPS = ("red", "green", "blue")
 TEAM_TAINT = taint("team", "a")
 
@@ -75,6 +77,18 @@ def catalogs(draw: st.DrawFn) -> list[Offering]:
 
 
 @st.composite
+def spreads(draw: st.DrawFn, topology: str, app: str) -> SpreadConstraint:
+    return spread(
+        topology,
+        draw(st.integers(1, 2)),
+        min_domains=draw(st.integers(1, 2)),
+        honor_affinity=draw(st.booleans()),
+        honor_taints=draw(st.booleans()),
+        app=app,
+    )
+
+
+@st.composite
 def wishes(draw: st.DrawFn) -> dict[str, Any]:
     """What the pods of one template want; one in two has a rule of some kind."""
     app, other = draw(st.sampled_from(APPS)), draw(st.sampled_from(APPS))
@@ -83,10 +97,10 @@ def wishes(draw: st.DrawFn) -> dict[str, Any]:
         "cpu": draw(st.sampled_from(["0", "200m", "1", "1500m", "3"])),
         "memory": draw(st.sampled_from(["0", "100Mi", "2Gi", "7Gi"])),
     }
-    topology = draw(st.sampled_from([keys.HOSTNAME, keys.ZONE]))
-    match draw(st.integers(0, 11)):
+    topology = draw(st.sampled_from(TOPOLOGIES))
+    match draw(st.integers(0, 14)):
         case 0:
-            wants["spreads"] = [spread(topology, draw(st.integers(1, 2)), min_domains=draw(st.integers(1, 2)), app=app)]
+            wants["spreads"] = [draw(spreads(topology, app))]
         case 1:
             wants["anti_affinity"] = [repels(topology, app=other)]
         case 2:
@@ -99,6 +113,18 @@ def wishes(draw: st.DrawFn) -> dict[str, Any]:
             wants["affinity"] = [(requirement(keys.INSTANCE_CPU, draw(st.sampled_from(["Gt", "Lt"])), "4"),)]
         case 6:
             wants["gpu"] = 1
+        case 7:
+            wants["spreads"] = [
+                draw(spreads(keys.ZONE, app)),
+                draw(spreads(topology, draw(st.sampled_from([app, other])))),
+            ]
+        case 8:
+            wants["pod_affinity"] = [attracts(topology, app=app)]
+        case 9:
+            wants["pod_affinity"] = [attracts(topology, app=other)]
+        case 10:
+            wants["pod_affinity"] = [attracts(topology, app=other)]
+            wants["anti_affinity"] = [repels(keys.HOSTNAME, app=app)]
     if draw(st.booleans()):
         wants["tolerations"] = [Toleration("team", "Equal", "a")]
     return wants

@@ -10,6 +10,7 @@ from builders import make_offering
 from spotkube.convert.documents import ManifestError, read_documents
 from spotkube.convert.manifests import Manifests, to_snapshot
 from spotkube.model.cluster import Mode
+from spotkube.model.pods import HostPort
 
 DATA = Path(__file__).parent.parent / "data" / "manifests"
 CONTAINERS = "containers: [{name: main, resources: {requests: {cpu: 100m}}}]"
@@ -72,7 +73,7 @@ class TestRealManifests:
         rules = {rule.key: (rule.replicas, rule.spot.on_demand_base) for rule in snapshot.workloads}
         assert rules == {"render/frames": (24, 0), "render/preview": (3, 1)}
         assert [(pool.name, pool.mode) for pool in snapshot.pools] == [("render", Mode.APPLY)]
-        assert snapshot.daemonsets[0].shape.host_ports == (("TCP", 9100),)
+        assert snapshot.daemonsets[0].shape.host_ports == (HostPort(9100),)
         assert manifests.notes == ()
 
     def test_a_dump_of_a_cluster_counts_no_pod_twice(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 from spotkube.convert.pods import to_daemonset, to_pod, to_shape
 from spotkube.convert.requests import pod_requests
 from spotkube.model import labels as keys
+from spotkube.model.pods import ALL_NAMESPACES, HostPort
 from spotkube.model.resources import MAX_AMOUNT, parse_amount
 from spotkube.model.selectors import LabelSelector, Operator, Requirement
 
@@ -167,10 +168,18 @@ class TestShape:
         affinity = {"nodeAffinity": {preferred: []}, "podAffinity": {preferred: []}, "podAntiAffinity": {preferred: []}}
         assert shape(affinity=affinity) == shape()
 
-    def test_soft_spreads_and_those_without_selector_are_passed_over(self) -> None:
+    def test_soft_spreads_are_passed_over_and_one_without_selector_asks_for_its_label_alone(self) -> None:
         soft = {"maxSkew": 1, "topologyKey": keys.ZONE, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
         void = {"maxSkew": 1, "topologyKey": keys.ZONE, "whenUnsatisfiable": "DoNotSchedule"}
-        assert shape(topologySpreadConstraints=[soft, void]) == shape()
+        read = shape(topologySpreadConstraints=[soft, void])
+        assert [rule.selector for rule in read.spread] == [None]
+        assert read.topology_keys == {keys.ZONE}
+
+    def test_policies_of_a_spread(self) -> None:
+        rule = {"maxSkew": 1, "topologyKey": keys.ZONE, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
+        other = {**rule, "nodeAffinityPolicy": "Ignore", "nodeTaintsPolicy": "Honor"}
+        read = shape(topologySpreadConstraints=[rule, other]).spread
+        assert [(one.honor_affinity, one.honor_taints) for one in read] == [(True, False), (False, True)]
 
     def test_match_label_keys_add_the_pods_own_value(self) -> None:
         rule = {
@@ -191,45 +200,44 @@ class TestShape:
         affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
         assert shape(affinity=affinity).anti_affinity[0].namespaces == {"shop"}
         term["namespaceSelector"] = {}
-        assert shape(affinity=affinity).anti_affinity[0].matches("anywhere", {"app": "web"})
+        assert shape(affinity=affinity).anti_affinity[0].within({}).namespaces == ALL_NAMESPACES
+        term["namespaceSelector"] = {"matchLabels": {"team": "a"}}
+        term["namespaces"] = ["named"]
+        known = {"mine": {"team": "a"}, "other": {"team": "b"}, "shop": {}}
+        assert shape(affinity=affinity).anti_affinity[0].within(known).namespaces == {"named", "mine"}
+
+    def test_keys_that_have_to_match_and_not_to_match(self) -> None:
+        term = {
+            "topologyKey": keys.ZONE,
+            "labelSelector": {"matchLabels": {"app": "web"}},
+            "matchLabelKeys": ["app"],
+            "mismatchLabelKeys": ["pod-template-hash"],
+        }
+        affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+        (read,) = shape(affinity=affinity).affinity
+        assert read.selector == LabelSelector(
+            (Requirement("app", Operator.IN, ("web",)), Requirement("pod-template-hash", Operator.NOT_IN, ("abc",)))
+        )
 
     def test_ports_of_the_host(self) -> None:
         udp = {"containerPort": 53, "hostPort": 53, "protocol": "UDP"}
-        ports = [{"containerPort": 80}, {"containerPort": 90, "hostPort": 9090}, udp]
-        assert shape(containers=[container(ports=ports)]).host_ports == (("TCP", 9090), ("UDP", 53))
+        ports = [{"containerPort": 80}, {"containerPort": 90, "hostPort": 9090, "hostIP": "10.0.0.1"}, udp]
+        assert shape(containers=[container(ports=ports)]).host_ports == (
+            HostPort(53, "UDP"),
+            HostPort(9090, address="10.0.0.1"),
+        )
 
     def test_on_the_hosts_network_every_port_is_one(self) -> None:
         spec = {"hostNetwork": True, "containers": [container(ports=[{"containerPort": 80}])]}
-        assert shape(**spec).host_ports == (("TCP", 80),)
+        assert shape(**spec).host_ports == (HostPort(80),)
 
     def test_ports_of_sidecars_count_and_those_of_init_containers_do_not(self) -> None:
         ports = [{"containerPort": 1, "hostPort": 1}]
-        assert shape(initContainers=[container(restartPolicy="Always", ports=ports)]).host_ports == (("TCP", 1),)
+        assert shape(initContainers=[container(restartPolicy="Always", ports=ports)]).host_ports == (HostPort(1),)
         assert shape(initContainers=[container(ports=ports)]).host_ports == ()
 
-    @pytest.mark.parametrize(
-        ("spec", "word"),
-        [
-            ({"resourceClaims": [{"name": "gpu"}]}, "resourceClaims"),
-            ({"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}}, "pod affinity"),
-            (
-                {
-                    "topologySpreadConstraints": [
-                        {
-                            "maxSkew": 1,
-                            "topologyKey": "example.com/rack",
-                            "whenUnsatisfiable": "DoNotSchedule",
-                            "labelSelector": {},
-                            "nodeAffinityPolicy": "Ignore",
-                        }
-                    ]
-                },
-                "example.com/rack",
-            ),
-        ],
-    )
-    def test_what_is_not_modelled_is_named(self, spec: dict[str, Any], word: str) -> None:
-        assert word in " ".join(shape(**spec).unsupported)
+    def test_what_is_not_modelled_is_named(self) -> None:
+        assert "resourceClaims" in " ".join(shape(resourceClaims=[{"name": "gpu"}]).unsupported)
 
 
 def pod(**over: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from spotkube.convert.documents import Document, ManifestError
 from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
 from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
-from spotkube.convert.pods import to_daemonset, to_pod
+from spotkube.convert.pods import to_daemonset, to_namespace, to_pod
 from spotkube.convert.sources import Source, sources_of, targets_in
 from spotkube.convert.storage import to_storage_class, to_volume, to_volume_claim, to_volume_limits
 from spotkube.convert.workloads import to_workload_rule
@@ -69,6 +69,7 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering]) ->
         pools=pools or (DEFAULT_POOL,),
         workloads=tuple(_rules(workloads, sources)),
         daemonsets=tuple(_daemonsets(objects, admission)),
+        namespaces=tuple(to_namespace(d.content) for d in objects.of_kind("Namespace")),
         offerings=tuple(offerings),
     )
     notes = [

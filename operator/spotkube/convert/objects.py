@@ -22,6 +22,7 @@ Ref = tuple[str, str, str]
 _MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     ("", "Pod"): schemas.Pod,
     ("", "Node"): schemas.Node,
+    ("", "Namespace"): schemas.Named,
     ("", "ReplicationController"): schemas.Replicated,
     ("", "PersistentVolumeClaim"): schemas.PersistentVolumeClaim,
     ("", "PersistentVolume"): schemas.PersistentVolume,
@@ -41,6 +42,7 @@ _MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
 }
 _CLUSTER_SCOPED = frozenset(
     {
+        "Namespace",
         "Node",
         "NodePool",
         "NodeClaim",

@@ -1,6 +1,6 @@
 """Pods and pod templates from their JSON form."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,17 @@ from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_affinity_terms, to_label_selector, to_preferred_terms, to_tolerations
 from spotkube.convert.storage import to_claim_uses
 from spotkube.model import labels as keys
-from spotkube.model.pods import ALL_NAMESPACES, DaemonSet, Labels, Pod, PodPhase, PodShape, PodTerm, SpreadConstraint
+from spotkube.model.pods import (
+    ANY_ADDRESS,
+    DaemonSet,
+    HostPort,
+    Labels,
+    Pod,
+    PodPhase,
+    PodShape,
+    PodTerm,
+    SpreadConstraint,
+)
 from spotkube.model.selectors import LabelSelector, Operator, Requirement
 
 Json = Mapping[str, Any]
@@ -19,7 +29,7 @@ _FOREIGN_OPT_OUTS = (
     ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
 )
 _NO_STATUS: Json = {}
-_PLANNED_TOPOLOGIES = (keys.HOSTNAME, keys.ZONE)
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def to_timestamp(text: str | None) -> float:
@@ -72,13 +82,12 @@ def to_shape(namespace: str, labels: Mapping[str, str], spec: Json, status: Json
     Raises ValueError.
     """
     affinity = spec.get("affinity") or {}
-    # One without a selector counts no pods at all, so that it always holds.
-    spread = [
-        constraint
-        for constraint in spec.get("topologySpreadConstraints") or ()
-        if constraint["whenUnsatisfiable"] == "DoNotSchedule" and constraint.get("labelSelector") is not None
-    ]
-    anti_affinity = (affinity.get("podAntiAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+    spread = [c for c in spec.get("topologySpreadConstraints") or () if c["whenUnsatisfiable"] == "DoNotSchedule"]
+
+    def terms(kind: str) -> tuple[PodTerm, ...]:
+        required = (affinity.get(kind) or {}).get(_REQUIRED) or ()
+        return tuple(_to_term(term, namespace, labels) for term in required)
+
     return PodShape(
         namespace=namespace,
         requests=pod_requests(spec, status),
@@ -86,12 +95,13 @@ def to_shape(namespace: str, labels: Mapping[str, str], spec: Json, status: Json
         affinity_terms=to_affinity_terms(affinity.get("nodeAffinity")),
         tolerations=to_tolerations(spec.get("tolerations")),
         spread=tuple(_to_spread(constraint, labels) for constraint in spread),
-        anti_affinity=tuple(_to_term(term, namespace, labels) for term in anti_affinity),
+        affinity=terms("podAffinity"),
+        anti_affinity=terms("podAntiAffinity"),
         host_ports=_host_ports(spec),
         scheduler_name=spec.get("schedulerName") or "default-scheduler",
         preferred=to_preferred_terms(affinity.get("nodeAffinity")),
         priority=int(spec.get("priority") or 0),
-        unsupported=tuple(_unsupported(spec, affinity, [*spread, *anti_affinity])),
+        unsupported=tuple(_unsupported(spec)),
     )
 
 
@@ -100,6 +110,12 @@ def to_daemonset(raw: Json) -> DaemonSet:
     labels = (template.get("metadata") or {}).get("labels") or {}
     shape = to_shape(metadata["namespace"], labels, template.get("spec") or {})
     return DaemonSet(f"{metadata['namespace']}/{metadata['name']}", shape)
+
+
+def to_namespace(raw: Json) -> tuple[str, Labels]:
+    """Its name and its labels, the one that the API server gives to each included."""
+    name = raw["metadata"]["name"]
+    return name, to_labels({**(raw["metadata"].get("labels") or {}), keys.NAMESPACE_NAME: name})
 
 
 def _owner(metadata: Json, labels: Mapping[str, str]) -> str:
@@ -128,54 +144,57 @@ def _to_spread(constraint: Json, labels: Mapping[str, str]) -> SpreadConstraint:
     return SpreadConstraint(
         max_skew=int(constraint["maxSkew"]),
         topology_key=constraint["topologyKey"],
-        selector=_with_own_labels(selector, constraint.get("matchLabelKeys") or (), labels),
+        selector=_with_own_labels(selector, constraint.get("matchLabelKeys") or (), (), labels),
         min_domains=int(constraint.get("minDomains") or 1),
+        honor_affinity=constraint.get("nodeAffinityPolicy") != "Ignore",
+        honor_taints=constraint.get("nodeTaintsPolicy") == "Honor",
     )
 
 
 def _to_term(term: Json, namespace: str, labels: Mapping[str, str]) -> PodTerm:
-    namespaces = frozenset(term.get("namespaces") or ())
-    if term.get("namespaceSelector") is not None:
-        # Which namespaces carry the labels is not looked up: all of them is the safe side for anti-affinity.
-        namespaces = ALL_NAMESPACES
     selector = to_label_selector(term.get("labelSelector"))
+    like, unlike = term.get("matchLabelKeys") or (), term.get("mismatchLabelKeys") or ()
+    named, selected = term.get("namespaces") or (), to_label_selector(term.get("namespaceSelector"))
     return PodTerm(
         topology_key=term["topologyKey"],
-        selector=_with_own_labels(selector, term.get("matchLabelKeys") or (), labels),
-        namespaces=namespaces or frozenset({namespace}),
+        selector=_with_own_labels(selector, like, unlike, labels),
+        # Where neither names nor labels say which, the pod's own namespace is meant.
+        namespaces=frozenset(named) if named or selected is not None else frozenset({namespace}),
+        namespace_selector=selected,
     )
 
 
 def _with_own_labels(
-    selector: LabelSelector | None, keys: Iterable[str], labels: Mapping[str, str]
+    selector: LabelSelector | None, like: Sequence[str], unlike: Sequence[str], labels: Mapping[str, str]
 ) -> LabelSelector | None:
-    """matchLabelKeys: the pod's own value of each key is one more condition."""
+    """matchLabelKeys and mismatchLabelKeys: the pod's own value of each key is one more condition.
+
+    The API server writes them into the selector of a live pod as well, so that one that is there is not added again.
+    """
     if selector is None:
         return None
-    own = tuple(Requirement(key, Operator.IN, (labels[key],)) for key in keys if key in labels)
-    return LabelSelector((*selector.requirements, *own))
+    own = [Requirement(key, Operator.IN, (labels[key],)) for key in like if key in labels]
+    own += [Requirement(key, Operator.NOT_IN, (labels[key],)) for key in unlike if key in labels]
+    return LabelSelector(tuple(sorted({*selector.requirements, *own}, key=str)))
 
 
-def _host_ports(spec: Json) -> tuple[tuple[str, int], ...]:
+def _host_ports(spec: Json) -> tuple[HostPort, ...]:
     """Ports that the pod takes of its node; on the node's own network every port of a container is one."""
     sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
     ports = [port for container in (*sidecars, *spec.get("containers", ())) for port in container.get("ports") or ()]
     on_host = bool(spec.get("hostNetwork"))
     taken = {
-        (port.get("protocol") or "TCP", int(port.get("hostPort") or port["containerPort"]))
+        HostPort(
+            int(port.get("hostPort") or port["containerPort"]),
+            port.get("protocol") or "TCP",
+            port.get("hostIP") or ANY_ADDRESS,
+        )
         for port in ports
         if port.get("hostPort") or (on_host and port.get("containerPort"))
     }
-    return tuple(sorted(taken))
+    return tuple(sorted(taken, key=str))
 
 
-def _unsupported(spec: Json, affinity: Json, topologies: Iterable[Json]) -> Iterable[str]:
+def _unsupported(spec: Json) -> Iterable[str]:
     if spec.get("resourceClaims"):
         yield "resourceClaims (dynamic resource allocation)"
-    if (affinity.get("podAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution"):
-        yield "required pod affinity"
-    for topology in topologies:
-        if topology["topologyKey"] not in _PLANNED_TOPOLOGIES:
-            yield f"a rule over topology {topology['topologyKey']}"
-        if topology.get("nodeAffinityPolicy") == "Ignore":
-            yield "a topology spread with nodeAffinityPolicy Ignore"

@@ -113,6 +113,7 @@ class _PodTerm(_Part):
     namespaces: list[str] | None = None
     namespace_selector: LabelSelector | None = None
     match_label_keys: list[str] | None = None
+    mismatch_label_keys: list[str] | None = None
 
 
 class _PodAffinity(_Part):
@@ -140,12 +141,14 @@ class _Spread(_Part):
     min_domains: Positive | None = None
     match_label_keys: list[str] | None = None
     node_affinity_policy: Literal["Honor", "Ignore"] | None = None
+    node_taints_policy: Literal["Honor", "Ignore"] | None = None
 
 
 class _Port(_Part):
     container_port: Port | None = None
     host_port: Port | None = None
     protocol: str | None = None
+    host_ip: Annotated[str | None, Field(alias="hostIP")] = None
 
 
 class _Resources(_Part):

@@ -117,6 +117,7 @@ class Snapshot:
     """Everything one decision depends on. `taken_at` is seconds since the epoch; `resting` is not to be bought now.
 
     `preference_percent` is how much dearer a pod's room counts where none of its preferences is met.
+    `namespaces` are those known, with their labels.
     """
 
     taken_at: float
@@ -126,6 +127,7 @@ class Snapshot:
     pools: tuple[Pool, ...] = ()
     workloads: tuple[WorkloadRule, ...] = ()
     daemonsets: tuple[DaemonSet, ...] = ()
+    namespaces: tuple[tuple[str, Labels], ...] = ()
     offerings: tuple[Offering, ...] = field(default=(), repr=False)
     resting: frozenset[OfferingKey] = frozenset()
     preference_percent: float = 5.0

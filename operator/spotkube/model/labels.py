@@ -43,6 +43,9 @@ ARCH: Final = "kubernetes.io/arch"
 OS: Final = "kubernetes.io/os"
 HOSTNAME: Final = "kubernetes.io/hostname"
 
+NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
+"""Kubernetes' label on every Namespace: its own name."""
+
 WELL_KNOWN_OFFERING_LABELS: Final = (INSTANCE_TYPE, ZONE, REGION, ARCH, OS)
 
 TERMINATION_FINALIZER: Final = f"{GROUP}/termination"

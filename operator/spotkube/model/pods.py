@@ -1,7 +1,7 @@
 """Pods as the planner sees them: what matters for scheduling, and who they belong to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from spotkube.model.resources import ResourceList
@@ -13,36 +13,67 @@ _NO_VOLUMES = ResourceList()
 ALL_NAMESPACES = frozenset({"*"})
 
 
+ANY_ADDRESS = "0.0.0.0"
+
+
 @dataclass(frozen=True, slots=True)
 class SpreadConstraint:
-    """A topology spread constraint with whenUnsatisfiable DoNotSchedule; the soft ones are not planned for."""
+    """A topology spread constraint with whenUnsatisfiable DoNotSchedule; the soft ones are not planned for.
+
+    `honor_affinity` and `honor_taints`: whether nodes that the pod's node affinity or its tolerations exclude are left
+    out of the count (nodeAffinityPolicy and nodeTaintsPolicy).
+    """
 
     max_skew: int
     topology_key: str
     selector: LabelSelector | None
     min_domains: int = 1
+    honor_affinity: bool = True
+    honor_taints: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PodTerm:
-    """A required pod anti-affinity term over pods of the namespaces that it names."""
+    """A required pod affinity or anti-affinity term.
+
+    It is over the pods of `namespaces`, and of those namespaces whose labels `namespace_selector` selects.
+    """
 
     topology_key: str
     selector: LabelSelector | None
     namespaces: frozenset[str]
+    namespace_selector: LabelSelector | None = None
 
-    def matches(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        """Whether a pod of that namespace with those labels is meant."""
-        if self.selector is None or not (self.namespaces == ALL_NAMESPACES or namespace in self.namespaces):
+    def within(self, namespaces: Mapping[str, Mapping[str, str]]) -> "PodTerm":
+        """The same term with all its namespaces by name, found by their labels."""
+        if self.namespace_selector is None:
+            return self
+        if not self.namespace_selector.requirements:
+            return replace(self, namespaces=ALL_NAMESPACES, namespace_selector=None)
+        found = {name for name, labels in namespaces.items() if self.namespace_selector.matches(labels)}
+        return replace(self, namespaces=self.namespaces | found, namespace_selector=None)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port of the node that a pod takes, at one address of it or at any."""
+
+    port: int
+    protocol: str = "TCP"
+    address: str = ANY_ADDRESS
+
+    def clashes(self, other: "HostPort") -> bool:
+        if (self.port, self.protocol) != (other.port, other.protocol):
             return False
-        return self.selector.matches(labels)
+        return self.address == other.address or ANY_ADDRESS in (self.address, other.address)
 
 
 @dataclass(frozen=True, slots=True)
 class PodShape:
     """All that kube-scheduler checks of a pod, apart from its own labels: pods of one shape are interchangeable.
 
-    `requests` counts the pod itself as one of "pods". `affinity_terms` are ORed; an empty tuple asks for nothing.
+    `requests` counts the pod itself as one of "pods". `affinity_terms` are those of node affinity, ORed; an empty tuple
+    asks for nothing. `affinity` and `anti_affinity` are those between pods, all of which hold.
     `volume_terms` are what its volumes ask of a node, lists of ORed terms that all must hold; `attachments` how many
     volumes of its own of each CSI driver it brings along, `shared_attachments` how many that other pods use as well.
     `refused` is why no node can take it yet, "" if one can. `preferred` are terms of node affinity with their weights.
@@ -55,8 +86,9 @@ class PodShape:
     affinity_terms: tuple[Term, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
     spread: tuple[SpreadConstraint, ...] = ()
+    affinity: tuple[PodTerm, ...] = ()
     anti_affinity: tuple[PodTerm, ...] = ()
-    host_ports: tuple[tuple[str, int], ...] = ()
+    host_ports: tuple[HostPort, ...] = ()
     scheduler_name: str = "default-scheduler"
     unsupported: tuple[str, ...] = ()
     volume_terms: tuple[tuple[Term, ...], ...] = ()
@@ -65,6 +97,11 @@ class PodShape:
     preferred: tuple[tuple[int, Term], ...] = ()
     priority: int = 0
     refused: str = ""
+
+    @property
+    def topology_keys(self) -> frozenset[str]:
+        """The labels that a node must have, whatever their values: those of spreads and of pod affinity."""
+        return frozenset(rule.topology_key for rule in self.spread) | {term.topology_key for term in self.affinity}
 
 
 class PodPhase(StrEnum):

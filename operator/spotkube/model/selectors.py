@@ -1,8 +1,11 @@
 """Label selectors, node requirements, taints and tolerations, with the matching rules of Kubernetes."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 class Operator(StrEnum):
@@ -37,14 +40,20 @@ class Requirement:
                 return self._compares(value)
 
     def _compares(self, value: str | None) -> bool:
-        try:
-            left, right = int(value or ""), int(self.values[0])
-        except (ValueError, IndexError):
+        left, right = _integer(value), _integer(self.values[0] if self.values else None)
+        if left is None or right is None:
             return False
         return left > right if self.operator is Operator.GT else left < right
 
     def __str__(self) -> str:
         return f"{self.key} {self.operator}" + (f" [{', '.join(self.values)}]" if self.values else "")
+
+
+def _integer(text: str | None) -> int | None:
+    """What Kubernetes reads as a whole number of 64 bits; Python would also take 1_000 and " 1 "."""
+    if text is None or not _WHOLE_NUMBER.fullmatch(text):
+        return None
+    return int(text) if -(2**63) <= int(text) < 2**63 else None
 
 
 # All requirements of a term must hold.

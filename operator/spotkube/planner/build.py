@@ -1,31 +1,36 @@
 """From a Snapshot to the planner's Problem, and the names that lead back from its arrays to pods and offerings."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spotkube.model.cluster import ClaimPhase, Pool, Snapshot
-from spotkube.model.labels import PLACEMENT_GATE, ZONE
+from spotkube.model.labels import PLACEMENT_GATE
 from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.plan import Unplaceable
 from spotkube.model.pods import NEVER_ON_SPOT, Pod
 from spotkube.model.resources import PODS, ResourceList
+from spotkube.planner.affinity import needs_of
 from spotkube.planner.bins import Bin, capacity_type_of, free_array, make_bins, standing_elsewhere
 from spotkube.planner.choice import with_choice
 from spotkube.planner.explain import why_nothing_fits
-from spotkube.planner.groups import Group, OnDemandNeed, group_pods
-from spotkube.planner.kinds import Kinds, daemon_overhead, kind_mask, make_kinds, ports_free, shape_mask, zone_mask
+from spotkube.planner.groups import Group, OnDemandNeed, group_pods, project, selected_keys
+from spotkube.planner.kinds import Kinds, daemon_overhead, domain_mask, kind_mask, make_kinds, ports_free, shape_mask
 from spotkube.planner.labeltable import LabelTable
-from spotkube.planner.neighbours import make_neighbours, unsupported_rules
+from spotkube.planner.ledger import Ledger, Part, usable
+from spotkube.planner.namespaces import with_namespaces
+from spotkube.planner.neighbours import make_neighbours
+from spotkube.planner.places import Places, other_nodes
 from spotkube.planner.preferences import with_preferences
-from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
+from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Needs, Problem
 from spotkube.planner.quotas import counted_apart, make_quotas
-from spotkube.planner.splitting import domains_there, split_groups
+from spotkube.planner.room import Room
+from spotkube.planner.splitting import Facts, Splitter
+from spotkube.planner.subjects import Subjects
 from spotkube.planner.together import bring_together
 from spotkube.planner.volumes import limit_attachments, reach_mask, shared_volumes, taken
-from spotkube.planner.zones import Part, ZoneLedger, Zones
 
 NODES = "spotkube.io/nodes"
 DOLLARS = "spotkube.io/micro-usd-hour"
@@ -35,13 +40,19 @@ IntLimits = list[dict[str, int]]
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A Problem and what its axes stand for; `unplaceable` never came into it."""
+    """A Problem and what its axes stand for; `unplaceable` never came into it.
+
+    `narrowed` says that a choice of domains was made beforehand which the bound of the problem does not see through.
+    `opens` [O] are kinds whose purchase would add a domain that a spread counts and that was not reckoned with.
+    """
 
     problem: Problem
     groups: tuple[Group, ...]
     kinds: Kinds
     bins: tuple[Bin, ...]
     unplaceable: tuple[Unplaceable, ...]
+    narrowed: bool
+    opens: BoolArray
 
 
 def pods_to_place(snapshot: Snapshot) -> list[Pod]:
@@ -65,21 +76,34 @@ def _wants_room(pod: Pod, leaving: set[str]) -> bool:
     return pod.workload is not None or bool(pod.gates) or pod.unschedulable
 
 
-def build(snapshot: Snapshot, pools: Sequence[Pool], most: Mapping[Part, int] | None = None) -> Built:
+def build(
+    snapshot: Snapshot,
+    pools: Sequence[Pool],
+    most: Mapping[Part, int] | None = None,
+    bought: frozenset[int] = frozenset(),
+) -> Built:
     """The problem of placing what waits onto what is there, whosever it is, and onto what `pools` may still buy.
 
-    `most` is how many pods an earlier solution found room for, where it was less than what a zone had been given.
+    `most` is how many pods an earlier solution found room for, where it was less than what a domain had been given;
+    `bought` are kinds that it bought and whose domains spreads have to reckon with.
     """
+    snapshot = with_namespaces(snapshot)
     bins = make_bins(snapshot)
     settled = {pod.uid for b in bins for pod in b.residents}
     pods = [pod for pod in pods_to_place(snapshot) if pod.uid not in settled]
-    residents = [(pod, b.labels) for b in bins for pod in b.residents] + standing_elsewhere(snapshot, bins)
+    elsewhere = standing_elsewhere(snapshot, bins)
+    residents = [(pod, b.labels) for b in bins for pod in b.residents] + elsewhere
     kinds = make_kinds(snapshot, pools)
     needs = on_demand_needs(snapshot, Counter(p.workload for p, on in residents if capacity_type_of(on) == ON_DEMAND))
     pods = bring_together(pods, kinds, bins, needs)
-    groups = group_pods(pods, [pod for pod, _ in residents], needs, counted_apart(snapshot, pools))
-    ledger = ZoneLedger([(pod, dict(labels).get(ZONE, "")) for pod, labels in residents], most or {})
-    built = _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools))
+    keys = selected_keys([*pods, *(pod for pod, _ in residents)])
+    groups = group_pods(pods, keys, needs, counted_apart(snapshot, pools))
+    places = Places(kinds, bins, other_nodes(snapshot, bins))
+    rows = [(pod, len(kinds) + b) for b, bin_ in enumerate(bins) for pod in bin_.residents]
+    rows += [(pod, row) for pod, _ in elsewhere if (row := places.row_of(pod.node or "")) is not None]
+    subjects = Subjects([*(g.subject for g in groups), *((p.namespace, project(p.labels, keys)) for p, _ in rows)])
+    ledger = Ledger(places, subjects, rows, keys, most or {})
+    built = _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools), bought)
     problem = replace(
         with_preferences(built.problem, built.groups, kinds, snapshot.preference_percent),
         quotas=make_quotas(snapshot, built.groups, kinds, bins, residents),
@@ -95,9 +119,11 @@ def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: Mapping[str, 
         snapshot, pools: as for `build`.
         placed: the capacity type of the node that each pod (its uid) has in the end.
 
-    Whatever could lift the bound above the cost of what stands already is left out: spreads, since pods that run may
-    have come to stand unevenly; spot rules, where what runs does not keep them; what a purchase costs today.
+    Whatever could lift the bound above the cost of what stands already is left out: spreads and pod affinity, since
+    pods that run may have come to stand unevenly, and alone; spot rules, where what runs does not keep them; what a
+    purchase costs today.
     """
+    snapshot = with_namespaces(snapshot)
     pods = [_as_placed(pod, placed[pod.uid]) for pod in snapshot.pods if pod.uid in placed]
     kinds = make_kinds(snapshot, pools, whole_fleet=True)
     on_demand = Counter(pod.workload for pod in pods if placed[pod.uid] == ON_DEMAND)
@@ -106,7 +132,10 @@ def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: Mapping[str, 
         key: OnDemandNeed(min(need.pods, on_demand[key]), need.never_on_spot and key not in on_spot)
         for key, need in on_demand_needs(snapshot, Counter()).items()
     }
-    return _assemble(snapshot, group_pods(pods, (), needs), kinds, (), None, [{} for _ in kinds.pools])
+    keys = selected_keys(pods)
+    groups = group_pods(pods, keys, needs)
+    ledger = Ledger(Places(kinds, (), ()), Subjects(group.subject for group in groups), (), keys, {})
+    return _assemble(snapshot, groups, kinds, (), ledger, [{} for _ in kinds.pools], None)
 
 
 def on_demand_needs(snapshot: Snapshot, there: Counter[str | None]) -> dict[str, OnDemandNeed]:
@@ -121,9 +150,9 @@ def on_demand_needs(snapshot: Snapshot, there: Counter[str | None]) -> dict[str,
 
 
 def _as_placed(pod: Pod, capacity_type: str) -> Pod:
-    """The pod without a node and without spreads; on spot already, it needs nobody's leave to be there."""
+    """The pod without a node, spreads and pod affinity; on spot already, it needs nobody's leave to be there."""
     workload = pod.workload or ("" if capacity_type == SPOT else None)
-    shape = replace(pod.shape, spread=(), attachments=ResourceList(), shared_attachments=ResourceList())
+    shape = replace(pod.shape, spread=(), affinity=(), attachments=ResourceList(), shared_attachments=ResourceList())
     return replace(pod, node=None, nominated=None, workload=workload, shape=shape)
 
 
@@ -132,9 +161,11 @@ def _assemble(
     groups: Sequence[Group],
     kinds: Kinds,
     bins: Sequence[Bin],
-    ledger: ZoneLedger | None,
+    ledger: Ledger,
     pool_left: IntLimits,
+    bought: frozenset[int] | None,
 ) -> Built:
+    """`bought` None: nothing is split by domains."""
     table = LabelTable([b.labels for b in bins], [b.taints for b in bins])
     groups, refused = _without_unsupported(groups)
     shared = shared_volumes(snapshot)
@@ -146,25 +177,28 @@ def _assemble(
     limit_attachments(capacity, kinds.offerings, resources, shared)
 
     def masks(group: Group) -> tuple[BoolArray, BoolArray]:
-        demand = _amounts([demands[group.shape]], resources)
+        demand = _amounts([demands[group.shape]], resources) * group.bundle
         fits = kind_mask(kinds, group) & ports_free(kinds.table, snapshot.daemonsets, group.shape)
         fits &= (capacity >= demand).all(axis=1) & reach_mask(kinds.table, group.shape)
         return (
             # The bound of what stands already must hold for what was bought while there was a choice.
-            fits if ledger is None else with_choice(kinds, fits),
-            _bin_mask(table, bins, group) & (free >= demand).all(axis=1) & reach_mask(table, group.shape),
+            fits if bought is None else with_choice(kinds, fits),
+            _bin_mask(table, bins, group)
+            & (free >= demand).all(axis=1)
+            & reach_mask(table, group.shape)
+            & ports_free(table, snapshot.daemonsets, group.shape),
         )
 
-    def zones_of(group: Group) -> Zones:
-        sold, there = masks(group)
-        usable = {kinds.zones[o] for o in np.flatnonzero(sold)} | {bins[int(b)].zone for b in np.flatnonzero(there)}
-        for_sale = {kinds.zones[o] for o in np.flatnonzero(kind_mask(kinds, group))}
-        return Zones(frozenset(usable - {""}), frozenset(for_sale | domains_there(snapshot, group)))
-
-    if ledger is not None:
-        groups, crowded = split_groups(groups, zones_of, ledger)
-        refused += crowded
-    demand = _amounts([demands[g.shape] for g in groups], resources)
+    narrowed, opens = False, np.zeros(len(kinds), dtype=np.bool_)
+    limits = _limits(pool_left, resources)
+    if bought is not None:
+        room = Room(ledger.places, kinds, capacity, gross, free, limits, resources, demands)
+        splitter = Splitter(groups, ledger, _facts(ledger.places, kinds, masks, room, bought))
+        groups = splitter.run()
+        refused += splitter.refused
+        narrowed, opens = splitter.narrowed, splitter.opens[: len(kinds)]
+    bundles = np.array([group.bundle for group in groups], dtype=np.int64)
+    demand = _amounts([demands[g.shape] for g in groups], resources) * bundles[:, None]
     compatible = np.zeros((len(groups), len(kinds)), dtype=np.bool_)
     bin_compatible = np.zeros((len(groups), len(bins)), dtype=np.bool_)
     for g, group in enumerate(groups):
@@ -175,7 +209,8 @@ def _assemble(
         for g in np.flatnonzero(~keep)
     ]
     groups = [groups[g] for g in np.flatnonzero(keep)]
-    neighbours = make_neighbours(groups, bins)
+    neighbours = make_neighbours(groups, ledger)
+    needs = needs_of(groups, ledger)
     problem = Problem(
         resources=resources,
         group_names=tuple(group.name for group in groups),
@@ -188,24 +223,48 @@ def _assemble(
         price=np.array([o.price_micro_usd_hour for o in kinds.offerings], dtype=np.int64),
         interruption_percent=np.array([o.interruption_percent for o in kinds.offerings], dtype=np.int64),
         pool=kinds.pool,
-        compatible=compatible[keep],
+        compatible=compatible[keep] & needs.kind_allowed[:, None],
         bins=free,
-        bin_compatible=bin_compatible[keep] & neighbours.bin_allowed,
+        bin_compatible=bin_compatible[keep] & neighbours.bin_allowed & needs.bin_allowed,
         conflict=neighbours.conflict,
         cap_use=neighbours.cap_use,
         cap_limit=neighbours.cap_limit,
         bin_cap_left=neighbours.bin_cap_left,
-        pool_left=np.array(
-            [[left.get(key, NO_LIMIT) for key in (*resources, NODES, DOLLARS)] for left in pool_left], dtype=np.int64
-        ).reshape(len(pool_left), len(resources) + 2),
+        pool_left=limits,
+        needs=Needs(needs.of, needs.member, needs.met),
     )
-    return Built(problem, tuple(groups), kinds, tuple(bins), tuple(refused))
+    narrowed |= neighbours.narrowed
+    return Built(problem, tuple(groups), kinds, tuple(bins), tuple(refused), narrowed, opens)
+
+
+def _facts(
+    places: Places,
+    kinds: Kinds,
+    masks: Callable[[Group], tuple[BoolArray, BoolArray]],
+    room: Room,
+    bought: frozenset[int],
+) -> Facts:
+    none = np.zeros(len(places), dtype=np.bool_)
+    opened = none.copy()
+    opened[list(bought)] = True
+    return Facts(
+        usable=lambda group: usable(places, *masks(group)),
+        for_sale=lambda group: usable(places, kind_mask(kinds, group), none[: places.bins]),
+        estimate=room.estimate,
+        together=room.together,
+        bought=opened,
+    )
+
+
+def _limits(pool_left: IntLimits, resources: Sequence[str]) -> IntArray:
+    rows = [[left.get(key, NO_LIMIT) for key in (*resources, NODES, DOLLARS)] for left in pool_left]
+    return np.array(rows, dtype=np.int64).reshape(len(pool_left), len(resources) + 2)
 
 
 def _without_unsupported(groups: Sequence[Group]) -> tuple[list[Group], list[Unplaceable]]:
     refused = [_refuse(group, group.shape.refused) for group in groups if group.shape.refused]
     groups = [group for group in groups if not group.shape.refused]
-    problems = [unsupported_rules(group) for group in groups]
+    problems = [group.shape.unsupported for group in groups]
     refused += [
         _refuse(group, f"uses what the planner does not model: {', '.join(found)}")
         for group, found in zip(groups, problems, strict=True)
@@ -219,7 +278,7 @@ def _bin_mask(table: LabelTable, bins: Sequence[Bin], group: Group) -> BoolArray
 
     What must run on demand stays off spot; pods of no Workload go wherever kube-scheduler would put them anyway.
     """
-    mask = shape_mask(table, group.shape) & zone_mask([b.zone for b in bins], group)
+    mask = shape_mask(table, group.shape) & domain_mask(table, group)
     if group.capacity_type:
         mask = mask & np.array([b.capacity_type == group.capacity_type for b in bins], dtype=np.bool_)
     return mask

@@ -14,18 +14,18 @@ from spotkube.planner.bound import lower_bound
 from spotkube.planner.build import Built, build, build_fleet
 from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
+from spotkube.planner.ledger import Part, part_of
 from spotkube.planner.preferences import unmet_pods
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.quotas import why_full
 from spotkube.planner.solve import solve
 from spotkube.planner.weights import by_weight
-from spotkube.planner.zones import Part, part_of
 
 # Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
 _SEARCH_SHARE = 0.7
 FRONT_POINTS = 20
-# How often a plan is made anew because a zone could not hold what it was given.
-_ZONE_ROUNDS = 4
+# How often a plan is made anew because a domain could not hold what it was given, or had not been reckoned with.
+_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +72,36 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
 
 
 def _search(snapshot: Snapshot, pools: Sequence[Pool], seed: int, budget: Budget) -> tuple[Built, Result]:
-    """Solves; where pods found no room in the zone they were given, again with less for it, as rules then allow."""
+    """Solves; where pods found no room in the domain they were given, again with less for it, as rules then allow.
+
+    So too where a purchase opens a domain that a spread counts, and that held none of its pods.
+    """
     most: dict[Part, int] = {}
+    bought: frozenset[int] = frozenset()
     built = build(snapshot, pools)
     result = solve(built.problem, seed=seed, budget=budget)
-    for _ in range(_ZONE_ROUNDS):
-        short = _zones_too_small(built, result)
-        if not short:
+    for _ in range(_ROUNDS):
+        short, opened = _too_small(built, result), _opened(built, result)
+        if not short and opened <= bought:
             break
         most |= short
-        built = build(snapshot, pools, most)
-        result = solve(built.problem, seed=seed, budget=_part(budget, 1 / _ZONE_ROUNDS))
+        bought |= opened
+        built = build(snapshot, pools, most, bought)
+        result = solve(built.problem, seed=seed, budget=_part(budget, 1 / _ROUNDS))
     return built, replace(result, solution=by_weight(built.problem, built.kinds, result.solution))
 
 
-def _zones_too_small(built: Built, result: Result) -> dict[Part, int]:
+def _too_small(built: Built, result: Result) -> dict[Part, int]:
     return {
-        part_of(group, group.zone): group.count - int(missing)
+        part_of(group): group.count - int(missing)
         for group, missing in zip(built.groups, result.solution.unplaced, strict=True)
-        if missing and group.zone
+        if missing and group.where
     }
+
+
+def _opened(built: Built, result: Result) -> frozenset[int]:
+    kinds = np.unique(result.solution.node_kind)
+    return frozenset(int(kind) for kind in kinds[built.opens[kinds]])
 
 
 def _part(budget: Budget, share: float) -> Budget:
@@ -101,8 +111,9 @@ def _part(budget: Budget, share: float) -> Budget:
 def _deal(built: Built, result: Result) -> _Dealt:
     """Hands out the pods of each group in their order: to bins first, then to nodes; the newest are left over."""
     queues = [list(group.pods) for group in built.groups]
-    bins = tuple(_take(queues, row) for row in result.solution.bin_pods)
-    nodes = tuple(_take(queues, row) for row in result.solution.node_pods)
+    bundles = np.array([group.bundle for group in built.groups], dtype=np.int64)
+    bins = tuple(_take(queues, row * bundles) for row in result.solution.bin_pods)
+    nodes = tuple(_take(queues, row * bundles) for row in result.solution.node_pods)
     offerings = tuple(built.kinds.offerings[kind] for kind in result.solution.node_kind)
     return _Dealt(offerings, nodes, bins, tuple(tuple(queue) for queue in queues))
 
@@ -139,15 +150,19 @@ def _crammed(built: Built) -> frozenset[str]:
 def _fleet_bound(built: Built, result: Result, fleet: Built, budget: Budget) -> int:
     if not fleet.groups:
         return 0
-    if _from_nothing(built, fleet):
-        # The search's own bound knows the rules over zones as well.
+    if _from_nothing(built, fleet) and not built.narrowed:
+        # The search's own bound knows the rules over domains as well.
         return result.lower_bound
     return lower_bound(fleet.problem, budget).value
 
 
 def _from_nothing(built: Built, fleet: Built) -> bool:
     """Whether the plan buys the whole fleet."""
-    return not built.bins and sum(g.count for g in fleet.groups) == sum(g.count for g in built.groups)
+    return not built.bins and _pods(fleet) == _pods(built)
+
+
+def _pods(built: Built) -> int:
+    return sum(len(group.pods) for group in built.groups)
 
 
 def _additions(built: Built, result: Result, dealt: _Dealt) -> Iterator[PlannedNode]:
@@ -157,7 +172,7 @@ def _additions(built: Built, result: Result, dealt: _Dealt) -> Iterator[PlannedN
         inside = [built.groups[g] for g in np.flatnonzero(row)]
         held = Counter({group.name: 0 for group in inside})
         for g in np.flatnonzero(row):
-            held[built.groups[g].name] += int(row[g])
+            held[built.groups[g].name] += int(row[g]) * built.groups[g].bundle
         must = any(
             group.capacity_type == ON_DEMAND or not (group.managed or pool.allow_unmanaged_on_spot) for group in inside
         )

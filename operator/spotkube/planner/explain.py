@@ -9,7 +9,7 @@ from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.resources import CPU, MEMORY, ResourceList
 from spotkube.planner.choice import narrow_pools, with_choice
 from spotkube.planner.groups import Group
-from spotkube.planner.kinds import Kinds, zone_mask
+from spotkube.planner.kinds import Kinds, domain_mask, topology_mask
 from spotkube.planner.problem import IntArray
 from spotkube.planner.volumes import reach_mask
 
@@ -42,8 +42,10 @@ def why_nothing_fits(
         exclude(
             kinds.unmanaged_allowed, "are spot, which is for pods of Workloads (NodePool spec.spot.allowUnmanagedPods)"
         )
-    elsewhere = f"are in another zone than {group.zone}" if group.zone else "are in zones that anti-affinity bars"
-    exclude(zone_mask(kinds.zones, group), elsewhere)
+    exclude(
+        topology_mask(table, shape), f"lack a label that its rules are over ({', '.join(sorted(shape.topology_keys))})"
+    )
+    exclude(domain_mask(table, group), f"are kept from it by rules between pods ({_domains(group)})")
     exclude(reach_mask(table, shape), "do not reach its volumes")
     for r, name in enumerate(resources):
         asked = demand[name]
@@ -78,6 +80,16 @@ def why_bought(
     else:
         kind = "on demand, as some of them must be" if must_on_demand else "on demand, the cheapest that fits"
     return f"holds {whom}; {kind}; full to {full}"
+
+
+def _domains(group: Group) -> str:
+    """Where rules between pods let the group go, or what they bar to it."""
+    if group.where:
+        return ", ".join(f"it has to be where {key} is {value or 'missing'}" for key, value in group.where)
+    barred: dict[str, list[str]] = {}
+    for key, value in sorted(group.barred, key=str):
+        barred.setdefault(key, []).append(value or "missing")
+    return ", ".join(f"{key} may not be {' or '.join(values)}" for key, values in barred.items())
 
 
 def _too_small(name: str, asked: int, largest: int) -> str:

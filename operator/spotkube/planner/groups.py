@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from spotkube.model.offerings import ON_DEMAND
 from spotkube.model.pods import Labels, Pod, PodShape
+from spotkube.planner.subjects import Subject
 
 ANY_CAPACITY = ""
 
@@ -27,9 +28,11 @@ NO_NEED = OnDemandNeed()
 class Group:
     """Like pods (their uids), in a stable order.
 
-    `labels` are only those that some selector asks for. `capacity_type` and `zone` narrow where these pods may go, ""
-    means anywhere; `barred_zones` are those that they may not go to. `quota` is their Workload, where a limit counts
-    its pods. Groups of one `family` were one before a rule split them; `sure_count` as in `Problem`.
+    `labels` are only those that some selector asks for. Groups of one `family` were one before a rule split them;
+    `sure_count` as in `Problem`. What narrows where they may go: `capacity_type` ("" for any), `where`, the values that
+    topology keys must have there, `barred`, those that they may not have (None: the node lacks the key), and `beside`,
+    of which pods one has to be on the same node, planned ones only if their group's `turn` was before. `bundle` pods go
+    onto one node together and count as one. `quota` is their Workload, where a limit counts its pods.
     """
 
     name: str
@@ -40,20 +43,28 @@ class Group:
     family: int
     sure_count: int
     capacity_type: str = ANY_CAPACITY
-    zone: str = ""
-    barred_zones: frozenset[str] = frozenset()
+    where: tuple[tuple[str, str | None], ...] = ()
+    barred: frozenset[tuple[str, str | None]] = frozenset()
+    beside: frozenset[Subject] | None = None
+    turn: int = 0
+    bundle: int = 1
     quota: str = ""
 
     @property
     def count(self) -> int:
-        return len(self.pods)
+        return len(self.pods) // self.bundle
+
+    @property
+    def subject(self) -> Subject:
+        return self.shape.namespace, self.labels
 
 
 def selected_keys(pods: Iterable[Pod]) -> frozenset[str]:
     """The label keys that rules between pods ask for; all other labels of pods are of no matter to the planner."""
     keys: set[str] = set()
     for shape in {pod.shape for pod in pods}:
-        selectors = [rule.selector for rule in shape.spread] + [term.selector for term in shape.anti_affinity]
+        selectors = [rule.selector for rule in shape.spread]
+        selectors += [term.selector for term in (*shape.affinity, *shape.anti_affinity)]
         keys.update(*(selector.keys for selector in selectors if selector is not None))
     return frozenset(keys)
 
@@ -75,7 +86,7 @@ class _Likeness(NamedTuple):
 
 def group_pods(
     pods: Sequence[Pod],
-    residents: Iterable[Pod],
+    keys: frozenset[str],
     needs: Mapping[str, OnDemandNeed],
     apart: Collection[str] = (),
 ) -> list[Group]:
@@ -83,11 +94,10 @@ def group_pods(
 
     Args:
         pods: what to place.
-        residents: pods that have a node, for the selectors that they bring.
+        keys: the labels that selectors ask for.
         needs: what the rule of each Workload leaves to be placed on demand, by its key.
         apart: Workloads (their keys) whose pods some limit counts.
     """
-    keys = selected_keys([*pods, *residents])
     alike: dict[_Likeness, list[Pod]] = defaultdict(list)
     for pod in sorted(pods, key=lambda pod: (pod.created_at, pod.uid)):
         need = needs.get(pod.workload or "", NO_NEED)

@@ -27,7 +27,6 @@ class Kinds:
     table: LabelTable
     spot: BoolArray
     unmanaged_allowed: BoolArray
-    zones: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.offerings)
@@ -76,7 +75,6 @@ def make_kinds(snapshot: Snapshot, pools: Sequence[Pool], *, whole_fleet: bool =
         table=LabelTable([kind.labels for kind in chosen], [kind.taints for kind in chosen]),
         spot=np.array([kind.offering.capacity_type == SPOT for kind in chosen], dtype=np.bool_),
         unmanaged_allowed=np.array(unmanaged, dtype=np.bool_),
-        zones=tuple(kind.offering.zone for kind in chosen),
     )
 
 
@@ -123,20 +121,38 @@ def kind_mask(kinds: Kinds, group: Group) -> BoolArray:
         mask = mask & ~kinds.spot
     if not group.managed:
         mask = mask & kinds.unmanaged_allowed
-    return mask & zone_mask(kinds.zones, group)
+    return mask & domain_mask(kinds.table, group)
 
 
 def shape_mask(table: LabelTable, shape: PodShape) -> BoolArray:
-    """Node selector, required node affinity, taints."""
-    mask = table.any_of(shape.affinity_terms) & table.tolerated(shape.tolerations)
+    """Node selector, required node affinity, taints, and the labels without which rules between pods never hold."""
+    return node_mask(table, shape) & table.tolerated(shape.tolerations) & topology_mask(table, shape)
+
+
+def node_mask(table: LabelTable, shape: PodShape) -> BoolArray:
+    """Node selector and required node affinity."""
+    mask = table.any_of(shape.affinity_terms)
     for key, value in shape.node_selector:
-        mask = mask & np.array([label == value for label in table.column(key)], dtype=np.bool_)
+        mask = mask & table.has(key, value)
     return mask
 
 
-def zone_mask(zones: Sequence[str], group: Group) -> BoolArray:
-    allowed = {zone: zone == (group.zone or zone) and zone not in group.barred_zones for zone in set(zones)}
-    return np.fromiter((allowed[zone] for zone in zones), dtype=np.bool_, count=len(zones))
+def topology_mask(table: LabelTable, shape: PodShape) -> BoolArray:
+    """A node without the key of a spread or of a term of pod affinity is never taken; for anti-affinity it is."""
+    mask = np.ones(len(table), dtype=np.bool_)
+    for key in shape.topology_keys:
+        mask &= ~table.has(key, None)
+    return mask
+
+
+def domain_mask(table: LabelTable, group: Group) -> BoolArray:
+    """[rows] with the values of topology keys that the group is given, and without those barred to it."""
+    mask = np.ones(len(table), dtype=np.bool_)
+    for key, value in group.where:
+        mask &= table.has(key, value)
+    for key, value in group.barred:
+        mask &= ~table.has(key, value)
+    return mask
 
 
 def daemon_overhead(table: LabelTable, daemonsets: Sequence[DaemonSet], resources: Sequence[str]) -> IntArray:
@@ -152,6 +168,6 @@ def ports_free(table: LabelTable, daemonsets: Sequence[DaemonSet], shape: PodSha
     """[rows] where no daemon takes a port of the node that the pod wants."""
     free = np.ones(len(table), dtype=np.bool_)
     for daemonset in daemonsets:
-        if set(daemonset.shape.host_ports) & set(shape.host_ports):
+        if any(port.clashes(other) for port in daemonset.shape.host_ports for other in shape.host_ports):
             free &= ~shape_mask(table, daemonset.shape)
     return free

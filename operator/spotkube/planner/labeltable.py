@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from spotkube.model.pods import Labels
-from spotkube.model.selectors import Requirement, Taint, TaintEffect, Term, Toleration, untolerated
+from spotkube.model.selectors import Operator, Requirement, Taint, TaintEffect, Term, Toleration, untolerated
 from spotkube.planner.problem import BoolArray
 
 
@@ -13,16 +13,22 @@ class LabelTable:
     """Rows are nodes or node kinds: their labels and taints."""
 
     def __init__(self, labels: Sequence[Labels], taints: Sequence[tuple[Taint, ...]]) -> None:
-        self._labels = [dict(row) for row in labels]
-        self._taints = taints
+        self.labels, self.taints = labels, taints
+        self._rows = [dict(row) for row in labels]
         self._requirements: dict[Requirement, BoolArray] = {}
         self._tolerations: dict[tuple[Toleration, ...], BoolArray] = {}
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self._rows)
 
     def column(self, key: str) -> list[str | None]:
-        return [row.get(key) for row in self._labels]
+        return [row.get(key) for row in self._rows]
+
+    def has(self, key: str, value: str | None) -> BoolArray:
+        """[rows] whose label is `value`; None where they lack it."""
+        if value is None:
+            return self.requirement(Requirement(key, Operator.DOES_NOT_EXIST))
+        return self.requirement(Requirement(key, Operator.IN, (value,)))
 
     def requirement(self, requirement: Requirement) -> BoolArray:
         known = self._requirements.get(requirement)
@@ -57,14 +63,14 @@ class LabelTable:
                 taint.effect is TaintEffect.PREFER_NO_SCHEDULE and not any(t.tolerates(taint) for t in tolerations)
                 for taint in taints
             )
-            for taints in set(self._taints)
+            for taints in set(self.taints)
         }
-        return np.fromiter((verdict[taints] for taints in self._taints), dtype=np.bool_, count=len(self))
+        return np.fromiter((verdict[taints] for taints in self.taints), dtype=np.bool_, count=len(self))
 
     def tolerated(self, tolerations: tuple[Toleration, ...]) -> BoolArray:
         known = self._tolerations.get(tolerations)
         if known is None:
-            verdict = {taints: untolerated(taints, tolerations) is None for taints in set(self._taints)}
-            known = np.fromiter((verdict[taints] for taints in self._taints), dtype=np.bool_, count=len(self))
+            verdict = {taints: untolerated(taints, tolerations) is None for taints in set(self.taints)}
+            known = np.fromiter((verdict[taints] for taints in self.taints), dtype=np.bool_, count=len(self))
             self._tolerations[tolerations] = known
         return known

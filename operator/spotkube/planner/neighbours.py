@@ -1,130 +1,168 @@
-"""Rules between pods on one node: anti-affinity, hostname spread and host ports, as conflicts and caps."""
+"""Rules between pods on one node: anti-affinity, spread over nodes, affinity and host ports, as conflicts and caps."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from spotkube.model.labels import HOSTNAME, ZONE
-from spotkube.model.pods import Labels, PodShape
-from spotkube.model.resources import ResourceList
-from spotkube.planner.bins import Bin
-from spotkube.planner.groups import Group, project, selected_keys
+from spotkube.model.pods import HostPort, PodTerm, SpreadConstraint
+from spotkube.planner.groups import Group
+from spotkube.planner.ledger import Ledger, counts_any, counts_itself
+from spotkube.planner.places import NODE_KEYS
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray
-
-_NOTHING = ResourceList()
+from spotkube.planner.subjects import Subject
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """`conflict`, `cap_use`, `cap_limit`, `bin_cap_left` as in Problem; `bin_allowed` [G, B]."""
+    """`conflict`, `cap_use`, `cap_limit`, `bin_cap_left` as in Problem; `bin_allowed` [G, B].
+
+    `narrowed` says that a rule was met by a stricter one, so that a bound of these is none of the rule.
+    """
 
     conflict: BoolArray
     cap_use: IntArray
     cap_limit: IntArray
     bin_cap_left: IntArray
     bin_allowed: BoolArray
+    narrowed: bool
 
 
-def make_neighbours(groups: Sequence[Group], bins: Sequence[Bin]) -> Neighbours:
-    conflict = np.zeros((len(groups), len(groups)), dtype=np.bool_)
-    caps: dict[tuple[bool, ...], int] = {}
-    for i, group in enumerate(groups):
-        if _has_rules(group):
-            for j, other in enumerate(groups):
-                if j != i and _clash(group, other):
-                    conflict[i, j] = conflict[j, i] = True
-        if _clash(group, group):
-            _add_cap(caps, [j == i for j in range(len(groups))], 1)
-        for rule in group.shape.spread:
-            if rule.topology_key == HOSTNAME and rule.selector is not None:
-                members = [_counts(group, g) or j == i for j, g in enumerate(groups)]
-                _add_cap(caps, members, rule.max_skew)
-    cap_member = np.array(list(caps), dtype=np.bool_).reshape(len(caps), len(groups))
-    cap_limit = np.array(list(caps.values()), dtype=np.int64)
-    residents, present, counted = _residents(groups, bins)
-    clash = np.array([[_clash(group, one) for one in residents] for group in groups], dtype=np.bool_)
-    counts = np.array([[_counts(group, one) for one in residents] for group in groups], dtype=np.bool_)
-    shape = len(groups), len(residents)
-    already = counts.reshape(shape).astype(np.int64) @ counted
-    cap_left = np.full((len(caps), len(bins)), NO_LIMIT, dtype=np.int64)
-    for k, limit in enumerate(cap_limit):
-        # Of the pods there, as many as a spread of one of the members counts.
-        cap_left[k] = np.maximum(limit - already[cap_member[k]].max(axis=0, initial=0), 0)
-    allowed = ~(clash.reshape(shape) @ present)
-    return Neighbours(conflict, cap_member.astype(np.int64), cap_limit, cap_left, allowed)
+@dataclass(eq=False)
+class _Cap:
+    """At most `limit` pods of the members on a node, of the `counted` that stand there already as many less."""
+
+    limit: int
+    members: tuple[int, ...]
+    counted: frozenset[Subject] = field(default=frozenset())
 
 
-def unsupported_rules(group: Group) -> list[str]:
-    """Rules over zones and hosts that this planner can't split a group by."""
-    problems = list(group.shape.unsupported)
-    for rule in group.shape.spread:
-        if rule.selector is None or not rule.selector.matches(dict(group.labels)):
-            problems.append(f"a topology spread over {rule.topology_key} whose selector does not match the pod itself")
-    for term in group.shape.anti_affinity:
-        if term.topology_key not in (HOSTNAME, ZONE):
-            problems.append(f"anti-affinity over {term.topology_key}")
-    return problems
+def make_neighbours(groups: Sequence[Group], ledger: Ledger) -> Neighbours:
+    return _Maker(groups, ledger).make()
 
 
-def _residents(groups: Sequence[Group], bins: Sequence[Bin]) -> tuple[list["_Resident"], BoolArray, IntArray]:
-    """The kinds of pods that stand there, as far as rules look at them; [kinds, B] where, and how many.
+class _Maker:
+    def __init__(self, groups: Sequence[Group], ledger: Ledger) -> None:
+        self._groups, self._ledger, self._places = groups, ledger, ledger.places
+        self._of: dict[Subject, list[int]] = defaultdict(list)
+        for g, group in enumerate(groups):
+            self._of[group.subject].append(g)
+        self._conflict = np.zeros((len(groups), len(groups)), dtype=np.bool_)
+        self._allowed = np.ones((len(groups), self._places.bins), dtype=np.bool_)
+        self._caps: dict[tuple[tuple[int, ...], frozenset[Subject]], _Cap] = {}
+        self._narrowed = False
 
-    Pods that are about to end are not among the counted: spreads pass over them.
-    """
-    selectors = [rule.selector for group in groups for rule in group.shape.spread]
-    selectors += [term.selector for group in groups for term in group.shape.anti_affinity]
-    keys = selected_keys(pod for b in bins for pod in b.residents)
-    keys |= {key for selector in selectors if selector is not None for key in selector.keys}
-    index: dict[_Resident, int] = {}
-    places: list[tuple[int, int, bool]] = []
-    for b, bin_ in enumerate(bins):
-        for pod in bin_.residents:
-            ruled = PodShape(
-                pod.namespace, _NOTHING, anti_affinity=pod.shape.anti_affinity, host_ports=pod.shape.host_ports
-            )
-            kind = index.setdefault(_Resident(ruled, project(pod.labels, keys)), len(index))
-            places.append((kind, b, pod.deleting))
-    present = np.zeros((len(index), len(bins)), dtype=np.bool_)
-    counted = np.zeros((len(index), len(bins)), dtype=np.int64)
-    for kind, b, ending in places:
-        present[kind, b] = True
-        counted[kind, b] += not ending
-    return list(index), present, counted
+    def make(self) -> Neighbours:
+        for g, group in enumerate(self._groups):
+            for term in group.shape.anti_affinity:
+                if term.topology_key in NODE_KEYS:
+                    self._repel(g, term)
+            for rule in group.shape.spread:
+                if rule.topology_key in NODE_KEYS and counts_any(rule):
+                    self._spread(g, rule)
+        self._residents_repel()
+        self._ports()
+        caps = list(self._caps.values())
+        use = np.zeros((len(caps), len(self._groups)), dtype=np.int64)
+        left = np.full((len(caps), self._places.bins), NO_LIMIT, dtype=np.int64)
+        for k, cap in enumerate(caps):
+            use[k, list(cap.members)] = [self._groups[g].bundle for g in cap.members]
+            left[k] = np.maximum(cap.limit - self._standing(cap.counted), 0)
+        limit = np.array([cap.limit for cap in caps], dtype=np.int64)
+        return Neighbours(self._conflict, use, limit, left, self._allowed, self._narrowed)
 
+    def _repel(self, g: int, term: PodTerm) -> None:
+        meant = self._ledger.subjects.selected(term.namespaces, term.selector)
+        self._allowed[g] &= ~(self._present(meant) & self._has_key(term.topology_key))
+        for other in self._members(meant):
+            if other != g:
+                self._conflict[g, other] = self._conflict[other, g] = True
+            else:
+                self._cap((g,), frozenset(), 1)
 
-@dataclass(frozen=True, slots=True)
-class _Resident:
-    shape: PodShape
-    labels: Labels
+    def _spread(self, g: int, rule: SpreadConstraint) -> None:
+        group = self._groups[g]
+        counted = self._ledger.subjects.selected(frozenset({group.shape.namespace}), rule.selector)
+        limit = rule.max_skew + self._least(group, rule, counted)
+        if counts_itself(group, rule):
+            self._cap(tuple(self._members(counted)), counted, limit)
+            return
+        # The pod itself is not counted, so any number of them may share a node that is not yet over the skew. Planned
+        # pods that are counted stay away from it, which is simpler than counting them only where it is, and as sure.
+        self._allowed[g] &= self._standing(counted) <= limit
+        for other in self._members(counted):
+            self._conflict[g, other] = self._conflict[other, g] = True
+            self._narrowed = True
 
+    def _least(self, group: Group, rule: SpreadConstraint, counted: frozenset[Subject]) -> int:
+        """How many each node has at least. None, as long as a node that counts may still be bought."""
+        rows = self._places.counted(group.shape, rule)
+        nodes = np.flatnonzero(rows[self._places.kinds :]) + self._places.kinds
+        if rows[: self._places.kinds].any() or len(nodes) < rule.min_domains or not len(nodes):
+            return 0
+        there: Counter[int] = Counter()
+        for subject in counted:
+            there.update(self._ledger.standing.get(subject, {}))
+        return min(there[int(row)] for row in nodes)
 
-def _has_rules(one: "Group | _Resident") -> bool:
-    return bool(one.shape.host_ports or one.shape.anti_affinity)
+    def _cap(self, members: tuple[int, ...], counted: frozenset[Subject], limit: int) -> None:
+        known = self._caps.setdefault((members, counted), _Cap(limit, members, counted))
+        known.limit = min(known.limit, limit)
 
+    def _residents_repel(self) -> None:
+        first = self._places.kinds
+        where: dict[PodTerm, list[int]] = defaultdict(list)
+        for shape, row in self._ledger.residents:
+            for term in shape.anti_affinity:
+                if term.topology_key in NODE_KEYS and first <= row < first + self._places.bins:
+                    where[term].append(row - first)
+        for term, bins in where.items():
+            at = np.zeros(self._places.bins, dtype=np.bool_)
+            at[bins] = True
+            meant = self._ledger.subjects.selected(term.namespaces, term.selector)
+            for g in self._members(meant):
+                self._allowed[g] &= ~(at & self._has_key(term.topology_key))
 
-def _clash(one: "Group | _Resident", other: "Group | _Resident") -> bool:
-    """Whether a pod of the one and a pod of the other may not share a node."""
-    if one.shape.host_ports and set(one.shape.host_ports) & set(other.shape.host_ports):
-        return True
-    return _repels(one, other) or _repels(other, one)
+    def _ports(self) -> None:
+        first = self._places.kinds
+        there: dict[HostPort, set[int]] = defaultdict(set)
+        for shape, row in self._ledger.residents:
+            for port in shape.host_ports:
+                if first <= row < first + self._places.bins:
+                    there[port].add(row - first)
+        asked: dict[HostPort, list[int]] = defaultdict(list)
+        for g, group in enumerate(self._groups):
+            for port in group.shape.host_ports:
+                asked[port].append(g)
+        for g, group in enumerate(self._groups):
+            if group.shape.host_ports:
+                self._cap((g,), frozenset(), 1)
+            for port in group.shape.host_ports:
+                for other in (o for one, those in asked.items() if one.clashes(port) for o in those if o != g):
+                    self._conflict[g, other] = self._conflict[other, g] = True
+                for bins in (bins for one, bins in there.items() if one.clashes(port)):
+                    self._allowed[g, list(bins)] = False
 
+    def _members(self, subjects: Iterable[Subject]) -> list[int]:
+        return sorted(g for subject in subjects for g in self._of.get(subject, ()))
 
-def _repels(one: "Group | _Resident", other: "Group | _Resident") -> bool:
-    return any(
-        term.topology_key == HOSTNAME and term.matches(other.shape.namespace, dict(other.labels))
-        for term in one.shape.anti_affinity
-    )
+    def _standing(self, subjects: Iterable[Subject]) -> IntArray:
+        """[B] how many of these pods stand on each bin, those about to end apart."""
+        return self._on_bins(self._ledger.standing.get(subject, Counter()) for subject in subjects)
 
+    def _present(self, subjects: Iterable[Subject]) -> BoolArray:
+        """[B] where any of these pods is."""
+        return self._on_bins(self._ledger.rows(subject) for subject in subjects) > 0
 
-def _counts(group: Group, other: "Group | _Resident") -> bool:
-    """Whether a hostname spread of the group counts the other's pods."""
-    return group.shape.namespace == other.shape.namespace and any(
-        rule.topology_key == HOSTNAME and rule.selector is not None and rule.selector.matches(dict(other.labels))
-        for rule in group.shape.spread
-    )
+    def _on_bins(self, counts: Iterable[Counter[int]]) -> IntArray:
+        found = np.zeros(self._places.bins, dtype=np.int64)
+        for rows in counts:
+            for row, pods in rows.items():
+                if self._places.kinds <= row < self._places.kinds + self._places.bins:
+                    found[row - self._places.kinds] += pods
+        return found
 
-
-def _add_cap(caps: dict[tuple[bool, ...], int], members: list[bool], limit: int) -> None:
-    key = tuple(members)
-    caps[key] = min(limit, caps.get(key, limit))
+    def _has_key(self, key: str) -> BoolArray:
+        rows = ~self._places.table.has(key, None)
+        return rows[self._places.kinds : self._places.kinds + self._places.bins]

@@ -67,7 +67,7 @@ def make_quotas(
         for by_pool in (False, True)
     )
     return Quotas(
-        use=np.array([[int(g.quota == rule.workload) for g in groups] for rule in rules], dtype=np.int64),
+        use=np.array([[g.bundle * (g.quota == rule.workload) for g in groups] for rule in rules], dtype=np.int64),
         domain=np.array(
             [
                 [
