@@ -121,6 +121,8 @@ class WorkDone(StatusModel):
     """Rounds of column generation for the bound."""
     generations: Count = 0
     """Generations of the genetic search."""
+    branch_programs: Count = 0
+    """Linear programs of the branch and bound that sharpens the bound of small problems."""
     evaluations: Count = 0
     """Candidate plans that were evaluated."""
 

@@ -126,7 +126,11 @@ def to_status(
             )
             for point in plan.front[:MAX_FRONT]
         ),
-        work=WorkDone(column_rounds=plan.work.column_rounds, generations=plan.work.generations),
+        work=WorkDone(
+            column_rounds=plan.work.column_rounds,
+            generations=plan.work.generations,
+            branch_programs=plan.work.branch_programs,
+        ),
         solve_seconds=round(decision.solve_seconds, 3),
         baselines=Baselines(
             first_fit_usd_per_hour=_dollars_or_none(plan.baselines.first_fit_micro_usd_hour),

@@ -47,6 +47,7 @@ class Work:
 
     column_rounds: int = 0
     generations: int = 0
+    branch_programs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

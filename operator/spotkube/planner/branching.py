@@ -31,7 +31,7 @@ BETTER = 0.2
 # A branch is done when its bound is this close to the cost of its columns; pods are priced no closer.
 CLOSE = 1e-6
 # With more groups a branch takes too long, and with a loose relaxation there are better ways.
-MOST_GROUPS, CONVERGED = 64, 1e-3
+MOST_GROUPS, CONVERGED = 64, 1e-4
 # Linear programs for a branch at most.
 ROUNDS = 100
 

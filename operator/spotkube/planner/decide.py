@@ -65,7 +65,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         lower_bound_micro_usd_hour=bound,
         placed_pods=len(placed),
         front=_front(result, staying),
-        work=Work(result.column_rounds, result.generations),
+        work=Work(result.column_rounds, result.generations, result.branch_programs),
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )

@@ -24,8 +24,8 @@ from spotkube.planner.state import Nodes
 # Parts of the seconds after which the columns have to be there, and the proof.
 COLUMNS_SHARE = 0.3
 PROOF_SHARE = 0.4
-# And after which the search ends, where branching can still add to the bound.
-SEARCH_SHARE = 0.6
+# And after which the search ends, where branching still adds to the bound: where columns took no more than this part.
+SEARCH_SHARE, BRANCHING_SHARE = 0.5, 0.1
 # Dives: many where they are short.
 FEWEST_DIVES, MOST_DIVES, DIVES_TIMES_GROUPS = 2, 16, 600
 
@@ -49,7 +49,7 @@ def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None 
     except KeyboardInterrupt:
         return Result(to_solution(instance, _best(instance, plans)), 0, 0, 0, front, 0, clock.phases)
     clock.lap("columns")
-    steps, branching = 0, pays(instance, relaxation)
+    steps, branching = 0, pays(instance, relaxation) and not clock.over(BRANCHING_SHARE)
     if problem.count.any() and instance.holders:
         stopped = _stopper(budget.generations, clock, SEARCH_SHARE if branching else 1.0)
         steps, front = _search(instance, relaxation, pricer, plans, seed, stopped)

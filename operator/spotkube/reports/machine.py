@@ -43,7 +43,11 @@ def to_values(report: Report) -> dict[str, Any]:
             }
             for point in plan.front
         ],
-        "work": {"columnRounds": plan.work.column_rounds, "generations": plan.work.generations},
+        "work": {
+            "columnRounds": plan.work.column_rounds,
+            "generations": plan.work.generations,
+            "branchPrograms": plan.work.branch_programs,
+        },
         "notes": list(report.notes),
     }
 
