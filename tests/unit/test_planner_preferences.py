@@ -7,7 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders import make_offering, make_pod, make_pool, make_shape, make_snapshot, requirement, taint
+from builders import (
+    attracts,
+    make_offering,
+    make_pod,
+    make_pods,
+    make_pool,
+    make_shape,
+    make_snapshot,
+    requirement,
+    taint,
+)
 from scheduler_check import complaints
 from spotkube.convert.pods import to_shape
 from spotkube.model import labels as keys
@@ -132,3 +142,9 @@ class TestPlans:
         pools = (make_pool("old", weight=5, taints=(taint("old", effect="PreferNoSchedule"),)), make_pool("new"))
         (node,) = plan_of(make_snapshot([make_pod()], [make_offering()], pools=pools)).additions
         assert node.pool == "new"
+
+    def test_of_pods_that_stay_together_each_is_counted(self) -> None:
+        pods = make_pods(2, cpu="1", app="web", pod_affinity=[attracts(app="web")])
+        wish = ((100, (requirement(keys.ZONE, "In", "zone-b"),)),)
+        pods = [replace(pod, shape=replace(pod.shape, preferred=wish)) for pod in pods]
+        assert plan_of(make_snapshot(pods, zone_a_and_b(1.2))).unmet_preferences == 2

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import make_claim, make_offering, make_pods, make_pool, make_rule, make_snapshot, node_of
+from builders import attracts, make_claim, make_offering, make_pods, make_pool, make_rule, make_snapshot, node_of
 from scheduler_check import complaints
 from spotkube.api import Workload
 from spotkube.convert.workloads import to_workload_rule
@@ -160,3 +160,10 @@ class TestPriority:
         pool = make_pool(limit_nodes=1)
         plan = plan_of(make_snapshot(self.important(2, 1000), [make_offering()], pools=(pool,)))
         assert "go first" not in plan.unplaceable[0].reason
+
+
+def test_pods_that_stay_together_are_counted_one_by_one() -> None:
+    """Three that must share a node are too many for spot where two may stand, so that they go on demand."""
+    pods = make_pods(3, cpu="500m", workload="web", app="web", pod_affinity=[attracts(app="web")])
+    plan = plan_of(make_snapshot(pods, OFFERINGS, workloads=(rule(3, 0.67),)))
+    assert spread_of(plan) == {"on demand": 3}

@@ -64,7 +64,7 @@ def unmet_pods(groups: Sequence[Group], kinds: Kinds, solution: Solution) -> int
     for g, group in enumerate(groups):
         if solution.node_pods[:, g].any():
             there = unmet_share(kinds.table, group.shape)[solution.node_kind] > 0
-            unmet += int(solution.node_pods[there, g].sum())
+            unmet += int(solution.node_pods[there, g].sum()) * group.bundle
     return unmet
 
 
