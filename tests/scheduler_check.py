@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from spotkube.model.cluster import ClaimPhase, Snapshot
 from spotkube.model.plan import Plan
-from spotkube.model.pods import HostPort, LabelSelector, Pod, PodTerm, SpreadConstraint
-from spotkube.model.selectors import Requirement, Taint, Toleration
+from spotkube.model.pods import HostPort, Pod, PodTerm, SpreadConstraint
+from spotkube.model.selectors import LabelSelector, Requirement, Taint, Toleration
 
 HOST, ZONE, CAPACITY = "kubernetes.io/hostname", "topology.kubernetes.io/zone", "spotkube.io/capacity-type"
 

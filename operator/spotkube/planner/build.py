@@ -95,7 +95,8 @@ def build(
     residents = [(pod, b.labels) for b in bins for pod in b.residents] + elsewhere
     kinds = make_kinds(snapshot, pools)
     needs = on_demand_needs(snapshot, Counter(p.workload for p, on in residents if capacity_type_of(on) == ON_DEMAND))
-    pods = bring_together(pods, kinds, bins, needs)
+    together = bring_together(pods, kinds, bins, needs)
+    pods, pinned = together, together != pods
     keys = selected_keys([*pods, *(pod for pod, _ in residents)])
     groups = group_pods(pods, keys, needs, counted_apart(snapshot, pools))
     places = Places(kinds, bins, other_nodes(snapshot, bins))
@@ -109,7 +110,7 @@ def build(
         quotas=make_quotas(snapshot, built.groups, kinds, bins, residents),
         rank=_ranks(built.groups),
     )
-    return replace(built, problem=problem)
+    return replace(built, problem=problem, narrowed=built.narrowed or pinned)
 
 
 def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: Mapping[str, str]) -> Built:

@@ -25,7 +25,7 @@ from spotkube.planner.weights import by_weight
 _SEARCH_SHARE = 0.7
 FRONT_POINTS = 20
 # How often a plan is made anew because a domain could not hold what it was given, or had not been reckoned with.
-_ROUNDS = 4
+_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
