@@ -23,6 +23,8 @@ CLOSE = 1e-6
 SMOOTHING = 0.5
 # ... and how far in those rounds, one of so many (and a fifth of the groups), that look closely to better the proof.
 NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
+# With fewer groups the first columns are found sooner than the fluid's prices.
+FLUID_FROM = 32
 NO_END = 2**31
 # Rounds for the proof of a plan that leaves pods out.
 REPROOFS = 8
@@ -96,7 +98,7 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
     """Generates columns until the bound meets the cost of the columns, or `stopped(rounds)`."""
     amount, duals, cost = master.solve()
     state = Relaxation(master, amount, cost, duals, rounds=1)
-    fluid = fluid_duals(instance, master.demand)
+    fluid = fluid_duals(instance, master.demand) if instance.problem.groups >= FLUID_FROM else None
     if fluid is not None:
         prices, pricer.mu = fluid
         _round(instance, state, pricer, prices, 1)

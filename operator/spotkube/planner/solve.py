@@ -25,7 +25,7 @@ from spotkube.planner.state import Nodes
 COLUMNS_SHARE = 0.3
 PROOF_SHARE = 0.4
 # And after which the search ends, where branching still adds to the bound: where columns took no more than this part.
-SEARCH_SHARE, BRANCHING_SHARE = 0.5, 0.1
+SEARCH_SHARE, BRANCHING_SHARE = 0.55, 0.15
 # Dives: many where they are short.
 FEWEST_DIVES, MOST_DIVES, DIVES_TIMES_GROUPS = 2, 16, 600
 
