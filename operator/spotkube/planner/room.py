@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -33,17 +34,16 @@ class Room:
         an hour), each paying its largest share of the node that is cheapest for it."""
         held = int(np.minimum(self._fitting(group, self.free[self._bins(rows)]), group.count).sum())
         missing = max(0, group.count - held)
-        kinds = np.flatnonzero(rows[: self.places.kinds] & self._affordable())
+        kinds = np.flatnonzero(rows[: self.places.kinds] & self._affordable)
         if not missing or not len(kinds):
             return missing, 0
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = np.nan_to_num(self._demand(group) / self.capacity[kinds], posinf=1.0).max(axis=1)
-        prices = np.array([self.kinds.offerings[kind].price_micro_usd_hour for kind in kinds])
-        return 0, ceil(missing * float((prices * shares).min()))
+        return 0, ceil(missing * float((self._prices[kinds] * shares).min()))
 
     def together(self, group: Group, rows: BoolArray) -> int:
         """How many pods of the group one of these places holds."""
-        kinds = self.capacity[rows[: self.places.kinds] & self._affordable()]
+        kinds = self.capacity[rows[: self.places.kinds] & self._affordable]
         most = self._fitting(group, np.vstack([kinds, self.free[self._bins(rows)]])).max(initial=0)
         return min(int(most), *self._most_on_a_node(group), group.count)
 
@@ -73,9 +73,13 @@ class Room:
     def _bins(self, rows: BoolArray) -> BoolArray:
         return rows[self.places.kinds : self.places.kinds + self.places.bins]
 
+    @cached_property
+    def _prices(self) -> IntArray:
+        return np.array([o.price_micro_usd_hour for o in self.kinds.offerings], dtype=np.int64)
+
+    @cached_property
     def _affordable(self) -> BoolArray:
         """[O] kinds of which the limits of their pool leave room for one."""
-        prices = np.array([o.price_micro_usd_hour for o in self.kinds.offerings], dtype=np.int64)
-        takes = np.column_stack([self.limit_use, np.ones(len(prices), dtype=np.int64), prices])
+        takes = np.column_stack([self.limit_use, np.ones(len(self._prices), dtype=np.int64), self._prices])
         affordable: BoolArray = np.all(takes <= self.pool_left[self.kinds.pool], axis=1)
         return affordable
