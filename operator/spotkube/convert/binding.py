@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from spotkube.convert.matching import Wanting, by_size, serves, share_out
 from spotkube.convert.storage import driver_of
-from spotkube.model.labels import REGION, ZONE
+from spotkube.model.labels import PLACEMENT_GATE, REGION, ZONE
 from spotkube.model.pods import Pod
 from spotkube.model.selectors import Operator, Requirement, Term
 from spotkube.model.volumes import (
@@ -85,7 +85,8 @@ class _Resolver:
         for pod in sorted(pods, key=lambda pod: (pod.node is None, pod.created_at, pod.uid)):
             for use in pod.claims:
                 self._users[pod.namespace, use.name] += 1
-                if not (pod.node and pod.deleting):
+                # Nor does one hold it that others keep from being scheduled.
+                if not (pod.node and pod.deleting) and not set(pod.gates) - {PLACEMENT_GATE}:
                     self._holders.setdefault((pod.namespace, use.name), pod.uid)
         self._names = {pod.uid: pod.key for pod in pods}
         self._settled = self._settle() if storage.settles else {}
