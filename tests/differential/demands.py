@@ -6,11 +6,13 @@ import random
 from collections.abc import Iterator
 
 from differential.judge import Judge
-from differential.planned import Outcome, node_manifest, planned
+from differential.planned import Outcome, csi_node_of, node_manifest, planned
 from differential.rules import Ledger, may_buy
 from differential.scenario import Json, Scenario, key_of
 from spotkube.convert.manifests import to_snapshot
 from spotkube.model import labels as keys
+from spotkube.model.cluster import Pool
+from spotkube.model.offerings import Offering
 
 # Kinds that only we know.
 OURS = ("NodePool", "Workload")
@@ -52,8 +54,9 @@ def _accepted(
 ) -> Iterator[str]:
     """Nodes that take a pod of which the plan says that nothing can hold it."""
     closed = {node["metadata"]["name"] for node in ledger.scenario.of_kind("Node") if is_closed(node)}
+    takers = [fresh[node] for node, refusal in nodes.items() if not refusal and node in fresh]
     for node, refusal in sorted(nodes.items()):
-        if not refusal and node not in closed and not ledger.excuses(pod, node, fresh.get(node)):
+        if not refusal and node not in closed and not ledger.excuses(pod, node, fresh.get(node), takers):
             yield f"{name} is called impossible ({reason}), and {node} takes it: {fresh.get(node, '')}"
             return
 
@@ -62,11 +65,11 @@ def question(scenario: Scenario, outcome: Outcome, fresh: dict[str, tuple[str, J
     """The scenario after the plan, as the judge reads it."""
     pools = {pool.name: pool for pool in to_snapshot(scenario.documents(), scenario.catalog()).snapshot.pools}
     offerings = {tuple(offering.key): offering for offering in scenario.catalog()}
+    # The planner may have misread the catalog: what comes is what is sold.
+    bought = {name: (pools[pool], offerings[tuple(one.key)]) for name, (pool, one) in outcome.bought.items()}
     objects = [one for one in scenario.objects if one["kind"] not in OURS]
-    objects += [
-        node_manifest(name, pools[pool], offerings[tuple(bought.key)])
-        for name, (pool, bought) in outcome.bought.items()
-    ]
+    objects += [node_manifest(name, pool, offering) for name, (pool, offering) in bought.items()]
+    objects += [one for name, (_, offering) in bought.items() if (one := csi_node_of(name, offering))]
     placed = by_priority(scenario, outcome.placed)
     rng = random.Random(0)
     return {
@@ -74,10 +77,13 @@ def question(scenario: Scenario, outcome: Outcome, fresh: dict[str, tuple[str, J
         "planned": [{"pod": pod, "node": node} for pod, node in placed],
         "orders": [rng.sample(range(len(placed)), len(placed)) for _ in range(orders)],
         "impossible": [names[0] for names, _ in outcome.impossible],
-        "fresh": [
-            {"node": node_manifest(name, pools[pool], offerings[to_key(row)])} for name, (pool, row) in fresh.items()
-        ],
+        "fresh": [_fresh(name, pools[pool], offerings[to_key(row)]) for name, (pool, row) in fresh.items()],
     }
+
+
+def _fresh(name: str, pool: Pool, offering: Offering) -> Json:
+    csi_node = csi_node_of(name, offering)
+    return {"node": node_manifest(name, pool, offering), **({"csiNode": csi_node} if csi_node else {})}
 
 
 def by_priority(scenario: Scenario, placed: dict[str, str]) -> list[tuple[str, str]]:

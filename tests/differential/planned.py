@@ -9,6 +9,7 @@ from spotkube.convert.manifests import to_snapshot
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Pool
 from spotkube.model.offerings import Offering
+from spotkube.model.volumes import ATTACHABLE
 from spotkube.planner.decide import decide
 from spotkube.planner.kinds import node_labels
 from spotkube.planner.problem import Budget
@@ -52,3 +53,19 @@ def node_manifest(name: str, pool: Pool, offering: Offering) -> Json:
         "spec": {"taints": taints},
         "status": {"allocatable": amounts, "capacity": amounts},
     }
+
+
+def csi_node_of(name: str, offering: Offering) -> Json | None:
+    """The CSINode by which drivers say how many volumes the node takes; None where the catalog names no such limit."""
+    drivers = [
+        {
+            "name": resource.removeprefix(ATTACHABLE),
+            "nodeID": name,
+            "topologyKeys": [keys.ZONE],
+            "allocatable": {"count": count},
+        }
+        for resource, count in offering.allocatable.items()
+        if resource.startswith(ATTACHABLE)
+    ]
+    made = {"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": name}}
+    return {**made, "spec": {"drivers": drivers}} if drivers else None

@@ -80,9 +80,8 @@ def _exists(draft: Draft) -> None:
 @constraint("node-affinity-does-not-exist", _without_operator("DoesNotExist"))
 def _does_not_exist(draft: Draft) -> None:
     draft.pool(weight=100)["spec"]["template"]["metadata"]["labels"] = {"noisy": "yes"}
-    for _ in range(draft.rng.randint(0, 1)):
-        draft.node()["metadata"]["labels"]["noisy"] = "yes"
-    draft.group().require("noisy", "DoesNotExist")
+    draft.node()["metadata"]["labels"]["noisy"] = "yes"
+    draft.group(3, cpu="1500m").require("noisy", "DoesNotExist")
 
 
 def _dear_pool(draft: Draft, **labels: str) -> Json:

@@ -69,6 +69,21 @@ def _lt(draft: Draft) -> None:
     _requiring(draft, keys.INSTANCE_CPU, "Lt", "4", count=4, cpu="900m")
 
 
+def _no_min_values(scenario: Scenario) -> None:
+    for pool in scenario.of_kind("NodePool"):
+        for one in pool["spec"]["template"]["spec"]["requirements"]:
+            one.pop("minValues", None)
+
+
+@constraint("pool-min-values", _no_min_values)
+def _min_values(draft: Draft) -> None:
+    """More choice is asked for than there is."""
+    pool, label = _own_pool(draft)
+    key, there = draft.rng.choice([(keys.ZONE, len(draft.zones)), (keys.INSTANCE_TYPE, len(draft.types))])
+    pool["spec"]["template"]["spec"]["requirements"] = [{"key": key, "operator": "Exists", "minValues": there + 1}]
+    _customers(draft, label)
+
+
 def _without_limit(name: str) -> Change:
     def misread(scenario: Scenario) -> None:
         for pool in scenario.of_kind("NodePool"):

@@ -66,7 +66,7 @@ def _no_pod_level_resources(scenario: Scenario) -> None:
 
 @constraint("pod-level-resources", _no_pod_level_resources)
 def _pod_level_resources(draft: Draft) -> None:
-    draft.group(3, cpu="100m").spec["resources"] = {"requests": {"cpu": draft.rng.choice(["1100m", "3"])}}
+    draft.group(3, cpu="100m").spec["resources"] = {"requests": {"cpu": "3"}}
 
 
 def _no_overhead(scenario: Scenario) -> None:

@@ -26,19 +26,21 @@ class Ledger:
     standing: dict[str, str] = field(default_factory=dict)
 
     def pool(self, name: str) -> Json:
-        return next(pool for pool in self.scenario.of_kind("NodePool") if pool["metadata"]["name"] == name)
+        return {pool["metadata"]["name"]: pool for pool in self.scenario.of_kind("NodePool")}[name]
 
     def is_spot(self, node: str) -> bool:
         if node in self.bought:
             return bool(self.bought[node][1]["capacityType"] == "spot")
-        there = next(one for one in self.scenario.of_kind("Node") if one["metadata"]["name"] == node)
-        return bool(there["metadata"]["labels"].get(CAPACITY_TYPE) == "spot")
+        there = {one["metadata"]["name"]: one for one in self.scenario.of_kind("Node")}
+        return bool(there[node]["metadata"]["labels"].get(CAPACITY_TYPE) == "spot")
 
     def broken(self) -> Iterator[str]:
         """What the plan does that the NodePools and Workloads do not allow."""
         for node, (pool, row) in self.bought.items():
             if not may_buy(self.pool(pool), row):
                 yield f"pool {pool} may not buy {node}: {row}"
+            if lacks_choice(self.pool(pool), [one for one in self.scenario.offerings if may_buy(self.pool(pool), one)]):
+                yield f"pool {pool} has not the choice that it asks for, and {node} is bought"
         for pool_manifest in self.scenario.of_kind("NodePool"):
             yield from self._over_limits(pool_manifest, [])
         pods = {key_of(pod): pod for pod in self.scenario.of_kind("Pod")}
@@ -51,13 +53,18 @@ class Ledger:
             if over < 0:
                 yield f"Workload {workload_manifest['metadata']['name']} has {-over} pods too many on spot"
 
-    def excuses(self, pod: Json, node: str, fresh: tuple[str, Json] | None) -> bool:
-        """Whether one of these rules keeps the pod off a node (a fresh one: its pool and row) that would take it."""
+    def excuses(self, pod: Json, node: str, fresh: tuple[str, Json] | None, takers: list[tuple[str, Json]]) -> bool:
+        """Whether one of these rules keeps the pod off a node (a fresh one: its pool and row) that would take it.
+
+        `takers` are all kinds of fresh nodes that would.
+        """
         pool, row = fresh or ("", {})
         spot = row["capacityType"] == "spot" if fresh else self.is_spot(node)
         name = pod["metadata"].get("labels", {}).get(WORKLOAD)
         owner = next((w for w in self.scenario.of_kind("Workload") if w["metadata"]["name"] == name), None)
         if fresh and any(self._over_limits(self.pool(pool), [row])):
+            return True
+        if fresh and lacks_choice(self.pool(pool), [one for name_, one in takers if name_ == pool]):
             return True
         if spot and owner is not None and self._spot_left(owner) <= 0:
             return True
@@ -108,6 +115,15 @@ def may_buy(pool: Json, row: Json) -> bool:
     if row["capacityType"] == "spot" and row["percent"] > spec.get("spot", {}).get("maxInterruptionPercent", 100):
         return False
     return all(_holds(one, labels) for one in spec["template"]["spec"].get("requirements", []))
+
+
+def lacks_choice(pool: Json, rows: list[Json]) -> bool:
+    """Whether rows of the catalog have fewer values of a label than the pool's minValues asks for."""
+    labels = [dict(to_offering(row).labels) for row in rows]
+    return any(
+        len({one[requirement["key"]] for one in labels if requirement["key"] in one}) < requirement.get("minValues", 0)
+        for requirement in pool["spec"]["template"]["spec"].get("requirements", [])
+    )
 
 
 def _holds(requirement: Json, labels: dict[str, str]) -> bool:

@@ -12,28 +12,41 @@ from differential.scenario import Scenario
 from spotkube.convert.documents import ManifestError
 
 # Without these a manifest means something else, or nothing.
-_KEPT = ("apiVersion", "kind", "metadata", "spec", "containers", "name", "image", "allocatable", "status", "template")
+_KEPT = (
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    "containers",
+    "name",
+    "image",
+    "allocatable",
+    "pods",
+    "status",
+    "template",
+)
 
 
 def shrunk(scenario: Scenario, judge: Judge) -> Scenario:
-    """The smallest scenario that leaving out one thing after the other leads to; itself if it does not fail."""
-    if not _fails(scenario, judge):
-        return scenario
-    found = True
+    """The smallest scenario that leaving out one thing after the other leads to, with a complaint of the same sort."""
+    sorts = _sorts(scenario, judge)
+    found = bool(sorts)
     while found:
         found = False
         for smaller in _smaller(scenario):
-            if _fails(smaller, judge):
+            if sorts & _sorts(smaller, judge):
                 scenario, found = smaller, True
                 break
     return scenario
 
 
-def _fails(scenario: Scenario, judge: Judge) -> bool:
+def _sorts(scenario: Scenario, judge: Judge) -> set[str]:
+    """The complaints without the names in them: which plugin refuses, or that a pod is called impossible."""
     try:
-        return bool(complaints(scenario, judge))
-    except (ManifestError, JudgeError, LookupError, StopIteration):
-        return False  # no longer a scenario
+        found = complaints(scenario, judge)
+    except (ManifestError, JudgeError, LookupError):
+        return set()  # no longer a scenario
+    return {"called impossible" if "called impossible" in one else one.rpartition(": ")[2] for one in found}
 
 
 def _smaller(scenario: Scenario) -> Iterator[Scenario]:
