@@ -103,7 +103,7 @@ def patterns(
             (row @ problem.demand <= room).all()
             and (problem.cap_use @ row <= caps).all()
             and not problem.conflict[np.ix_(inside, inside)].any()
-            and ((problem.needs.member @ inside) | met)[inside[problem.needs.of]].all()
+            and all(met[n] or inside[problem.needs.member[n]].any() for n, g in enumerate(problem.needs.of) if row[g])
         ):
             yield row
 

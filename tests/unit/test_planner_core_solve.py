@@ -179,3 +179,10 @@ def test_preferences_decide_between_like_prices_and_do_not_count_as_cost() -> No
         assert set(result.solution.node_kind.tolist()) == {kind}
         assert result.solution.cost(wished) == 4 * problem.price[kind]
         assert result.lower_bound == 400
+
+
+def test_what_has_no_limit_is_not_counted_however_much_it_is() -> None:
+    problem = make_problem([500], [4000], [500], [100])
+    problem.limit_use[0, 0] = 2**53
+    result = solve(problem, seed=0, budget=WORK)
+    assert result.solution.unplaced.tolist() == [0]

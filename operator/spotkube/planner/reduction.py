@@ -26,6 +26,8 @@ def reduce_problem(problem: Problem) -> Instance:
     first = np.array([members[0] for members in bins_of], dtype=np.int64)
     n_kinds, n_bins = len(kinds), len(first)
     use = np.column_stack([problem.limit_use[kinds], np.ones(n_kinds, np.int64), problem.price[kinds]])
+    # What has no limit is not counted: sums of it could leave the 64 bits.
+    use[problem.pool_left[problem.pool[kinds]] >= NO_LIMIT] = 0
     room = np.vstack([capacity[kinds], bins[first]])
     allowed = np.vstack([problem.compatible[:, kinds].T, problem.bin_compatible[:, first].T])
     fits = (demand[None, :, :] <= room[:, None, :]).all(axis=2) if len(demand) else np.ones_like(allowed)
