@@ -28,6 +28,7 @@ class TestDefaults:
             "weight": 0,
             "template": {"metadata": {}, "spec": {}},
             "limits": {},
+            "perNodeCost": 0,
             "spot": {"maxInterruptionPercent": 100, "allowUnmanagedPods": False},
             "readyTimeout": "5m",
             "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "30s"},
