@@ -169,6 +169,7 @@ def _affinity_self(draft: Draft) -> None:
     """All of one kind: half of them must be on demand, so all must."""
     group = draft.group(4, workload=True)
     group.workload = {"onDemandBase": 1}
+    group.require(keys.INSTANCE_CPU, "Gt", "1")  # only new nodes have the label
     group.affinity("podAffinity").append(_term(keys.CAPACITY_TYPE, group=group.name))
 
 
@@ -187,6 +188,7 @@ def _anti_zone(draft: Draft) -> None:
 @constraint("pod-anti-affinity-other-key", _without_affinity("podAntiAffinity", keys.INSTANCE_TYPE))
 def _anti_other_key(draft: Draft) -> None:
     group = draft.group(2, cpu="200m")
+    group.require(keys.INSTANCE_CPU, "Gt", "1")  # only new nodes have the label
     group.affinity("podAntiAffinity").append(_term(keys.INSTANCE_TYPE, group=group.name))
 
 

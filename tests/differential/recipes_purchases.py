@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from differential.draft import Draft, Group
+from differential.recipes_places import other_zone
 from differential.registry import Change, constraint
 from differential.scenario import Json, Scenario, pod_specs
 from spotkube.model import labels as keys
@@ -119,8 +120,9 @@ def _any_interruptions(scenario: Scenario) -> None:
 
 @constraint("limit-interruptions", _any_interruptions)
 def _limit_interruptions(draft: Draft) -> None:
+    quiet = other_zone(draft)
     for row in draft.offerings:
-        row["percent"] = 20 if row["zone"] == draft.cheapest() else 5
+        row["percent"] = 5 if row["zone"] == quiet else 20
     _, label = _own_pool(draft, spot={"maxInterruptionPercent": 5})
     _customers(draft, label, workload=True)
 

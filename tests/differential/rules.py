@@ -46,7 +46,12 @@ class Ledger:
         pods = {key_of(pod): pod for pod in self.scenario.of_kind("Pod")}
         for name, node in self.standing.items():
             workload = pods[name]["metadata"].get("labels", {}).get(WORKLOAD)
-            if node in self.bought and self.is_spot(node) and not workload and not self._unmanaged_allowed(node):
+            if (
+                node in self.bought
+                and self.is_spot(node)
+                and not workload
+                and not self._sells_spot_to_all(self.bought[node][0])
+            ):
                 yield f"{name} belongs to no Workload and is planned onto spot node {node}"
         for workload_manifest in self.scenario.of_kind("Workload"):
             over = self._spot_left(workload_manifest)
@@ -68,12 +73,12 @@ class Ledger:
             return True
         if spot and owner is not None and self._spot_left(owner) <= 0:
             return True
-        return bool(
-            fresh and spot and not name and not self.pool(pool)["spec"].get("spot", {}).get("allowUnmanagedPods")
-        )
+        # Nodes that are there already, whoever bought them, are kube-scheduler's to fill.
+        seller = pool or self.bought.get(node, ("", {}))[0]
+        return bool(seller and spot and not name and not self._sells_spot_to_all(seller))
 
-    def _unmanaged_allowed(self, node: str) -> bool:
-        return bool(self.pool(self.bought[node][0])["spec"].get("spot", {}).get("allowUnmanagedPods"))
+    def _sells_spot_to_all(self, pool: str) -> bool:
+        return bool(self.pool(pool)["spec"].get("spot", {}).get("allowUnmanagedPods"))
 
     def _spot_left(self, workload: Json) -> int:
         """How many more of its pods may be on spot; negative when there are too many."""
