@@ -24,10 +24,17 @@ def complaints(scenario: Scenario, judge: Judge, *, seen: Scenario | None = None
     Every planned pod must be bound, in the order of the plan and in as many random orders as asked for; every pod that
     is called impossible must be refused everywhere; and the rules of pools and Workloads must hold.
     """
-    return list(_complaints(scenario, planned(seen or scenario), judge, orders))
+    broken, refused_wrongly = _complaints(scenario, planned(seen or scenario), judge, orders)
+    return broken + refused_wrongly
 
 
-def _complaints(scenario: Scenario, outcome: Outcome, judge: Judge, orders: int) -> Iterator[str]:
+def broken_promises(scenario: Scenario, judge: Judge, *, orders: int = 3) -> list[str]:
+    """The complaints about what the plan says that it does; not those about pods that it calls impossible."""
+    return _complaints(scenario, planned(scenario), judge, orders)[0]
+
+
+def _complaints(scenario: Scenario, outcome: Outcome, judge: Judge, orders: int) -> tuple[list[str], list[str]]:
+    """About pods that are planned, and about pods that are called impossible."""
     pods = {key_of(pod): pod for pod in scenario.of_kind("Pod")}
     rows = {to_key(row): row for row in scenario.offerings}
     standing = {name: pod["spec"]["nodeName"] for name, pod in pods.items() if "nodeName" in pod["spec"]}
@@ -36,17 +43,17 @@ def _complaints(scenario: Scenario, outcome: Outcome, judge: Judge, orders: int)
         {name: (pool, rows[tuple(offering.key)]) for name, (pool, offering) in outcome.bought.items()},
         {**standing, **outcome.placed},
     )
-    yield from ledger.broken()
-    yield from (
-        f"{name}: is neither planned nor called impossible" for name in outcome.waiting if not gated(pods[name])
-    )
+    broken = list(ledger.broken())
+    broken += [f"{name}: is neither planned nor called impossible" for name in outcome.waiting if not gated(pods[name])]
     fresh = {f"fresh-{n}": kind for n, kind in enumerate(purchasable(scenario))}
     answer = judge.ask(question(scenario, outcome, fresh, orders))
     for number, refused in enumerate(answer["refused"]):
-        yield from (f"{name} on {outcome.placed[name]}, order {number}: {why}" for name, why in refused.items())
+        broken += [f"{name} on {outcome.placed[name]}, order {number}: {why}" for name, why in refused.items()]
     reasons = {names[0]: why for names, why in outcome.impossible}
+    refused_wrongly: list[str] = []
     for name, nodes in answer["impossible"].items():
-        yield from _accepted(name, pods[name], reasons[name], nodes, fresh, ledger)
+        refused_wrongly += _accepted(name, pods[name], reasons[name], nodes, fresh, ledger)
+    return broken, refused_wrongly
 
 
 def _accepted(

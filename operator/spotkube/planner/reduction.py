@@ -137,7 +137,9 @@ def _unmet(problem: Problem, kinds: IntArray, bins: int) -> FloatArray:
     if not (preferences.profile >= 0).any():
         return np.zeros((0, 0))
     costs = np.vstack([preferences.cost[:, kinds], np.zeros((1, len(kinds)), np.int64)])  # profile -1: the last row
-    return np.vstack([costs[preferences.profile].T, np.zeros((bins, problem.groups))]).astype(np.float64)
+    unmet = np.vstack([costs[preferences.profile].T, np.zeros((bins, problem.groups))])
+    # Compiled code is made for one order in memory.
+    return np.ascontiguousarray(unmet, dtype=np.float64)
 
 
 def _weight(problem: Problem) -> IntArray:

@@ -7,13 +7,16 @@ import numpy as np
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas
 from spotkube.planner.solve import solve
 
+# Enough for all dives, and to breed after them.
+WORK = Budget(seconds=None, column_rounds=3, generations=120)
+
 
 def warm_up() -> float:
-    """Returns the seconds it took: about half a minute the first time, one where the code was kept on disk."""
+    """Returns the seconds it took: about a minute the first time, one where the code was kept on disk."""
     started = time.perf_counter()
     problem = small_problem()
-    first = solve(problem, seed=0, budget=Budget(None, 3, 12))
-    solve(problem, seed=0, budget=Budget(None, 3, 12), warm=first.solution)
+    first = solve(problem, seed=0, budget=WORK)
+    solve(problem, seed=0, budget=WORK, warm=first.solution)
     return time.perf_counter() - started
 
 
