@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,19 @@ from spotkube.cluster.resources import NODECLAIMS
 from support import wait_until
 from support_chart import install_operator_identity
 from support_operator import PATIENCE_SECONDS, Reader, Site, Story
+
+# What an operator tells in about two minutes of trouble.
+FAILURE_LOG_LINES = 120
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows with a failed test what the operators had to say: a rare failure may not come again to be looked at."""
+    report = yield
+    site = getattr(item, "funcargs", {}).get("site")
+    if report.failed and site is not None:
+        report.sections.append(("the operators' logs", site.log(FAILURE_LOG_LINES)))
+    return report
 
 
 @pytest.fixture(scope="session")
