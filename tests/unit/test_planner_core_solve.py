@@ -1,6 +1,7 @@
 """solve() on problems whose answer can be seen at a glance."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import highspy
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.firstfit import first_fit
-from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas
+from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Result
 from spotkube.planner.solve import solve
 from spotkube.planner.validate import validate
 from spotkube.planner.warmup import small_problem
@@ -102,6 +103,35 @@ def test_everything_at_once_is_planned_within_the_rules() -> None:
     assert validate(problem, result.solution) == []
     assert result.solution.unplaced.sum() == 0
     assert result.lower_bound <= result.solution.cost(problem)
+
+
+def told(problem: Problem, budget: Budget = WORK) -> tuple[list[tuple[float, int, int]], Result]:
+    said: list[tuple[float, int, int]] = []
+    result = solve(problem, seed=0, budget=budget, progress=lambda *news: said.append(news))
+    return said, result
+
+
+def test_progress_tells_of_the_first_plan_and_of_all_that_is_better() -> None:
+    chance = np.random.default_rng(1)
+    sizes, counts = chance.integers(100, 900, 12).tolist(), chance.integers(1, 20, 12).tolist()
+    problem = make_problem(sizes, counts, [1000, 2300, 4100], [100, 222, 390])
+    said, result = told(problem, Budget(None, 30, 40, branch_programs=40))
+    seconds, costs, bounds = zip(*said, strict=True)
+    assert costs[0] == first_fit(problem).cost(problem)
+    assert costs[-1] == result.solution.cost(problem) < costs[0]
+    assert bounds[0] == 0 < bounds[-1] <= result.lower_bound
+    assert all(after[0] >= before[0] and after[1:] != before[1:] for before, after in pairwise(said))
+    assert list(costs) == sorted(costs, reverse=True)
+    assert list(bounds) == sorted(bounds)
+    assert seconds[0] >= 0
+
+
+def test_progress_tells_of_plans_that_leave_out_only_what_fits_nowhere() -> None:
+    said, _ = told(make_problem([500, 9000], [8, 2], [1000], [100]))
+    assert said[0][1] == 400
+    short = make_problem([500], [8], [1000], [100])
+    short.pool_left[0, 3] = 250
+    assert told(short)[0] == []
 
 
 def test_a_warm_solution_of_another_shape_is_ignored() -> None:

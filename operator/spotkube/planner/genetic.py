@@ -87,10 +87,14 @@ class Search:
 
     def cheapest(self) -> Nodes:
         """The plan with the fewest pods missing, and of those the cheapest, and of those the safest."""
-        order = np.lexsort((self.flock.interrupted, self.flock.cost + self.flock.unmet, self.flock.missing))
         nodes = make_nodes(self.instance, rows_needed(self.instance))
-        unload(self.instance.arrays, nodes, self.flock, int(order[0]))
+        unload(self.instance.arrays, nodes, self.flock, self._first())
         return nodes
+
+    def best(self) -> tuple[int, float]:
+        """The weight of the pods that this plan leaves out, and what its nodes cost in micro-dollars an hour."""
+        first = self._first()
+        return int(self.flock.missing[first]), float(self.flock.cost[first])
 
     def front(self, most: int = 20) -> tuple[tuple[int, float], ...]:
         """The plans that no other beats in both objectives, by cost."""
@@ -101,6 +105,9 @@ class Search:
             if self.flock.missing[i] == fewest and (not rows or risk < rows[-1][1]):
                 rows.append((round(float(self.flock.cost[i])), risk))
         return tuple(rows[:most])
+
+    def _first(self) -> int:
+        return int(np.lexsort((self.flock.interrupted, self.flock.cost + self.flock.unmet, self.flock.missing))[0])
 
     def _generation(self) -> None:
         arrays = self.instance.arrays

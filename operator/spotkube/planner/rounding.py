@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Turns the fractional plan of the column generation into a whole one by diving.
 
 What is whole in it is fixed, then what is nearly whole; the rest is priced and solved again, until nothing is left.
@@ -9,11 +10,14 @@ import numpy as np
 
 from spotkube.planner.columns import Pricer, Relaxation
 from spotkube.planner.expand import rows_needed
+from spotkube.planner.genetic import pod_values
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Demand
 from spotkube.planner.nodes import place
 from spotkube.planner.problem import IntArray
 from spotkube.planner.proof import charges
+from spotkube.planner.recreate import BRANCHES, fill_gaps, pack_rest
+from spotkube.planner.scoring import by_price, retype
 from spotkube.planner.state import Nodes, make_nodes
 
 # Parts from this on are rounded up at once.
@@ -27,7 +31,7 @@ NOISE = 0.4
 def dive(
     instance: Instance, relaxation: Relaxation, pricer: Pricer, chance: np.random.Generator | None = None
 ) -> Iterator[Nodes]:
-    """Yields the plan after each step; what it leaves unplaced is for the caller to pack.
+    """Yields the plan after each step; what it leaves unplaced is for `pack_left`.
 
     With `chance` fractions are rounded up in an order that is partly random. At the end the master is as before, but
     for the columns that were found on the way.
@@ -52,6 +56,17 @@ def dive(
     finally:
         master.require(demand)
         master.offer(instance.arrays.stock, instance.pool_left)
+
+
+def pack_left(instance: Instance, relaxation: Relaxation, pricer: Pricer, nodes: Nodes) -> None:
+    """Packs what a dive left unplaced, first into gaps; then makes each node as cheap a kind as holds its pods."""
+    value, best = pod_values(instance, relaxation), np.zeros(instance.problem.groups, np.int64)
+    nodes.cuts[0] = 0
+    fill_gaps(instance.arrays, pricer.work, nodes, value, pricer.mu, BRANCHES)
+    pack_rest(
+        instance.arrays, pricer.work, nodes, best, pricer.by_promise(relaxation.proof), value, 0.0, pricer.mu, BRANCHES
+    )
+    retype(instance.arrays, nodes, by_price(instance))
 
 
 def _rest(instance: Instance, remain: IntArray) -> Demand:

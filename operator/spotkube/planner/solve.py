@@ -12,13 +12,13 @@ from spotkube.planner.clock import Clock
 from spotkube.planner.columns import Pricer, Relaxation, prove
 from spotkube.planner.expand import check_shape, from_solution, to_solution
 from spotkube.planner.firstfit import first_fit_nodes
-from spotkube.planner.genetic import Search, pod_values
+from spotkube.planner.genetic import Search
 from spotkube.planner.instance import Instance
 from spotkube.planner.problem import Budget, Problem, Result, Solution
-from spotkube.planner.recreate import BRANCHES, fill_gaps, pack_rest
+from spotkube.planner.progress import Progress, Watch
 from spotkube.planner.reduction import reduce_problem
-from spotkube.planner.rounding import dive
-from spotkube.planner.scoring import by_price, retype, score
+from spotkube.planner.rounding import dive, pack_left
+from spotkube.planner.scoring import score
 from spotkube.planner.state import Nodes
 
 # Parts of the seconds after which the columns have to be there, and the proof.
@@ -30,17 +30,29 @@ SEARCH_SHARE, BRANCHING_SHARE = 0.55, 0.15
 FEWEST_DIVES, MOST_DIVES, DIVES_TIMES_GROUPS = 2, 16, 600
 
 
-def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None = None) -> Result:
+def solve(
+    problem: Problem,
+    *,
+    seed: int,
+    budget: Budget,
+    warm: Solution | None = None,
+    progress: Progress | None = None,
+) -> Result:
     """The cheapest solution found within the budget, with a bound that covers exactly the pods it places.
 
     The same problem, seed, warm solution and amount of work (column rounds, generations, programs of the branch and
     bound) give the same result. A keyboard interrupt ends the search early and gives the best solution so far.
+    `progress` is called with the seconds since the start, cost and bound when there is a first plan that places all
+    pods that can be placed, and whenever the cost or the bound got better.
     """
     clock = Clock(budget.seconds)
     instance = reduce_problem(problem)
+    nowhere = ~instance.placeable
+    watch = Watch(progress, clock, unplaceable=int(instance.arrays.weight[nowhere] @ problem.count[nowhere]))
     plans = [first_fit_nodes(instance)]
     if warm is not None and check_shape(problem, warm):
         plans.append(from_solution(instance, warm))
+    watch.plan(*score(instance.arrays, _best(instance, plans))[:2])
     clock.lap("seeds")
     pricer = Pricer(instance)
     front: tuple[tuple[int, float], ...] = ()
@@ -48,16 +60,17 @@ def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None 
         relaxation = relax(instance, pricer, plans, budget, clock, (COLUMNS_SHARE, PROOF_SHARE))
     except KeyboardInterrupt:
         return Result(to_solution(instance, _best(instance, plans)), 0, 0, 0, front, 0, clock.phases)
+    watch.bound(relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0)
     clock.lap("columns")
     steps, branching = 0, pays(instance, relaxation) and not clock.over(BRANCHING_SHARE)
     if problem.count.any() and instance.holders:
         stopped = _stopper(budget.generations, clock, SEARCH_SHARE if branching else 1.0)
-        steps, front = _search(instance, relaxation, pricer, plans, seed, stopped)
+        steps, front = _search(instance, relaxation, pricer, plans, seed, stopped, watch)
     clock.lap("search")
     best = _best(instance, plans)
     lower, programs = 0, 0
     if branching and not (best.remain[instance.placeable] > 0).any():
-        lower, programs = _branch(instance, relaxation, pricer, best, budget, clock)
+        lower, programs = _branch(instance, relaxation, pricer, best, budget, clock, watch)
         clock.lap("branching")
     solution = to_solution(instance, best)
     lower = max(lower, prove(instance, relaxation, pricer, best))
@@ -66,13 +79,20 @@ def solve(problem: Problem, *, seed: int, budget: Budget, warm: Solution | None 
 
 
 def _branch(
-    instance: Instance, relaxation: Relaxation, pricer: Pricer, best: Nodes, budget: Budget, clock: Clock
+    instance: Instance, relaxation: Relaxation, pricer: Pricer, best: Nodes, budget: Budget, clock: Clock, watch: Watch
 ) -> tuple[int, int]:
     """A sharper bound for all placeable pods, and the programs that it took."""
     limit = 0 if budget.seconds is None and budget.branch_programs is None else budget.branch_programs
     tree = Tree(instance, relaxation, pricer, score(instance.arrays, best)[1])
+    stopped = _stopper(limit, clock, 1.0)
+
+    def told(programs: int) -> bool:
+        watch.bound(tree.lower_bound())
+        return stopped(programs)
+
     with suppress(KeyboardInterrupt):
-        tree.grow(_stopper(limit, clock, 1.0))
+        tree.grow(told)
+    watch.bound(tree.lower_bound())
     return tree.lower_bound(), tree.programs
 
 
@@ -100,6 +120,7 @@ def _search(
     plans: list[Nodes],
     seed: int,
     stopped: Callable[[int], bool],
+    watch: Watch,
 ) -> tuple[int, tuple[tuple[int, float], ...]]:
     """Dives, then breeds; adds what it finds to the plans. Steps of both count as generations."""
     steps = 0
@@ -113,14 +134,16 @@ def _search(
                 if stopped(steps):
                     break
             if latest is not None:
-                _finish(instance, relaxation, pricer, latest)
+                pack_left(instance, relaxation, pricer, latest)
                 plans.append(latest)
+                watch.plan(*score(instance.arrays, latest)[:2])
             if stopped(steps):
                 break
         search = Search(instance, relaxation, pricer, plans, seed)
         if not stopped(steps):
             for _ in search.generations():
                 steps += 1
+                watch.plan(*search.best())
                 if stopped(steps):
                     break
     except KeyboardInterrupt:
@@ -129,14 +152,3 @@ def _search(
         return steps, ()
     plans.append(search.cheapest())
     return steps, search.front()
-
-
-def _finish(instance: Instance, relaxation: Relaxation, pricer: Pricer, nodes: Nodes) -> None:
-    """Packs what a dive left."""
-    value, best = pod_values(instance, relaxation), np.zeros(instance.problem.groups, np.int64)
-    nodes.cuts[0] = 0
-    fill_gaps(instance.arrays, pricer.work, nodes, value, pricer.mu, BRANCHES)
-    pack_rest(
-        instance.arrays, pricer.work, nodes, best, pricer.by_promise(relaxation.proof), value, 0.0, pricer.mu, BRANCHES
-    )
-    retype(instance.arrays, nodes, by_price(instance))
