@@ -6,10 +6,9 @@ import random
 from collections.abc import Iterator
 
 from differential.judge import Judge
-from differential.planned import Outcome, csi_node_of, node_manifest, planned
+from differential.planned import Outcome, csi_node_of, node_manifest, planned, read
 from differential.rules import Ledger, may_buy
 from differential.scenario import Json, Scenario, key_of
-from spotkube.convert.manifests import to_snapshot
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Pool
 from spotkube.model.offerings import Offering
@@ -70,7 +69,7 @@ def _accepted(
 
 def question(scenario: Scenario, outcome: Outcome, fresh: dict[str, tuple[str, Json]], orders: int) -> Json:
     """The scenario after the plan, as the judge reads it."""
-    pools = {pool.name: pool for pool in to_snapshot(scenario.documents(), scenario.catalog()).snapshot.pools}
+    pools = {pool.name: pool for pool in read(scenario).snapshot.pools}
     offerings = {tuple(offering.key): offering for offering in scenario.catalog()}
     # The planner may have misread the catalog: what comes is what is sold.
     bought = {name: (pools[pool], offerings[tuple(one.key)]) for name, (pool, one) in outcome.bought.items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from differential.scenario import Json, Scenario, key_of
-from spotkube.convert.manifests import to_snapshot
+from spotkube.convert.documents import Mistakes
+from spotkube.convert.manifests import Manifests, to_snapshot
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Pool
 from spotkube.model.offerings import Offering
@@ -27,9 +28,17 @@ class Outcome:
     waiting: list[str]
 
 
+def read(scenario: Scenario) -> Manifests:
+    """Raises ManifestError."""
+    mistakes = Mistakes()
+    manifests = to_snapshot(scenario.documents(), scenario.catalog(), mistakes)
+    mistakes.raise_if_any()
+    return manifests
+
+
 def planned(scenario: Scenario) -> Outcome:
     """Plans the scenario with a fixed, small amount of work."""
-    manifests = to_snapshot(scenario.documents(), scenario.catalog())
+    manifests = read(scenario)
     plan = decide(manifests.snapshot, Mode.RECOMMEND, seed=1, budget=WORK)
     names = manifests.pod_names
     bought = {f"new-{n}": (node.pool, node.offering) for n, node in enumerate(plan.additions)}

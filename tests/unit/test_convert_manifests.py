@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders import make_offering
-from spotkube.convert.documents import ManifestError, read_documents
+from spotkube.convert.documents import ManifestError, Mistakes, read_documents
 from spotkube.convert.manifests import Manifests, to_snapshot
 from spotkube.model.cluster import Mode
 from spotkube.model.pods import HostPort
@@ -17,11 +17,23 @@ CONTAINERS = "containers: [{name: main, resources: {requests: {cpu: 100m}}}]"
 
 
 def read(text: str) -> Manifests:
-    return to_snapshot(read_documents(["-"], io.StringIO(text)), [make_offering()])
+    return sound(["-"], text)
 
 
 def read_file(name: str) -> Manifests:
-    return to_snapshot(read_documents([str(DATA / name)], io.StringIO()), [make_offering()])
+    return sound([str(DATA / name)])
+
+
+def sound(sources: list[str], text: str = "") -> Manifests:
+    """Raises ManifestError."""
+    manifests, mistakes = read_what_can_be(sources, text)
+    mistakes.raise_if_any()
+    return manifests
+
+
+def read_what_can_be(sources: list[str], text: str = "") -> tuple[Manifests, Mistakes]:
+    mistakes = Mistakes()
+    return to_snapshot(read_documents(sources, io.StringIO(text), mistakes), [make_offering()], mistakes), mistakes
 
 
 def deployment(name: str = "web", replicas: str = "replicas: 2", spec: str = CONTAINERS, metadata: str = "") -> str:
@@ -86,8 +98,8 @@ class TestRealManifests:
         assert snapshot.nodes[0].allocatable["cpu"] == 3920
 
     def test_a_folder_and_a_pattern_read_each_file_once(self) -> None:
-        both = read_documents([str(DATA), str(DATA / "*.yaml")], io.StringIO())
-        assert len(both) == len(read_documents([str(DATA)], io.StringIO()))
+        both = read_documents([str(DATA), str(DATA / "*.yaml")], io.StringIO(), Mistakes())
+        assert len(both) == len(read_documents([str(DATA)], io.StringIO(), Mistakes()))
 
 
 def test_documents_lists_and_json_after_json() -> None:
@@ -241,8 +253,60 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
         (str(tmp_path / "*.yaml"), "no file matches"),
         (str(tmp_path), "file in this folder"),
     ]:
-        with pytest.raises(ManifestError, match=words):
-            read_documents([source], io.StringIO())
+        mistakes = Mistakes()
+        assert read_documents([source], io.StringIO(), mistakes) == []
+        [line] = mistakes.lines
+        assert words in line
+
+
+class TestTheRestIsRead:
+    """One mistake costs what it stands in, and nothing else."""
+
+    @pytest.mark.parametrize(
+        ("bad", "words"),
+        [
+            (deployment("bad", "replicas: -1"), "spec.replicas: -1 is out of range"),
+            (deployment("bad", spec="containers: [{name: main, resources: {requests: {cpu: lots}}}]"), "lots"),
+            (deployment("good"), "is given twice"),
+            ("apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {}", "status.allocatable: is missing"),
+            ("apiVersion: v1\nkind: Pod\nmetadata: {name: bad}", "spec: is missing"),
+            ("[1, 2]", "a manifest is a map"),
+            ("kind: 3", "names no kind"),
+        ],
+    )
+    def test_beside_a_bad_document(self, bad: str, words: str) -> None:
+        manifests, mistakes = read_what_can_be(["-"], f"{deployment('good')}\n---\n{bad}\n---\n{deployment('last')}")
+        assert owners(manifests) == {"default/Deployment/good": 2, "default/Deployment/last": 2}
+        [line] = mistakes.lines
+        assert words in line
+        assert line.startswith("standard input, document 2")
+
+    def test_beside_a_bad_item_of_a_list(self) -> None:
+        pod = f"{{apiVersion: v1, kind: Pod, metadata: {{name: good}}, spec: {{{CONTAINERS}}}}}"
+        manifests, mistakes = read_what_can_be(["-"], f"{{apiVersion: v1, kind: List, items: [7, {pod}]}}")
+        assert len(manifests.snapshot.pods) == 1
+        assert "items[0]" in mistakes.lines[0]
+
+    def test_beside_a_bad_file_and_a_missing_one(self, tmp_path: Path) -> None:
+        (tmp_path / "bad.yaml").write_text("kind: [")
+        (tmp_path / "good.yaml").write_text(deployment("good"))
+        manifests, mistakes = read_what_can_be([str(tmp_path), "none.yaml"])
+        assert owners(manifests) == {"default/Deployment/good": 2}
+        assert len(mistakes.lines) == 2
+
+    def test_a_bad_node_pool_does_not_open_the_whole_catalog(self) -> None:
+        pool = "apiVersion: spotkube.io/v1alpha1\nkind: NodePool\nmetadata: {name: bad}\nspec: {mode: Never}"
+        manifests, mistakes = read_what_can_be(["-"], f"{deployment('good')}\n---\n{pool}")
+        assert manifests.snapshot.pools == ()
+        assert "spec.mode" in mistakes.lines[0]
+
+    def test_a_bad_target_leaves_the_other_workloads(self) -> None:
+        spec = "spec: {targetRef: {apiVersion: apps/v1, kind: Deployment, name: NAME}}"
+        workload = f"apiVersion: spotkube.io/v1alpha1\nkind: Workload\nmetadata: {{name: NAME}}\n{spec}"
+        texts = [deployment("good"), workload.replace("NAME", "good"), workload.replace("NAME", "gone")]
+        manifests, mistakes = read_what_can_be(["-"], "\n---\n".join(texts))
+        assert {pod.workload for pod in manifests.snapshot.pods} == {"default/good"}
+        assert "there is no such Deployment" in mistakes.lines[0]
 
 
 CLAIM = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}}"

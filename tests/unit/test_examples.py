@@ -12,7 +12,7 @@ import yaml
 from demo.batch import EXAMPLES, files
 from spotkube.api import FairQueue, NodePool, Workload
 from spotkube.catalog import load_catalog
-from spotkube.convert.documents import read_documents
+from spotkube.convert.documents import Mistakes, read_documents
 from spotkube.convert.manifests import to_snapshot
 
 OURS = {"Workload": Workload, "NodePool": NodePool, "FairQueue": FairQueue}
@@ -115,7 +115,10 @@ def test_a_budget_of_its_own_and_min_available_never_cover_the_same_pods() -> No
 
 
 def test_the_planner_reads_all_of_it() -> None:
-    snapshot = to_snapshot(read_documents([str(EXAMPLES)], None), load_catalog(None).offerings).snapshot
+    mistakes = Mistakes()
+    documents = read_documents([str(EXAMPLES)], None, mistakes)
+    snapshot = to_snapshot(documents, load_catalog(None).offerings, mistakes).snapshot
+    assert mistakes.lines == []
     owned = Counter(pod.workload is not None for pod in snapshot.pods)
     assert owned == {True: 239, False: 5}
     assert {pool.name for pool in snapshot.pools} == {"general", "gpu"}

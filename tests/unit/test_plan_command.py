@@ -99,6 +99,7 @@ def test_json_has_every_node_and_pod(spotkube_plan: Command) -> None:
     assert (plan["version"], plan["seed"]) == (1, 7)
     assert set(plan) == {
         "version", "seed", "totals", "nodes", "placements", "unplaceable", "alternatives", "work", "notes",
+        "errors",
     }  # fmt: skip
     assert plan["totals"] == {
         "costNowUSDPerHour": 0.0,
@@ -179,6 +180,18 @@ def test_bad_input_exits_with_1_and_prints_nothing_on_stdout(
     assert outcome.code == 1
     assert outcome.stdout == ""
     assert words in outcome.stderr
+
+
+def test_the_rest_is_planned_beside_what_cannot_be_used(spotkube_plan: Command) -> None:
+    bad = (PODS % "1x").replace("web", "bad")
+    outcome = spotkube_plan("-f", "-", "-o", "json", stdin=f"{PODS % '1'}\n---\n{bad}")
+    assert outcome.code == 1
+    plan = json.loads(outcome.stdout)
+    assert plan["totals"]["placedPods"] == 3
+    [error] = plan["errors"]
+    assert "cpu: '1x' is no quantity" in error
+    assert error in outcome.stderr
+    assert "The plan is one for the rest" in outcome.stderr
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("5s", 5), ("1m", 60), ("1.5s", 1.5)])

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.console import Console
 from spotkube.catalog import load_catalog
 from spotkube.commands.durations import parse_seconds
 from spotkube.commands.waiting import bar
-from spotkube.convert.documents import read_documents
+from spotkube.convert.documents import Mistakes, read_documents
 from spotkube.convert.manifests import Manifests, to_snapshot
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.reports.machine import to_values
@@ -67,20 +68,24 @@ def plan(
 
     Reads Workloads, Deployments, StatefulSets, ReplicaSets, ReplicationControllers, DaemonSets, Jobs, CronJobs (one
     run), Pods, NodePools, NodeClaims and Nodes (these are filled first). Exits with 0 when all pods have a place, with
-    2 when some have none (the reasons are told), and with 1 on bad input.
+    2 when some have none (the reasons are told), and with 1 on bad input: objects that can't be used are named, and
+    the rest is planned.
     """
+    mistakes = Mistakes()
     try:
         seconds = _seconds(budget)
         sources = [*(files or ()), *(more or ())]
         if not sources:
             raise ValueError("-f: no manifests given; name files, folders or patterns, or - for standard input")
         offerings = load_catalog(catalog).offerings
-        manifests = to_snapshot(read_documents(sources, sys.stdin), offerings)
     except ValueError as error:
-        for line in str(error).splitlines():
-            typer.echo(f"error: {line}", err=True)
+        _complain(str(error).splitlines())
         raise typer.Exit(BAD_INPUT) from error
-    report = make_report(manifests, mode, seed=seed, seconds=seconds)
+    manifests = to_snapshot(read_documents(sources, sys.stdin, mistakes), offerings, mistakes)
+    _complain(mistakes.lines)
+    if mistakes.lines and not manifests.snapshot.pods:
+        raise typer.Exit(BAD_INPUT)
+    report = make_report(manifests, mode, seed=seed, seconds=seconds, mistakes=mistakes.lines)
     match output:
         case Output.TABLE:
             print_report(Console(), report)
@@ -88,11 +93,21 @@ def plan(
             typer.echo(json.dumps(to_values(report), indent=2))
         case Output.YAML:
             typer.echo(yaml.dump(to_values(report), Dumper=yaml.CSafeDumper, sort_keys=False, width=120), nl=False)
+    if mistakes.lines:
+        typer.echo("The plan is one for the rest, without what the errors above name.", err=True)
+        raise typer.Exit(BAD_INPUT)
     if report.plan.unplaceable:
         raise typer.Exit(SOME_UNPLACEABLE)
 
 
-def make_report(manifests: Manifests, choice: PoolChoice, *, seed: int, seconds: float) -> Report:
+def _complain(mistakes: Sequence[str]) -> None:
+    for line in mistakes:
+        typer.echo(f"error: {line}", err=True)
+
+
+def make_report(
+    manifests: Manifests, choice: PoolChoice, *, seed: int, seconds: float, mistakes: Sequence[str] = ()
+) -> Report:
     """Plans within the time, with a bar on the terminal."""
     # Imported late: the solver and the compiler take a second, for which no other command should wait.
     from spotkube.planner.decide import decide  # noqa: PLC0415
@@ -104,7 +119,7 @@ def make_report(manifests: Manifests, choice: PoolChoice, *, seed: int, seconds:
         warm_up()
     with bar(f"planning {sum(1 for pod in snapshot.pods if pod.node is None)} pods", seconds):
         decision = decide(snapshot, Mode.RECOMMEND, seed=seed, budget=Budget(seconds=seconds))
-    return Report(decision, manifests.pod_names, seed, manifests.notes)
+    return Report(decision, manifests.pod_names, seed, manifests.notes, mistakes)
 
 
 def _recommending(snapshot: Snapshot, choice: PoolChoice) -> Snapshot:

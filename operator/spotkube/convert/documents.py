@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,6 +16,26 @@ _WILDCARDS = "*?["
 
 class ManifestError(ValueError):
     """Manifests that can't be used; the message has a line for each mistake: file, document, field, value, remedy."""
+
+
+@dataclass(slots=True)
+class Mistakes:
+    """What can't be used, a line for each mistake, so that the rest can be."""
+
+    lines: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Notes a ManifestError and goes on after the block."""
+        try:
+            yield
+        except ManifestError as error:
+            self.lines += str(error).splitlines()
+
+    def raise_if_any(self) -> None:
+        """Raises ManifestError with all of them."""
+        if self.lines:
+            raise ManifestError("\n".join(self.lines))
 
 
 class _Loader(yaml.CSafeLoader):
@@ -58,19 +79,23 @@ class Document:
         return f"{self.place} ({self.kind} {name})" if name else f"{self.place} ({self.kind})"
 
 
-def read_documents(sources: Sequence[str], stdin: TextIO) -> list[Document]:
+def read_documents(sources: Sequence[str], stdin: TextIO, mistakes: Mistakes) -> list[Document]:
     """Every object of the sources, lists taken apart. A file that two sources name is read once.
 
     A source is a file, a folder (all its YAML and JSON files, subfolders too), a pattern such as `k8s/*.yaml`, or "-"
-    for `stdin`. Raises ManifestError.
+    for `stdin`. What can't be read is left out and noted in `mistakes`.
     """
+    files: dict[str, None] = {}
+    for source in sources:
+        with mistakes.collected():
+            files |= dict.fromkeys(_expand(source))
     documents: list[Document] = []
-    for file in dict.fromkeys(file for source in sources for file in _expand(source)):
-        name = "standard input" if file == STDIN else file
-        text = stdin.read() if file == STDIN else _read(Path(file))
-        documents += _objects(name, text)
-    if not documents:
-        raise ManifestError(f"{', '.join(sources)}: no Kubernetes object in there; give manifests with -f")
+    for file in files:
+        with mistakes.collected():
+            name = "standard input" if file == STDIN else file
+            documents += _objects(name, stdin.read() if file == STDIN else _read(Path(file)), mistakes)
+    if not documents and not mistakes.lines:
+        mistakes.lines.append(f"{', '.join(sources)}: no Kubernetes object in there; give manifests with -f")
     return documents
 
 
@@ -100,10 +125,12 @@ def _read(path: Path) -> str:
         raise ManifestError(f"{path}: can't be read ({error}); give a text file that you may read") from error
 
 
-def _objects(name: str, text: str) -> Iterator[Document]:
+def _objects(name: str, text: str, mistakes: Mistakes) -> list[Document]:
+    documents: list[Document] = []
     for number, content in enumerate(_parse(name, text), start=1):
         if content is not None:
-            yield from _take_apart(f"{name}, document {number}", content)
+            documents += _take_apart(f"{name}, document {number}", content, mistakes)
+    return documents
 
 
 def _parse(name: str, text: str) -> list[Any]:
@@ -129,19 +156,27 @@ def _json_objects(text: str) -> Iterator[Any]:
         yield content
 
 
-def _take_apart(place: str, content: Any, listed: tuple[str, str] = ("", "")) -> Iterator[Document]:
+def _take_apart(place: str, content: Any, mistakes: Mistakes, listed: tuple[str, str] = ("", "")) -> Iterator[Document]:
     """The object itself, or the items of a list. `listed` is the kind and apiVersion that items of a list may omit."""
+    with mistakes.collected():
+        kind, version = _kind_of(place, content, listed)
+        items = content.get("items")
+        if kind.endswith("List") and isinstance(items, list):
+            for number, item in enumerate(items):
+                inherited = (kind.removesuffix("List"), str(version or ""))
+                yield from _take_apart(f"{place}, items[{number}]", item, mistakes, inherited)
+        else:
+            yield Document(place, {**content, "kind": kind, "apiVersion": version})
+
+
+def _kind_of(place: str, content: Any, listed: tuple[str, str]) -> tuple[str, Any]:
+    """Kind and apiVersion. Raises ManifestError."""
     if not isinstance(content, dict):
         raise ManifestError(f"{place}: is {_short(content)}; a manifest is a map with apiVersion, kind and metadata")
     kind, version = content.get("kind") or listed[0], content.get("apiVersion") or listed[1]
     if not isinstance(kind, str) or not kind:
         raise ManifestError(f"{place}: kind: {_short(content.get('kind'))} names no kind; add one, such as Deployment")
-    items = content.get("items")
-    if kind.endswith("List") and isinstance(items, list):
-        for number, item in enumerate(items):
-            yield from _take_apart(f"{place}, items[{number}]", item, (kind.removesuffix("List"), str(version or "")))
-    else:
-        yield Document(place, {**content, "kind": kind, "apiVersion": version})
+    return kind, version
 
 
 def _short(value: object) -> str:

@@ -5,9 +5,9 @@ are taken as waiting for one, whoever they belong to. What kube-controller-manag
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from spotkube.api.nodeclaim import NodeClaim
 from spotkube.api.nodepool import NodePool
@@ -15,7 +15,7 @@ from spotkube.api.workload import Workload
 from spotkube.convert.admission import Admission
 from spotkube.convert.binding import with_volumes
 from spotkube.convert.checks import converted
-from spotkube.convert.documents import Document, ManifestError
+from spotkube.convert.documents import Document, Mistakes
 from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
 from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
@@ -26,13 +26,14 @@ from spotkube.convert.workloads import to_workload_rule
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Node, Pool, Snapshot, WorkloadRule
 from spotkube.model.offerings import Offering
-from spotkube.model.pods import DaemonSet, Pod
+from spotkube.model.pods import Pod
 from spotkube.model.resources import PODS
 from spotkube.model.volumes import Storage
 
 DEFAULT_POOL = Pool("default")
 # The kubelet's default, for Nodes that do not say how many pods they take.
 DEFAULT_MAX_PODS = 110
+Converted = TypeVar("Converted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,46 +45,75 @@ class Manifests:
     notes: tuple[str, ...]
 
 
-def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering]) -> Manifests:
-    """Raises ManifestError naming file, document, field, value and remedy."""
-    objects = Objects(documents)
+def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering], mistakes: Mistakes) -> Manifests:
+    """What can't be used is left out, and noted in `mistakes` by file, document, field, value and remedy."""
+    objects = Objects(documents, mistakes)
     workloads = {ref_of(d): Workload.from_dict(d.content) for d in objects.of_kind("Workload")}
-    targets = targets_in(workloads, objects)
+    targets = targets_in(workloads, objects, mistakes)
     admission = Admission(objects.of_kind("PriorityClass"), objects.of_kind("RuntimeClass"))
-    sources = dict(sources_of(objects, targets, admission))
-    nodes = _nodes(objects)
-    found = [(pod, _maker(pod, objects)) for pod in _live_pods(objects, admission)]
-    made = Counter(maker for _, maker in found)
-    pods = [_owned(pod, maker, targets) for pod, maker in found]
-    pods += [pod for ref, source in sources.items() for pod in source.pods(made[ref])]
+    sources = dict(sources_of(objects, targets, admission, mistakes))
+    nodes = _nodes(objects, mistakes)
+    pods = _pods(objects, sources, targets, admission, mistakes)
     names = {node.name for node in nodes}
-    here = [pod for pod in pods if pod.node is None or pod.node in names]
-    storage = _storage(objects)
-    here = with_volumes(here, storage)
-    pools = tuple(converted(d, to_pool, NodePool.from_dict(d.content)) for d in objects.of_kind("NodePool"))
+    here = with_volumes([pod for pod in pods if pod.node is None or pod.node in names], _storage(objects))
+    # A NodePool with a mistake is no reason to buy what no NodePool allows.
+    assumed = not any((d.group, d.kind) == (keys.GROUP, "NodePool") for d in documents)
     snapshot = Snapshot(
         taken_at=0.0,
         pods=tuple(here),
         nodes=tuple(nodes),
-        claims=tuple(converted(d, to_claim, NodeClaim.from_dict(d.content)) for d in objects.of_kind("NodeClaim")),
-        pools=pools or (DEFAULT_POOL,),
+        claims=_converted(objects, "NodeClaim", lambda value: to_claim(NodeClaim.from_dict(value)), mistakes),
+        pools=(DEFAULT_POOL,)
+        if assumed
+        else _converted(objects, "NodePool", lambda value: to_pool(NodePool.from_dict(value)), mistakes),
         workloads=tuple(_rules(workloads, sources)),
-        daemonsets=tuple(_daemonsets(objects, admission)),
+        daemonsets=_converted(objects, "DaemonSet", lambda value: to_daemonset(_admitted(value, admission)), mistakes),
         namespaces=tuple(to_namespace(d.content) for d in objects.of_kind("Namespace")),
         offerings=tuple(offerings),
     )
     notes = [
-        *_notes(snapshot, objects, assumed=not pools, elsewhere=len(pods) - len(here)),
+        *_notes(snapshot, objects, assumed=assumed, elsewhere=len(pods) - len(here)),
         *(f"{name} is not in these files: what it gives to pods is not counted" for name in sorted(admission.missing)),
     ]
     return Manifests(snapshot, {pod.uid: pod.key for pod in here}, tuple(notes))
 
 
-def _nodes(objects: Objects) -> list[Node]:
+def _converted(
+    objects: Objects, kind: str, convert: Callable[[dict[str, Any]], Converted], mistakes: Mistakes
+) -> tuple[Converted, ...]:
+    """Each object of the kind that can be converted."""
+    found = []
+    for document in objects.of_kind(kind):
+        with mistakes.collected():
+            found.append(converted(document, convert, document.content))
+    return tuple(found)
+
+
+def _nodes(objects: Objects, mistakes: Mistakes) -> list[Node]:
     claims = {document.name for document in objects.of_kind("NodeClaim")}
-    nodes = [converted(d, to_node, _as_reported(d)) for d in objects.of_kind("Node")]
-    nodes = [node if node.claim in claims else replace(node, claim=None) for node in nodes]
+    nodes = _converted(objects, "Node", lambda value: to_node(_as_reported(value)), mistakes)
+    nodes = tuple(node if node.claim in claims else replace(node, claim=None) for node in nodes)
     return with_volume_limits(nodes, dict(to_volume_limits(d.content) for d in objects.of_kind("CSINode")))
+
+
+def _pods(
+    objects: Objects,
+    sources: Mapping[Ref, Source],
+    targets: Mapping[Ref, str],
+    admission: Admission,
+    mistakes: Mistakes,
+) -> list[Pod]:
+    """The pods of the files, and those that would be made from them."""
+    live = _converted(objects, "Pod", lambda value: to_pod({**value, "spec": admission.admit(value["spec"])}), mistakes)
+    # A daemon's pod comes with its node.
+    kept = [pod for pod in live if pod is not None and (pod.node or not pod.daemon)]
+    found = [(pod if pod.node else replace(pod, unschedulable=True), _maker(pod, objects)) for pod in kept]
+    made = Counter(maker for _, maker in found)
+    pods = [_owned(pod, maker, targets) for pod, maker in found]
+    for ref, source in sources.items():
+        with mistakes.collected():
+            pods += source.pods(made[ref])
+    return pods
 
 
 def _storage(objects: Objects) -> Storage:
@@ -95,32 +125,23 @@ def _storage(objects: Objects) -> Storage:
     )
 
 
-def _as_reported(document: Document) -> dict[str, Any]:
+def _as_reported(node: dict[str, Any]) -> dict[str, Any]:
     """A Node as its kubelet would report it: one written by hand counts as ready, with all of its capacity for pods."""
-    status = document.content["status"]
+    status = node["status"]
     allocatable = status.get("allocatable") or status.get("capacity")
     if not allocatable:
-        raise ManifestError(f"{document}: status.allocatable: is missing; give cpu, memory and pods")
+        raise ValueError("status.allocatable: is missing; give cpu, memory and pods")
     reported = {
         "allocatable": {PODS: DEFAULT_MAX_PODS, **allocatable},
         "conditions": status.get("conditions") or [{"type": "Ready", "status": "True"}],
     }
-    return {**document.content, "status": {**status, **reported}}
+    return {**node, "status": {**status, **reported}}
 
 
-def _live_pods(objects: Objects, admission: Admission) -> Iterator[Pod]:
-    for document in objects.of_kind("Pod"):
-        pod = converted(document, to_pod, {**document.content, "spec": admission.admit(document.content["spec"])})
-        # A daemon's pod comes with its node.
-        if pod is not None and (pod.node or not pod.daemon):
-            yield pod if pod.node else replace(pod, unschedulable=True)
-
-
-def _daemonsets(objects: Objects, admission: Admission) -> Iterator[DaemonSet]:
-    for document in objects.of_kind("DaemonSet"):
-        spec = document.content["spec"]
-        template = {**spec["template"], "spec": admission.admit(spec["template"]["spec"])}
-        yield converted(document, to_daemonset, {**document.content, "spec": {**spec, "template": template}})
+def _admitted(owner: dict[str, Any], admission: Admission) -> dict[str, Any]:
+    spec = owner["spec"]
+    template = {**spec["template"], "spec": admission.admit(spec["template"]["spec"])}
+    return {**owner, "spec": {**spec, "template": template}}
 
 
 def _maker(pod: Pod, objects: Objects) -> Ref | None:

@@ -13,7 +13,7 @@ from spotkube.api.nodepool import NodePool
 from spotkube.api.workload import Workload
 from spotkube.convert import schemas
 from spotkube.convert.checks import checked
-from spotkube.convert.documents import Document, ManifestError
+from spotkube.convert.documents import Document, ManifestError, Mistakes
 from spotkube.model import labels as keys
 
 # Kind, namespace ("" for what has none), name.
@@ -59,8 +59,8 @@ class Objects:
     """The objects that matter for planning, in the order of the files. `unknown` counts the others by kind, and
     `unread` those of them that have a pod template: they would make pods that we know nothing of."""
 
-    def __init__(self, documents: Iterable[Document]) -> None:
-        """Raises ManifestError."""
+    def __init__(self, documents: Iterable[Document], mistakes: Mistakes) -> None:
+        """What is not as its kind should be is left out and noted in `mistakes`."""
         self.unknown: Counter[str] = Counter()
         self.unread: Counter[str] = Counter()
         self._documents: dict[Ref, Document] = {}
@@ -70,7 +70,8 @@ class Objects:
                 kind = f"{document.kind} ({document.content['apiVersion'] or 'no apiVersion'})"
                 (self.unread if _has_pod_template(document) else self.unknown)[kind] += 1
             else:
-                self._add(_with_defaults(document, model))
+                with mistakes.collected():
+                    self._add(_with_defaults(document, model))
 
     def __contains__(self, ref: Ref) -> bool:
         return ref in self._documents

@@ -9,7 +9,7 @@ from spotkube.api.workload import Workload
 from spotkube.convert import schemas
 from spotkube.convert.admission import Admission
 from spotkube.convert.checks import checked, converted
-from spotkube.convert.documents import Document, ManifestError
+from spotkube.convert.documents import Document, ManifestError, Mistakes
 from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
 from spotkube.convert.pods import to_labels, to_shape
 from spotkube.convert.storage import to_claim_uses
@@ -59,36 +59,45 @@ class Source:
         ]
 
 
-def sources_of(objects: Objects, targets: Mapping[Ref, str], admission: Admission) -> Iterator[tuple[Ref, Source]]:
+def sources_of(
+    objects: Objects, targets: Mapping[Ref, str], admission: Admission, mistakes: Mistakes
+) -> Iterator[tuple[Ref, Source]]:
     """Every object that makes pods and that no other one in the files makes itself."""
     for ref, document in objects.items():
         read = _READERS.get(document.kind)
         if read is None or objects.root(ref) != ref:
             continue
-        source = read(document)
+        source = None
+        with mistakes.collected():
+            source = read(document)
         if source is None or (document.kind == "CronJob" and _runs(ref, objects)):
             continue
         template = {**source.template, "spec": admission.admit(source.template["spec"])}
         yield ref, replace(source, workload=source.workload or targets.get(ref), template=template)
 
 
-def targets_in(workloads: Mapping[Ref, Workload], objects: Objects) -> dict[Ref, str]:
-    """Which Workload (its key) each target belongs to. Raises ManifestError for a target that is not in the files."""
+def targets_in(workloads: Mapping[Ref, Workload], objects: Objects, mistakes: Mistakes) -> dict[Ref, str]:
+    """Which Workload (its key) each target belongs to; a target that is not in the files is a mistake."""
     targets: dict[Ref, str] = {}
     for (_, namespace, name), workload in workloads.items():
-        target = workload.spec.target_ref
-        if target is None:
-            continue
-        ref = (target.kind.value, namespace, target.name)
-        field = f"{objects[('Workload', namespace, name)]}: spec.targetRef.name: {target.name!r}"
-        if ref not in objects:
-            raise ManifestError(
-                f"{field}: there is no such {target.kind} in namespace {namespace} of these files; add it"
-            )
-        if ref in targets:
-            raise ManifestError(f"{field} belongs to Workload {targets[ref]} already; remove one of the two")
-        targets[ref] = f"{namespace}/{name}"
+        with mistakes.collected():
+            if (ref := _target_of(workload, namespace, name, objects, targets)) is not None:
+                targets[ref] = f"{namespace}/{name}"
     return targets
+
+
+def _target_of(workload: Workload, namespace: str, name: str, objects: Objects, taken: Mapping[Ref, str]) -> Ref | None:
+    """Raises ManifestError for one that is missing or `taken`."""
+    target = workload.spec.target_ref
+    if target is None:
+        return None
+    ref = (target.kind.value, namespace, target.name)
+    field = f"{objects[('Workload', namespace, name)]}: spec.targetRef.name: {target.name!r}"
+    if ref not in objects:
+        raise ManifestError(f"{field}: there is no such {target.kind} in namespace {namespace} of these files; add it")
+    if ref in taken:
+        raise ManifestError(f"{field} belongs to Workload {taken[ref]} already; remove one of the two")
+    return ref
 
 
 def _runs(ref: Ref, objects: Objects) -> bool:

@@ -13,6 +13,7 @@ unplaceable     name, pods, reason
 alternatives    usdPerHour, interruptionsPerMonth, chosen
 work            columnRounds, generations: the same seed and counts give the same plan
 notes           what was assumed or left out
+errors          objects that could not be used, so that the plan is one for the rest; a sentence each
 """
 
 from collections import defaultdict
@@ -49,6 +50,7 @@ def to_values(report: Report) -> dict[str, Any]:
             "branchPrograms": plan.work.branch_programs,
         },
         "notes": list(report.notes),
+        "errors": list(report.errors),
     }
 
 

@@ -10,12 +10,13 @@ MICRO_USD = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A Plan, the name of each pod by uid, and the remarks to print with it."""
+    """A Plan, the name of each pod by uid, the remarks to print with it, and what could not be planned at all."""
 
     plan: Plan
     pod_names: Mapping[str, str]
     seed: int
     notes: Sequence[str] = ()
+    errors: Sequence[str] = ()
 
     def names(self, uids: Sequence[str]) -> list[str]:
         return [self.pod_names.get(uid, uid) for uid in uids]
