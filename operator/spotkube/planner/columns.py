@@ -13,6 +13,7 @@ from spotkube.planner.problem import IntArray
 from spotkube.planner.proof import Proof, charges, demand_of
 from spotkube.planner.scratch import Work, make_work
 from spotkube.planner.state import Nodes
+from spotkube.planner.threads import THREADS, share_out
 
 # Branches of the knapsack search, and the step of the search for charges: few and coarse for all holders; then more,
 # for those that may still hold better patterns.
@@ -26,6 +27,8 @@ NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
 # With fewer groups the first columns are found sooner than the fluid's prices.
 FLUID_FROM = 32
 NO_END = 2**31
+# A search of so many branches is worth several threads.
+SHARED_FROM = 300
 # Rounds for the proof of a plan that leaves pods out.
 REPROOFS = 8
 # The same for the last proofs, one after the other.
@@ -59,7 +62,9 @@ class Pricer:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         groups, resources = instance.arrays.demand.shape
-        self.work: Work = make_work(groups, resources, instance.arrays.caps.shape[1], instance.arrays.met.shape[1])
+        shape = groups, resources, instance.arrays.caps.shape[1], instance.arrays.met.shape[1]
+        self.works = [make_work(*shape) for _ in range(THREADS)]
+        self.work: Work = self.works[0]
         self.lean = np.flatnonzero(instance.arrays.lean)
         self.mu = np.zeros((instance.holders, resources))
 
@@ -70,20 +75,14 @@ class Pricer:
         patterns = np.zeros((len(holders), self.instance.problem.groups), np.int64)
         found, upper = np.zeros(len(holders)), np.zeros(len(holders))
         value = duals.pod(self.instance)
-        price_holders(
-            self.instance.arrays,
-            self.work,
-            holders,
-            stock,
-            value,
-            self.mu,
-            bars,
-            branches,
-            step,
-            patterns,
-            found,
-            upper,
-        )
+
+        def part(work: Work, first: int, last: int) -> None:
+            price_holders(
+                self.instance.arrays, work, holders[first:last], stock, value, self.mu, bars[first:last], branches, step,
+                patterns[first:last], found[first:last], upper[first:last],
+            )  # fmt: skip
+
+        share_out(self.works if branches >= SHARED_FROM else self.works[:1], len(holders), part)
         return patterns, found, upper
 
     def by_promise(self, proof: Proof | None) -> IntArray:

@@ -20,9 +20,9 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     each process compiles for itself.
     """
     try:
-        dispatcher = numba.njit(cache=True, error_model="numpy")(function)
+        dispatcher = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
     except RuntimeError:
-        return cast("Callable[P, R]", numba.njit(error_model="numpy")(function))
+        return cast("Callable[P, R]", numba.njit(error_model="numpy", nogil=True)(function))
     # numba looks at the function's own file alone, but its machine code contains that of functions in other files: a
     # change in any of them has to count.
     index = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)

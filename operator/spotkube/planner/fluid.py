@@ -5,9 +5,12 @@ import numpy as np
 
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import UNIT, Demand, Duals, quiet_highs
+from spotkube.planner.problem import IntArray
 
 # Flows and caps at most: beyond, the fluid would take longer than it saves.
 MOST_FLOWS = 60_000
+# From so many on, the interior point method is two to three times as fast as the simplex method; below, slower.
+MANY_FLOWS = 8_000
 
 
 def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] | None:
@@ -31,24 +34,23 @@ def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] 
     supply = groups + families
     per_holder = resources + len(caps)
     lp = quiet_highs()
+    if len(pairs) >= MANY_FLOWS:
+        lp.setOptionValue("solver", "ipm")
     lower = np.concatenate([need, np.where(sizes > 1, demand.family, 0), np.zeros(len(lean) * per_holder)])
     nothing, zeros = np.zeros(0, np.int32), np.zeros(len(lower), np.int32)
     infinite = np.full(len(lower), highspy.kHighsInf)
     lp.addRows(len(lower), lower.astype(float), infinite, 0, zeros, nothing, np.zeros(0))
     # Rows of a resource are scaled to the holder's room, so that all coefficients are about one.
-    for i, h in enumerate(lean):
-        room = np.concatenate([np.ones(resources), arrays.caps[h, caps].astype(float)])
-        rows = supply + i * per_holder + np.arange(per_holder)
-        most = float(arrays.stock[h]) if instance.kind_of[h] < 0 else highspy.kHighsInf
-        lp.addCol(float(arrays.price[h]) / UNIT, 0.0, most, per_holder, rows.astype(np.int32), room)
-    for i, g in pairs:
-        first = supply + i * per_holder
-        share = arrays.demand[g] / np.maximum(arrays.room[lean[i]], 1)
-        inside = [c for c, k in enumerate(caps) if problem.cap_use[k, g]]
-        rows = [int(g), groups + int(problem.family[g]), *(first + r for r in range(resources))]
-        values = [1.0, 1.0, *(-share), *(-float(problem.cap_use[caps[c], g]) for c in inside)]
-        rows += [first + resources + c for c in inside]
-        lp.addCol(0.0, 0.0, highspy.kHighsInf, len(rows), np.array(rows, np.int32), np.array(values))
+    most = np.where(instance.kind_of[lean] < 0, arrays.stock[lean].astype(float), highspy.kHighsInf)
+    room = np.hstack([np.ones((len(lean), resources)), arrays.caps[np.ix_(lean, caps)].astype(float)])
+    at = supply + np.arange(len(lean) * per_holder).reshape(len(lean), per_holder)
+    _add_columns(lp, arrays.price[lean] / UNIT, most, at, room)
+    which, group = pairs.T
+    share = arrays.demand[group] / np.maximum(arrays.room[lean[which]], 1)
+    use = problem.cap_use[caps].T.astype(float)
+    rows = np.column_stack([group, groups + problem.family[group], at[which]])
+    values = np.column_stack([np.ones((len(pairs), 2)), -share, -use[group]])
+    _add_columns(lp, np.zeros(len(pairs)), np.full(len(pairs), highspy.kHighsInf), rows, values)
     lp.run()
     if lp.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
@@ -56,3 +58,13 @@ def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] 
     charges = np.zeros(arrays.room.shape)
     charges[lean] = duals[supply:].reshape(len(lean), per_holder)[:, :resources] / np.maximum(arrays.room[lean], 1)
     return Duals(duals[:groups], duals[groups:supply], np.zeros(instance.pool_left.shape)), charges
+
+
+def _add_columns(lp: highspy.Highs, cost: FloatArray, most: FloatArray, rows: IntArray, values: FloatArray) -> None:
+    """Adds columns from 0 to `most` in one call; rows and values [columns, entries], of which zeros are left out."""
+    there = values != 0
+    start = np.concatenate([[0], np.cumsum(there.sum(axis=1))])[:-1]
+    lp.addCols(
+        len(cost), cost.astype(float), np.zeros(len(cost)), most.astype(float), int(there.sum()),
+        start.astype(np.int32), rows[there].astype(np.int32), values[there],
+    )  # fmt: skip
