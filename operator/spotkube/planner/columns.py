@@ -69,20 +69,40 @@ class Pricer:
         self.mu = np.zeros((instance.holders, resources))
 
     def price(
-        self, holders: IntArray, stock: IntArray, duals: Duals, bars: FloatArray, branches: int, step: float
-    ) -> tuple[IntArray, FloatArray, FloatArray]:
-        """(patterns [n, G], their worth [n], upper bounds [n]) for the holders listed."""
+        self,
+        holders: IntArray,
+        stock: IntArray,
+        duals: Duals,
+        bars: FloatArray,
+        level: tuple[int, float],
+        over: Callable[[], bool] = lambda: False,
+    ) -> tuple[IntArray, FloatArray, FloatArray] | None:
+        """(patterns [n, G], their worth [n], upper bounds [n]) for the holders listed; None if `over` came true first.
+
+        level: branches of the search, and the last step of that for charges.
+        """
         patterns = np.zeros((len(holders), self.instance.problem.groups), np.int64)
         found, upper = np.zeros(len(holders)), np.zeros(len(holders))
-        value = duals.pod(self.instance)
+        value, mu = duals.pod(self.instance), self.mu.copy()
+        branches, step = level
 
-        def part(work: Work, first: int, last: int) -> None:
+        def some(work: Work, part: slice) -> None:
             price_holders(
-                self.instance.arrays, work, holders[first:last], stock, value, self.mu, bars[first:last], branches, step,
-                patterns[first:last], found[first:last], upper[first:last],
+                self.instance.arrays, work, holders[part], stock, value, mu, bars[part], branches, step,
+                patterns[part], found[part], upper[part],
             )  # fmt: skip
 
-        share_out(self.works if branches >= SHARED_FROM else self.works[:1], len(holders), part)
+        def one(work: Work, turn: int) -> None:
+            if not over():
+                some(work, slice(turn, turn + 1))
+
+        if branches < SHARED_FROM:
+            some(self.works[0], slice(None))
+        else:
+            share_out(self.works, len(holders), one)
+            if over():
+                return None
+        self.mu = mu
         return patterns, found, upper
 
     def by_promise(self, proof: Proof | None) -> IntArray:
@@ -100,17 +120,21 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
     fluid = fluid_duals(instance, master.demand) if instance.problem.groups >= FLUID_FROM else None
     if fluid is not None:
         prices, pricer.mu = fluid
-        _round(instance, state, pricer, prices, 1)
+        _round(instance, state, pricer, prices, 1, over)
+
+    def over() -> bool:
+        return stopped(state.rounds)
+
     every = CENTRE_EVERY + instance.problem.groups // 5
-    while not stopped(state.rounds):
+    while not over():
         centre = state.proof.duals if state.proof else state.duals
         added = 0
         if state.rounds % every == 0:
-            added = _round(instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, enough=NO_END)
+            added = _round(instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, over, enough=NO_END)
         if not added:
-            added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1)
-        if not added and state.cost - state.bound > CLOSE * state.cost and not stopped(state.rounds):
-            added = _round(instance, state, pricer, state.duals, len(LEVELS))
+            added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1, over)
+        if not added and state.cost - state.bound > CLOSE * state.cost and not over():
+            added = _round(instance, state, pricer, state.duals, len(LEVELS), over)
         if not added or state.cost - state.bound <= CLOSE * state.cost:
             break
         state.amount, state.duals, state.cost = master.solve()
@@ -118,13 +142,27 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
     return state
 
 
-def _round(instance: Instance, state: Relaxation, pricer: Pricer, duals: Duals, levels: int, enough: int = 1) -> int:
-    """Prices at these duals, with more branches until `enough` columns improve; keeps a better proof; columns added."""
+def _round(
+    instance: Instance,
+    state: Relaxation,
+    pricer: Pricer,
+    duals: Duals,
+    levels: int,
+    over: Callable[[], bool],
+    enough: int = 1,
+) -> int:
+    """Prices at these duals, with more branches until `enough` columns improve; keeps a better proof; columns added.
+
+    A level that isn't done when `over` comes true leaves no trace.
+    """
     pay = instance.arrays.price + charges(instance, duals)
     holders, upper = pricer.lean, np.zeros(instance.holders)
     added = 0
-    for level, (branches, step) in enumerate(LEVELS[:levels]):
-        patterns, found, above = pricer.price(holders, instance.upper, duals, pay[holders], branches, step)
+    for level in range(levels):
+        priced = pricer.price(holders, instance.upper, duals, pay[holders], LEVELS[level], over)
+        if priced is None:
+            break
+        patterns, found, above = priced
         upper[holders] = np.minimum(upper[holders], above) if level else above
         consider(instance, state, duals, upper)
         added += _add_better(instance, state, holders, patterns, found)
@@ -156,10 +194,10 @@ def sharpen(instance: Instance, state: Relaxation, pricer: Pricer, over: Callabl
         if over() or state.cost - state.bound <= CLOSE * state.cost:
             return
         centre = state.proof.duals if state.proof else state.duals
-        _round(instance, state, pricer, state.duals.blend(centre, part), THOROUGH, enough=NO_END)
+        _round(instance, state, pricer, state.duals.blend(centre, part), THOROUGH, over, enough=NO_END)
 
 
-def prove(instance: Instance, state: Relaxation, pricer: Pricer, plan: Nodes) -> int:
+def prove(instance: Instance, state: Relaxation, pricer: Pricer, plan: Nodes, over: Callable[[], bool]) -> int:
     """The lower bound for the pods that the plan places, micro-dollars an hour.
 
     Where limits or bins did not suffice for all, the prices were those of scarcity, and prove little for the pods that
@@ -173,6 +211,6 @@ def prove(instance: Instance, state: Relaxation, pricer: Pricer, plan: Nodes) ->
         state.bound = state.proof.value(demand)[0] if state.proof else 0.0
         for _ in range(REPROOFS):
             state.amount, state.duals, state.cost = state.master.solve()
-            if not _round(instance, state, pricer, state.duals, THOROUGH):
+            if not _round(instance, state, pricer, state.duals, THOROUGH, over):
                 break
     return state.proof.lower_bound(demand) if state.proof else 0

@@ -2,6 +2,7 @@
 # (numba types numbers by itself; numpy's stubs tell its integers from int.)
 """Many plans in flat arrays, and the compiled call that breeds a whole generation of them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -170,9 +171,8 @@ def flock_of(arrays: Arrays, plans: list[Nodes]) -> Flock:
     )
 
 
-def select(flock: Flock, other: Flock, chosen: list[tuple[int, int]]) -> Flock:
-    """A flock of the chosen plans, each (0, i) of the first or (1, i) of the other."""
-    sources = (flock, other)
+def select(sources: Sequence[Flock], chosen: list[tuple[int, int]]) -> Flock:
+    """A flock of the chosen plans, each (s, i): plan i of source s."""
     rows = [np.arange(sources[w].row_start[i], sources[w].row_start[i + 1]) for w, i in chosen]
     items = [
         np.arange(sources[w].item_start[sources[w].row_start[i]], sources[w].item_start[sources[w].row_start[i + 1]])

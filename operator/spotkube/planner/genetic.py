@@ -1,12 +1,14 @@
 """The genetic search: DEAP's NSGA-II over whole plans, with dollars an hour and expected interruptions as objectives.
 
 A plan is its rows of like nodes. Children take rows of two parents, or all of one; the compiled call then repairs them,
-guided by the duals, and works on each with rounds of ruin and recreate. The cheapest plans always survive.
+guided by the duals, and works on each with rounds of ruin and recreate. The cheapest plans
+always survive.
 """
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from deap import base, tools
@@ -16,7 +18,10 @@ from spotkube.planner.expand import rows_needed
 from spotkube.planner.flock import Flock, Recipes, breed, flock_of, select, unload
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.scoring import by_price
+from spotkube.planner.problem import IntArray
+from spotkube.planner.scratch import Work
 from spotkube.planner.state import Left, Nodes, make_nodes
+from spotkube.planner.threads import share_out
 
 POPULATION = 16
 CHILDREN = 8
@@ -53,6 +58,14 @@ def _individuals(*flocks: Flock) -> list[Individual]:
     return [Individual(s, i, flocks[s], int(place)) for (s, i), place in zip(indices, places, strict=True)]
 
 
+class Scratch(NamedTuple):
+    """What one thread writes on while it breeds."""
+
+    work: Work
+    nodes: Nodes
+    best: IntArray
+
+
 class Search:
     """A population that gets better with each generation."""
 
@@ -62,8 +75,10 @@ class Search:
         self.instance = instance
         self.value = pod_values(instance, relaxation)
         self.mu = pricer.mu.copy()
-        self.work = pricer.work
-        self.nodes = make_nodes(instance, rows_needed(instance))
+        rows, groups = rows_needed(instance), instance.problem.groups
+        self.scratches = [
+            Scratch(work, make_nodes(instance, rows), np.zeros(groups, np.int64)) for work in pricer.works
+        ]
         self.flock = flock_of(instance.arrays, seeds)
         self.random = random.Random(seed)
         self.by_price = by_price(instance)
@@ -74,7 +89,6 @@ class Search:
         self.lean = len(lean)
         self.choosy = len(instance.arrays.unmet) > 0 or len(instance.quota_left) > 0
         self.left = Left(instance.problem.count, instance.arrays.stock, instance.pool_left, instance.quota_left)
-        self.scratch = np.zeros(instance.problem.groups, np.int64)
 
     def generations(self) -> Iterator[int]:
         """Yields the number of each generation when it is done."""
@@ -110,17 +124,24 @@ class Search:
         return int(np.lexsort((self.flock.interrupted, self.flock.cost + self.flock.unmet, self.flock.missing))[0])
 
     def _generation(self) -> None:
-        arrays = self.instance.arrays
-        children = breed(
-            arrays, self.work, self.nodes, self.flock, self._recipes(), self.left, self.scratch, self.holders,
-            self.by_price, self.value, self.mu,
-        )  # fmt: skip
-        everyone = _individuals(self.flock, children)
+        recipes = self._recipes()
+        children = [self.flock] * CHILDREN
+
+        def bear(scratch: Scratch, child: int) -> None:
+            recipe = Recipes(*(of_each[child : child + 1] for of_each in recipes))
+            children[child] = breed(
+                self.instance.arrays, scratch.work, scratch.nodes, self.flock, recipe, self.left, scratch.best,
+                self.holders, self.by_price, self.value, self.mu,
+            )  # fmt: skip
+
+        share_out(self.scratches, CHILDREN, bear)
+        flocks = [self.flock, *children]
+        everyone = _individuals(*flocks)
         cheapest = sorted(everyone, key=lambda one: one.fitness.values)
         elite = _distinct(cheapest)[:ELITE]
         others = [one for one in everyone if one not in elite]
         chosen = elite + tools.selNSGA2(others, min(POPULATION - len(elite), len(others)))
-        self.flock = select(self.flock, children, [(one.source, one.index) for one in chosen])
+        self.flock = select(flocks, [(one.source, one.index) for one in chosen])
 
     def _recipes(self) -> Recipes:
         size = len(self.flock.cost)
