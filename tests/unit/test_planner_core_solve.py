@@ -7,9 +7,12 @@ import highspy
 import numpy as np
 import pytest
 
+from spotkube.planner import columns
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.firstfit import first_fit
+from spotkube.planner.master import Duals
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Result
+from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.solve import solve
 from spotkube.planner.validate import validate
 from spotkube.planner.warmup import small_problem
@@ -216,3 +219,26 @@ def test_what_has_no_limit_is_not_counted_however_much_it_is() -> None:
     problem.limit_use[0, 0] = 2**53
     result = solve(problem, seed=0, budget=WORK)
     assert result.solution.unplaced.tolist() == [0]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    problem = make_problem([700, 300, 450, 210], [9, 30, 14, 25], [1900, 3900, 1000], [100, 190, 60])
+    usual = solve(problem, seed=3, budget=WORK)
+    monkeypatch.setattr(columns, "THREADS", threads)
+    monkeypatch.setattr(columns, "SHARED_FROM", 0)
+    other = solve(problem, seed=3, budget=WORK)
+    assert (other.lower_bound, other.front) == (usual.lower_bound, usual.front)
+    assert (other.solution.node_kind == usual.solution.node_kind).all()
+    assert (other.solution.node_pods == usual.solution.node_pods).all()
+
+
+def test_pricing_that_is_cut_short_claims_nothing() -> None:
+    instance = reduce_problem(make_problem([700, 300], [9, 30], [1900, 3900], [100, 190]))
+    pricer, worth = columns.Pricer(instance), Duals(np.full(2, 30.0), np.zeros(2), np.zeros((1, 4)))
+    bars = np.zeros(len(pricer.lean))
+    many = columns.SHARED_FROM
+    patterns, found, upper = pricer.price(pricer.lean, instance.upper, worth, bars, many, 1e-3, lambda: True)
+    assert not patterns.any() and not found.any() and np.isinf(upper).all()
+    patterns, found, upper = pricer.price(pricer.lean, instance.upper, worth, bars, many, 1e-3)
+    assert patterns.any() and (upper >= found).all() and np.isfinite(upper).all()

@@ -74,17 +74,17 @@ class Pricer:
         stock: IntArray,
         duals: Duals,
         bars: FloatArray,
-        level: tuple[int, float],
+        branches: int,
+        step: float,
         over: Callable[[], bool] = lambda: False,
-    ) -> tuple[IntArray, FloatArray, FloatArray] | None:
-        """(patterns [n, G], their worth [n], upper bounds [n]) for the holders listed; None if `over` came true first.
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        """(patterns [n, G], their worth [n], upper bounds [n]) for the holders listed.
 
-        level: branches of the search, and the last step of that for charges.
+        Once `over` is true the rest of them get no pattern and an upper bound of infinity.
         """
         patterns = np.zeros((len(holders), self.instance.problem.groups), np.int64)
-        found, upper = np.zeros(len(holders)), np.zeros(len(holders))
+        found, upper = np.zeros(len(holders)), np.full(len(holders), np.inf)
         value, mu = duals.pod(self.instance), self.mu.copy()
-        branches, step = level
 
         def some(work: Work, part: slice) -> None:
             price_holders(
@@ -96,13 +96,12 @@ class Pricer:
             if not over():
                 some(work, slice(turn, turn + 1))
 
-        if branches < SHARED_FROM:
-            some(self.works[0], slice(None))
-        else:
+        if branches >= SHARED_FROM:
             share_out(self.works, len(holders), one)
-            if over():
-                return None
-        self.mu = mu
+        else:
+            some(self.works[0], slice(None))
+        if np.isfinite(upper).all():
+            self.mu = mu
         return patterns, found, upper
 
     def by_promise(self, proof: Proof | None) -> IntArray:
@@ -117,20 +116,22 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
     """Generates columns until the bound meets the cost of the columns, or `stopped(rounds)`."""
     amount, duals, cost = master.solve()
     state = Relaxation(master, amount, cost, duals, rounds=1)
-    fluid = fluid_duals(instance, master.demand) if instance.problem.groups >= FLUID_FROM else None
-    if fluid is not None:
-        prices, pricer.mu = fluid
-        _round(instance, state, pricer, prices, 1, over)
 
     def over() -> bool:
         return stopped(state.rounds)
 
+    fluid = fluid_duals(instance, master.demand) if instance.problem.groups >= FLUID_FROM else None
+    if fluid is not None:
+        prices, pricer.mu = fluid
+        _round(instance, state, pricer, prices, 1, over)
     every = CENTRE_EVERY + instance.problem.groups // 5
     while not over():
         centre = state.proof.duals if state.proof else state.duals
         added = 0
         if state.rounds % every == 0:
-            added = _round(instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, over, enough=NO_END)
+            added = _round(
+                instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, over, enough=NO_END
+            )
         if not added:
             added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1, over)
         if not added and state.cost - state.bound > CLOSE * state.cost and not over():
@@ -158,11 +159,10 @@ def _round(
     pay = instance.arrays.price + charges(instance, duals)
     holders, upper = pricer.lean, np.zeros(instance.holders)
     added = 0
-    for level in range(levels):
-        priced = pricer.price(holders, instance.upper, duals, pay[holders], LEVELS[level], over)
-        if priced is None:
+    for level, (branches, step) in enumerate(LEVELS[:levels]):
+        patterns, found, above = pricer.price(holders, instance.upper, duals, pay[holders], branches, step, over)
+        if np.isinf(above).any():
             break
-        patterns, found, above = priced
         upper[holders] = np.minimum(upper[holders], above) if level else above
         consider(instance, state, duals, upper)
         added += _add_better(instance, state, holders, patterns, found)

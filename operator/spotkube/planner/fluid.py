@@ -42,7 +42,7 @@ def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] 
     lp.addRows(len(lower), lower.astype(float), infinite, 0, zeros, nothing, np.zeros(0))
     # Rows of a resource are scaled to the holder's room, so that all coefficients are about one.
     most = np.where(instance.kind_of[lean] < 0, arrays.stock[lean].astype(float), highspy.kHighsInf)
-    room = np.hstack([np.ones((len(lean), resources)), arrays.caps[np.ix_(lean, caps)].astype(float)])
+    room = np.hstack([np.ones((len(lean), resources)), arrays.caps[lean][:, caps].astype(float)])
     at = supply + np.arange(len(lean) * per_holder).reshape(len(lean), per_holder)
     _add_columns(lp, arrays.price[lean] / UNIT, most, at, room)
     which, group = pairs.T

@@ -17,8 +17,8 @@ from spotkube.planner.columns import Pricer, Relaxation
 from spotkube.planner.expand import rows_needed
 from spotkube.planner.flock import Flock, Recipes, breed, flock_of, select, unload
 from spotkube.planner.instance import FloatArray, Instance
-from spotkube.planner.scoring import by_price
 from spotkube.planner.problem import IntArray
+from spotkube.planner.scoring import by_price
 from spotkube.planner.scratch import Work
 from spotkube.planner.state import Left, Nodes, make_nodes
 from spotkube.planner.threads import share_out
@@ -128,7 +128,7 @@ class Search:
         children = [self.flock] * CHILDREN
 
         def bear(scratch: Scratch, child: int) -> None:
-            recipe = Recipes(*(of_each[child : child + 1] for of_each in recipes))
+            recipe = Recipes._make(of_each[child : child + 1] for of_each in recipes)
             children[child] = breed(
                 self.instance.arrays, scratch.work, scratch.nodes, self.flock, recipe, self.left, scratch.best,
                 self.holders, self.by_price, self.value, self.mu,

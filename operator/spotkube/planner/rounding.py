@@ -24,8 +24,6 @@ from spotkube.planner.state import Nodes, make_nodes
 NEARLY = 0.9
 # Dives end after about so many linear programs.
 STEPS = 40
-# Branches and step of the search for patterns on the way.
-QUICK = (100, 0.03)
 # How much chance may add to a fraction.
 NOISE = 0.4
 
@@ -51,10 +49,7 @@ def dive(
             master.offer(nodes.stock, nodes.pool_left)
             amount, duals, _ = master.solve()
             pay = (instance.arrays.price + charges(instance, duals))[pricer.lean]
-            priced = pricer.price(pricer.lean, nodes.remain, duals, pay, QUICK)
-            if priced is None:
-                return
-            patterns, found, _ = priced
+            patterns, found, _ = pricer.price(pricer.lean, nodes.remain, duals, pay, 100, 0.03)
             better = [master.add(int(pricer.lean[i]), patterns[i]) for i in np.flatnonzero(found > pay * (1 + 1e-9))]
             if any(better):
                 amount, _, _ = master.solve()

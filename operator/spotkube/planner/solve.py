@@ -73,7 +73,7 @@ def solve(
         lower, programs = _branch(instance, relaxation, pricer, best, budget, clock, watch)
         clock.lap("branching")
     solution = to_solution(instance, best)
-    lower = max(lower, prove(instance, relaxation, pricer, best))
+    lower = max(lower, prove(instance, relaxation, pricer, best, clock.over))
     clock.lap("expand")
     return Result(solution, lower, relaxation.rounds, steps, front, 0, clock.phases, programs)
 
