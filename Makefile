@@ -7,10 +7,11 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 export PYTHONPATH := operator:hack
 
-# What a user may give: KEEP=1 leaves the demo running; QUICK=1 benchmarks little;
-# KUBECONFIG_FILE=F tests on that cluster instead of a local one.
+# What a user may give: KEEP=1 leaves the demo running; QUICK=1 benchmarks little, FRESH=1 without what an interrupted
+# run has left; KUBECONFIG_FILE=F tests on that cluster instead of a local one.
 KEEP ?=
 QUICK ?=
+FRESH ?=
 KUBECONFIG_FILE ?=
 PYTEST_ARGS ?=
 
@@ -20,6 +21,17 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What the scripts beside the checkout need that make the problems which all solvers are compared on.
+PEERS := $(wildcard ../shared/peers/make_problem.py)
+PEERS_VENV := .venv-peers
+RESULTS := benchmarks/results$(if $(QUICK),/quick)
+
+$(PEERS_VENV)/.ready: requirements/bench.txt
+	@echo "Setting up $(PEERS_VENV): half a minute, once"
+	@$(PYTHON) -m venv $(PEERS_VENV)
+	@$(PEERS_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
 .PHONY: help
@@ -68,11 +80,19 @@ differential: compiled ## Have kube-scheduler judge the plans of 1,000 drawn clu
 	PYTHONPATH=$(PYTHONPATH):tests $(RUN) -m differential
 
 .PHONY: bench
-bench: compiled ## Measure cost, search and scale beside peers, write docs/benchmarks.md (over an hour; QUICK=1: minutes)
-	$(RUN) benchmarks/cost.py $(if $(QUICK),--quick)
-	$(RUN) benchmarks/search.py $(if $(QUICK),--quick)
-	$(RUN) benchmarks/scale.py $(if $(QUICK),--quick)
-	$(RUN) benchmarks/page.py
+bench: compiled peers ## Measure cost, search and scale beside peers, write docs/benchmarks.md (25 minutes on 2 quiet cores; QUICK=1: 4)
+	@mkdir -p $(RESULTS)
+	@if [ -e $(RESULTS)/.unfinished ] && [ -z "$(FRESH)" ]; then echo "Going on with the run that was interrupted (FRESH=1 begins anew)"; \
+	else touch $(RESULTS)/.unfinished && rm -f $(RESULTS)/*.json; fi
+	$(RUN) benchmarks/cost.py --resume $(if $(QUICK),--quick)
+	$(RUN) benchmarks/search.py --resume $(if $(QUICK),--quick)
+	$(RUN) benchmarks/scale.py --resume $(if $(QUICK),--quick)
+	$(RUN) benchmarks/page.py $(if $(QUICK),--quick)
+	@rm $(RESULTS)/.unfinished
+
+.PHONY: peers
+peers: $(if $(PEERS),$(PEERS_VENV)/.ready)
+	@$(if $(PEERS),:,echo "../shared/peers is not here: problems are drawn by ourselves and Karpenter is left out")
 
 .PHONY: lint
 lint: setup ## ruff, mypy, the layers, and whether generated files are up to date
@@ -99,7 +119,8 @@ generate: setup ## Write anew what is generated from code: CRDs and reference pa
 lock: ## Compile the requirements files with hashes anew (needs uv)
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt
 	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+	uv pip compile -q --group bench --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bench.txt
 
 .PHONY: clean
 clean: ## Remove .venv and caches of this checkout
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

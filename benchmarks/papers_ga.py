@@ -7,12 +7,13 @@ the choice of nodes, as the planner's own search does.
 
 import random
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from deap import base, tools
 
-from spotkube.planner.problem import IntArray, Problem
+from attempts import Attempt
+from spotkube.planner.problem import IntArray, Problem, Solution
 
 POPULATION, GENERATIONS = 100, 100
 CROSSOVER, MUTATION = 0.9, 0.2
@@ -33,25 +34,16 @@ class Genome(list[int]):
         self.fitness = Fitness()
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """`front`: (micro-dollars an hour, interrupted pods a month) of plans that place all pods and aren't beaten."""
-
-    front: tuple[tuple[float, float], ...]
-    generations: int
-    seconds: float
-
-
-def evolve(problem: Problem, seed: int, seconds: float) -> Outcome:
-    """Runs until the generations or the seconds are over, whichever comes first."""
-    started, chance = time.perf_counter(), random.Random(seed)
+def evolve(problem: Problem, seed: int, seconds: float, attempt: Attempt) -> int:
+    """Runs until the generations or the seconds are over, whichever comes first; the generations done."""
+    chance = random.Random(seed)
     random.seed(seed)  # DEAP's operators draw from the module's own generator
     order = np.argsort(-problem.demand.astype(float).sum(axis=1), kind="stable")
     most = np.maximum(1, _needed(problem))
     population = [Genome(_sparse(problem.kinds, most, chance)) for _ in range(POPULATION)]
     _value(problem, population, order)
     done = 0
-    while done < GENERATIONS and time.perf_counter() - started < seconds:
+    while done < GENERATIONS and time.perf_counter() - attempt.started < seconds:
         tools.selNSGA2(population, len(population))  # sets the crowding distances
         children = [Genome(list(one)) for one in tools.selTournamentDCD(population, len(population))]
         for first, second in zip(children[::2], children[1::2], strict=True):
@@ -64,15 +56,37 @@ def evolve(problem: Problem, seed: int, seconds: float) -> Outcome:
         _value(problem, children, order)
         population = tools.selNSGA2(population + children, POPULATION)
         done += 1
-    points = {one.fitness.values for one in population if one.fitness.values[0] < MISSING}
-    front = sorted(p for p in points if not any(q[0] <= p[0] and q[1] <= p[1] and q != p for q in points))
-    return Outcome(tuple(front), done, time.perf_counter() - started)
+        cheapest = min(population, key=lambda one: one.fitness.values)
+        attempt.plan(plan_of(problem, np.array(cheapest, np.int64), order))
+    attempt.front += [one.fitness.values for one in population if one.fitness.values[0] < MISSING]
+    return done
 
 
 def decode(problem: Problem, genes: IntArray, order: IntArray) -> tuple[int, float, float]:
-    """(pods missing, micro-dollars an hour, interrupted pods a month): each kind's nodes are filled alike, greedily."""
+    """(pods missing, micro-dollars an hour, interrupted pods a month) of the greedy placement."""
+    missing, interrupted = int(problem.count.sum()), 0.0
+    for kind, _, _, placed in _placements(problem, genes, order):
+        missing -= placed
+        interrupted += placed * int(problem.interruption_percent[kind]) / 100
+    return missing, float(genes @ problem.price), interrupted
+
+
+def plan_of(problem: Problem, genes: IntArray, order: IntArray) -> Solution:
+    """The same placement, node by node. Nodes of a kind stand side by side, in the order of the kinds."""
+    first = np.cumsum(genes) - genes
+    pods = np.zeros((int(genes.sum()), problem.groups), np.int64)
+    for kind, g, each, placed in _placements(problem, genes, order):
+        full, rest = divmod(placed, each)
+        pods[first[kind] : first[kind] + full, g] = each
+        if rest:
+            pods[first[kind] + full, g] = rest
+    unplaced = problem.count - pods.sum(axis=0)
+    return Solution(np.repeat(np.arange(problem.kinds), genes), pods, np.zeros((0, problem.groups), np.int64), unplaced)
+
+
+def _placements(problem: Problem, genes: IntArray, order: IntArray) -> Iterator[tuple[int, int, int, int]]:
+    """(kind, group, pods on each node at most, pods in all): each kind's nodes are filled alike, greedily."""
     remain = problem.count.copy()
-    interrupted = 0.0
     for kind in np.flatnonzero(genes):
         nodes, room, caps = int(genes[kind]), problem.capacity[kind].copy(), problem.cap_limit.copy()
         for g in order[problem.compatible[order, kind] & (remain[order] > 0)]:
@@ -87,8 +101,7 @@ def decode(problem: Problem, genes: IntArray, order: IntArray) -> tuple[int, flo
             room -= each * problem.demand[g]
             caps[member] -= each
             remain[g] -= placed
-            interrupted += placed * int(problem.interruption_percent[kind]) / 100
-    return int(remain.sum()), float(genes @ problem.price), interrupted
+            yield int(kind), int(g), each, placed
 
 
 def _member(problem: Problem) -> IntArray:

@@ -3,13 +3,14 @@
 
 import argparse
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "operator"))
+
+from memory import peak_rss_mib
 
 EPILOG = """\
 The problem is an empty cluster that has to hold all groups at the least dollars an hour:
@@ -25,6 +26,7 @@ It prints
   nodes, unschedulable  nodes to buy, and pods that fit nowhere
   offerings_left_out, groups_left_out
                         entries that can't be used; standard error names field, value and remedy of each
+  first_plan_seconds    wall time until there was a plan that places all pods that fit anywhere; null without one
   seconds               wall time of the decision, without reading the file and compiling
   setup_seconds         wall time of loading and compiling
   peak_rss_mib          of this process
@@ -53,8 +55,11 @@ def main() -> int:
         print(f"planner.py: {error}", file=sys.stderr)
         return 2
     setup = loaded + warm_up()
+    plans: list[float] = []
     started = time.perf_counter()
-    result = solve(problem, seed=args.seed, budget=Budget(seconds=args.budget))
+    result = solve(
+        problem, seed=args.seed, budget=Budget(seconds=args.budget), progress=lambda at, *_: plans.append(round(at, 4))
+    )
     seconds = time.perf_counter() - started
     if args.plan:
         args.plan.write_text(json.dumps(plan_document(result.solution, names)), encoding="utf-8")
@@ -72,9 +77,10 @@ def main() -> int:
         "unschedulable": int(result.solution.unplaced.sum()),
         "offerings_left_out": len(names.offerings_left_out),
         "groups_left_out": len(names.groups_left_out),
+        "first_plan_seconds": plans[0] if plans else None,
         "seconds": round(seconds, 3),
         "setup_seconds": round(setup, 3),
-        "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mib": peak_rss_mib(),
     }
     print(json.dumps(line))
     return 0

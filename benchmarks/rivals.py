@@ -2,101 +2,119 @@
 
 import dataclasses
 import time
+from collections.abc import Iterator
 
 import highspy
 import numpy as np
 
+from attempts import Attempt
 from spotkube.planner.bound import relax
 from spotkube.planner.clock import Clock
 from spotkube.planner.columns import Pricer, Relaxation
 from spotkube.planner.expand import to_solution
 from spotkube.planner.firstfit import first_fit, first_fit_nodes
-from spotkube.planner.instance import Instance
+from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import quiet_highs
-from spotkube.planner.problem import Budget, Problem, Solution
+from spotkube.planner.problem import Budget, IntArray, Problem, Solution
 from spotkube.planner.reduction import reduce_problem
-from spotkube.planner.rounding import dive
+from spotkube.planner.rounding import dive, pack_left
+from spotkube.planner.solve import COLUMNS_SHARE, DIVES_TIMES_GROUPS, FEWEST_DIVES, MOST_DIVES
+from spotkube.planner.state import Nodes
 
-Point = tuple[float, float]
-# Of the time, what goes into generating columns; the MIP has the rest.
-COLUMNS_SHARE = 0.3
-
-
-def point_of(problem: Problem, solution: Solution) -> Point | None:
-    """(micro-dollars an hour, expected interrupted pods a month); None if pods are missing."""
-    if solution.unplaced.any():
-        return None
-    risk = problem.interruption_percent[solution.node_kind] / 100
-    return float(solution.cost(problem)), float((risk * solution.node_pods.sum(axis=1)).sum())
+# Of the time, after which the dives end; the MIP has the rest.
+DIVES_SHARE = 0.5
+# Prices are given to HiGHS in thousandths of a dollar.
+UNIT = 1000.0
 
 
-def hypervolume(front: list[Point], reference: Point) -> float:
-    """The area between the points and the reference, both objectives to be small, as a part of the reference's own."""
-    area, height = 0.0, reference[1]
-    for cost, risk in sorted(p for p in front if p[0] < reference[0] and p[1] < reference[1]):
-        if risk < height:
-            area += (reference[0] - cost) * (height - risk)
-            height = risk
-    return area / (reference[0] * reference[1])
+def seeds_and_mip(problem: Problem, seconds: float) -> dict[str, Attempt]:
+    """First-fit, rounding (as many dives as the search begins with), and HiGHS over all the columns in what is left.
 
-
-def seeds_and_mip(problem: Problem, seconds: float) -> dict[str, Point | None]:
-    """First-fit, rounding (a dive, its rest by first-fit), and HiGHS over all the columns, started from the better one.
-
-    Dives add columns for the MIP, as they do for the search.
+    The columns are those that the search would have, with those of the dives and of the best plan, from which the MIP
+    starts. For the sake of the front there is a first-fit plan of nothing but what can't be interrupted as well.
     """
     clock = Clock(seconds)
-    instance, found = reduce_problem(problem), {"first-fit": point_of(problem, first_fit(problem))}
-    pricer = Pricer(instance)
-    shares = (COLUMNS_SHARE, COLUMNS_SHARE)
-    relaxation = relax(instance, pricer, [first_fit_nodes(instance)], Budget(seconds), clock, shares)
-    found["rounding"] = _rounded(problem, instance, relaxation, pricer)
-    found["MIP"] = _mip(problem, instance, relaxation, seconds - (time.perf_counter() - clock.started))
+    found = {name: Attempt(problem, clock.started) for name in ("first-fit", "rounding", "MIP")}
+    found["first-fit"].plan(first_fit(problem))
+    found["first-fit"].plan(first_fit(_without_risk(problem)))
+    instance = reduce_problem(problem)
+    pricer, plans = Pricer(instance), [first_fit_nodes(instance)]
+    relaxation = relax(instance, pricer, plans, Budget(seconds), clock, (COLUMNS_SHARE, COLUMNS_SHARE))
+    for nodes in _rounded(instance, relaxation, pricer, clock):
+        plans.append(nodes)
+        found["rounding"].plan(to_solution(instance, nodes))
+    for nodes in plans:
+        for row in range(int(nodes.rows[0])):
+            relaxation.master.add(int(nodes.holder[row]), nodes.pods[row])
+    best = min(plans, key=lambda nodes: (nodes.remain.sum(), to_solution(instance, nodes).cost(problem)))
+    _mip(instance, relaxation, best, found["MIP"], seconds - (time.perf_counter() - clock.started))
     return found
 
 
-def _rounded(problem: Problem, instance: Instance, relaxation: Relaxation, pricer: Pricer) -> Point | None:
-    latest = None
-    for nodes in dive(instance, relaxation, pricer):
-        latest = nodes
-    if latest is None:
-        return None
-    half = to_solution(instance, latest)
-    rest = dataclasses.replace(problem, count=half.unplaced, sure_count=half.unplaced)
-    other = first_fit(rest)
-    return point_of(
-        problem,
-        Solution(
-            node_kind=np.concatenate([half.node_kind, other.node_kind]),
-            node_pods=np.vstack([half.node_pods, other.node_pods]),
-            bin_pods=half.bin_pods + other.bin_pods,
-            unplaced=other.unplaced,
-        ),
-    )
+def _without_risk(problem: Problem) -> Problem:
+    safe = problem.interruption_percent == 0
+    return dataclasses.replace(problem, compatible=problem.compatible & safe)
 
 
-def _mip(problem: Problem, instance: Instance, relaxation: Relaxation, seconds: float) -> Point | None:
+def _rounded(instance: Instance, relaxation: Relaxation, pricer: Pricer, clock: Clock) -> Iterator[Nodes]:
+    """The seeds of the search, the same chances included."""
+    for number in range(max(FEWEST_DIVES, min(MOST_DIVES, DIVES_TIMES_GROUPS // instance.problem.groups))):
+        if number and clock.over(DIVES_SHARE):
+            return
+        latest = None
+        for nodes in dive(instance, relaxation, pricer, np.random.default_rng((0, number)) if number else None):
+            latest = nodes
+        if latest is not None:
+            pack_left(instance, relaxation, pricer, latest)
+            yield latest
+
+
+def _mip(instance: Instance, relaxation: Relaxation, start: Nodes, attempt: Attempt, seconds: float) -> None:
     """Whole numbers of columns that cover each group; pods beyond the count are left off the nodes that hold them."""
+    master, problem, solver = relaxation.master, instance.problem, quiet_highs()
     if seconds <= 0:
-        return None
-    master, solver = relaxation.master, quiet_highs()
+        return
     for option, setting in (("time_limit", seconds), ("presolve", "on"), ("solver", "choose")):
         solver.setOptionValue(option, setting)
     for count in problem.count:
         solver.addRow(float(count), highspy.kHighsInf, 0, np.zeros(0, np.int32), np.zeros(0))
     for i, (holder, pattern) in enumerate(zip(master.holders, master.patterns, strict=True)):
         rows = np.flatnonzero(pattern).astype(np.int32)
-        price = float(instance.arrays.price[holder]) / 1000
+        price = float(instance.arrays.price[holder]) / UNIT
         solver.addCol(price, 0.0, highspy.kHighsInf, len(rows), rows, pattern[rows].astype(np.float64))
         solver.changeColIntegrality(i, highspy.HighsVarType.kInteger)
+    begin = highspy.HighsSolution()
+    begin.col_value = _amounts(relaxation, start).tolist()
+    solver.setSolution(begin)
+
+    def better(event: highspy.HighsCallbackEvent) -> None:
+        attempt.plan(_bought(instance, relaxation, np.array(event.data_out.mip_solution)))
+
+    solver.cbMipImprovingSolution.subscribe(better)
     solver.run()
-    times = np.round(np.array(solver.getSolution().col_value)).astype(np.int64)
-    if not len(times):
-        return None
+    amounts = np.array(solver.getSolution().col_value)
+    if len(amounts):
+        attempt.plan(_bought(instance, relaxation, amounts))
+
+
+def _amounts(relaxation: Relaxation, nodes: Nodes) -> FloatArray:
+    """How often a plan takes each column; all of its nodes are columns."""
+    master = relaxation.master
+    number = {(h, p.tobytes()): i for i, (h, p) in enumerate(zip(master.holders, master.patterns, strict=True))}
+    amounts = np.zeros(len(number))
+    for row in range(int(nodes.rows[0])):
+        if nodes.times[row] and nodes.pods[row].any():
+            amounts[number[int(nodes.holder[row]), nodes.pods[row].tobytes()]] += nodes.times[row]
+    return amounts
+
+
+def _bought(instance: Instance, relaxation: Relaxation, amounts: FloatArray) -> Solution:
+    master, problem = relaxation.master, instance.problem
+    times: IntArray = np.round(amounts).astype(np.int64)
     kinds = np.repeat(instance.kind_of[np.array(master.holders)], times)
     pods = np.repeat(np.array(master.patterns), times, axis=0)
     for g in np.flatnonzero(pods.sum(axis=0) > problem.count):
         after = np.minimum(np.cumsum(pods[:, g]), problem.count[g])
         pods[:, g] = np.diff(after, prepend=0)
     missing = problem.count - pods.sum(axis=0)
-    return point_of(problem, Solution(kinds, pods, np.zeros((0, problem.groups), np.int64), missing))
+    return Solution(kinds, pods, np.zeros((0, problem.groups), np.int64), missing)

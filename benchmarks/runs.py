@@ -1,24 +1,22 @@
-"""Runs of the planner and of Karpenter on one problem file, each in its own process, and the results they leave."""
+"""Runs of the planner, of Karpenter and of the independent checker on one problem file, each in its own process."""
 
-import datetime
+import functools
+import hashlib
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from cases import CACHE, PEERS, ROOT
+from results import Row
 
-RESULTS = ROOT / "benchmarks" / "results"
-Row = dict[str, Any]
+KARPENTER_SECONDS = 900
 
 
 def planner(problem: Path, seconds: float, seed: int = 0) -> Row:
-    """What benchmarks/planner.py says, and `verified`: by the independent checker, or None where that is absent."""
+    """What benchmarks/planner.py says, and `verified`: see check."""
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder) / "plan.json"
         words = [str(problem), "--budget", str(seconds), "--seed", str(seed), "--plan", str(plan)]
@@ -27,32 +25,48 @@ def planner(problem: Path, seconds: float, seed: int = 0) -> Row:
         if done.returncode:
             raise SystemExit(f"planner.py failed on {problem}: {done.stderr.strip()}")
         row: Row = json.loads(done.stdout)
-        row["verified"] = _verified(problem, plan, row["cost_usd_hour"])
+        row["verified"] = check(problem, plan, row["cost_usd_hour"])
     return row
 
 
-def _verified(problem: Path, plan: Path, cost: float) -> bool | None:
+def check(problem: Path, plan: Path, cost_usd_hour: float) -> bool | None:
+    """Whether the independent checker finds all pods placed, no rule broken, and that cost; None where it is absent."""
     checker = PEERS / "check_plan.py"
     if not checker.exists():
         return None
     words = [sys.executable, str(checker), str(problem), str(plan)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return done.returncode == 0 and abs(float(done.stdout) - cost) <= 1e-4 * max(1.0, cost)
+    if done.returncode == 0 and abs(float(done.stdout) - cost_usd_hour) <= 1e-4 * max(1.0, cost_usd_hour):
+        return True
+    print(f"REFUSED ({cost_usd_hour} $/h): {(done.stdout or done.stderr).strip()[:300]} ", end="", file=sys.stderr)
+    return False
 
 
+def check_document(problem: Path, plan: dict[str, Any], cost_usd_hour: float) -> bool | None:
+    """The same for a plan that is in no file yet."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(plan, file)
+        file.flush()
+        return check(problem, Path(file.name), cost_usd_hour)
+
+
+@functools.cache
 def karpenter_binary() -> Path | None:
     """Karpenter's scheduler as a program, built once; None where its source or Go is missing."""
-    binary = CACHE / "karpsolve"
+    source = PEERS / "karpenter"
+    if not source.exists():
+        return None
+    digest = hashlib.sha256((source / "main.go").read_bytes() + (source / "go.mod").read_bytes()).hexdigest()[:12]
+    binary = CACHE / f"karpsolve-{digest}"
     if binary.exists():
         return binary
-    if not (PEERS / "karpenter").exists():
-        return None
     CACHE.mkdir(parents=True, exist_ok=True)
+    print("(building Karpenter: minutes, once) ", end="", file=sys.stderr, flush=True)
     try:
         words = ["go", "build", "-o", str(binary), "."]
-        subprocess.run(words, cwd=PEERS / "karpenter", check=True, capture_output=True, timeout=1200)
+        subprocess.run(words, cwd=source, check=True, capture_output=True, timeout=1200)
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"Karpenter is left out: go build failed ({error})", file=sys.stderr)
+        print(f"(Karpenter is left out: {error}) ", end="", file=sys.stderr)
         return None
     return binary
 
@@ -62,7 +76,11 @@ def karpenter(problem: Path | None) -> Row | None:
     binary = karpenter_binary()
     if binary is None or problem is None:
         return None
-    done = subprocess.run([str(binary), "-brief", str(problem)], capture_output=True, text=True, check=False)
+    words = [str(binary), "-brief", str(problem)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=KARPENTER_SECONDS)
+    except subprocess.TimeoutExpired:
+        return {"error": f"not done after {KARPENTER_SECONDS} s"}
     if done.returncode:
         return {"error": done.stderr.strip()[-300:]}
     said = json.loads(done.stdout)
@@ -71,38 +89,6 @@ def karpenter(problem: Path | None) -> Row | None:
         "cost_usd_hour": said["cost_usd_hour_cheapest"],
         "unschedulable": said["unschedulable"],
         "nodes": said["nodes"],
-        "seconds": said["solve_seconds"],
+        "seconds": round(said["solve_seconds"], 3),
         "peak_rss_mib": said["max_rss_mib"],
     }
-
-
-def save(name: str, rows: list[Row]) -> Path:
-    """Writes results/NAME.json with the machine, versions, date and command."""
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"{name}.json"
-    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
-    document = {"command": "benchmarks/" + " ".join(words), "machine": machine(), "rows": rows}
-    file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return file
-
-
-def machine() -> Row:
-    """Where and when, and with what."""
-    cpu = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ":" + platform.processor())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "cpu": cpu.partition(":")[2].strip(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory, 1),
-        "os": platform.platform(terse=True),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("numba", "numpy", "highspy", "deap")},
-    }
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []

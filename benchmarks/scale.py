@@ -3,69 +3,95 @@
 
 import argparse
 import dataclasses
+import functools
 import json
-import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "operator"))
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 import cases
 import generate
+import results
 import runs
-from spotkube.planner.neutral import to_problem
-from spotkube.planner.problem import Budget, Problem
+from memory import peak_rss_mib
+from spotkube.planner.neutral import Names, plan_document, read_neutral
+from spotkube.planner.problem import Budget, Problem, Solution
 
 EPILOG = """\
 One axis at a time is changed; the others stay at 10,000 pods, 100 groups, 1,000 offerings and no nodes. Pods are drawn,
-offerings are those of the shipped catalog, copied into further zones at other prices where more are asked for. The time
-of the first plan is that of a solve with no time for more; that within 3 % of the bound comes from growing budgets.
+offerings are those of the shipped catalog, copied into further zones at other prices where more are asked for. The rows
+`target` are the neutral problem for which targets are set. Each point is one solve in a fresh process. The clock runs
+from the problem's arrays to the plan; peak memory is that of the process, reading of the file and libraries included.
 
 examples:
-  benchmarks/scale.py --quick     three small points
-  benchmarks/scale.py             all: about half an hour
-exit codes: 0 written to benchmarks/results/scale.json
+  benchmarks/scale.py --quick               five points: a minute and a half
+  benchmarks/scale.py                       all: seven minutes
+  benchmarks/scale.py --only "150,000"      some rows again
+exit codes: 0 written to benchmarks/results/scale.json, 2 bad arguments
 """
 SEED = 1
 MOST_FOR_KARPENTER = 10_000
-BUDGETS = (0.01, 1.0, 2.0, 5.0, 10.0, 30.0)
+# Cost over the bound proven by then; the first time at which it is no more than that is shown.
+NEAR = (0.03, 0.01)
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """`sweep` is the axis that is being changed."""
+    """`sweep` is the axis that is being changed; `seconds` the budget."""
 
     sweep: str
     pods: int = 10_000
     groups: int = 100
     offerings: int = 1_000
     nodes: int = 0
+    seconds: float = 10.0
+
+    @property
+    def name(self) -> str:
+        sizes = f"{self.pods:,} pods, {self.groups:,} groups, {self.offerings:,} offerings, {self.nodes:,} nodes"
+        return f"{self.sweep}: {sizes}"
 
 
+# The neutral problem's groups and offerings are what its maker gives.
+TARGETS = (Point("target", pods=10_000, offerings=2_142), Point("target", pods=150_000, offerings=2_142, seconds=30.0))
 POINTS = (
+    *TARGETS,
     *(Point("pods", pods=pods) for pods in (1_000, 3_000, 10_000, 30_000, 100_000, 150_000)),
-    *(Point("groups", groups=groups) for groups in (10, 30, 100, 300, 1_000, 2_000)),
+    *(Point("groups", groups=groups) for groups in (10, 30, 100, 300)),
+    *(Point("groups", groups=groups, seconds=30.0) for groups in (1_000, 2_000)),
     *(Point("offerings", offerings=offerings) for offerings in (100, 3_000, 10_000)),
     *(Point("nodes", nodes=nodes) for nodes in (500, 5_000)),
 )
-QUICK = (Point("pods", pods=1_000, groups=30, offerings=300), Point("pods", pods=4_000, groups=30, offerings=300))
+QUICK = (
+    dataclasses.replace(TARGETS[1], seconds=10.0),
+    *(Point("pods", pods=pods, seconds=5.0) for pods in (1_000, 30_000)),
+    *(Point("groups", groups=groups, seconds=5.0) for groups in (10, 300)),
+    Point("nodes", nodes=500, seconds=5.0),
+)
 
 
-def neutral(point: Point) -> dict[str, list[dict[str, object]]]:
+def problem_file(point: Point) -> Path:
     """The point's problem without its nodes."""
+    case = cases.Case("synthetic", point.pods, "cmrs32", 0.0)
+    neutral = cases.problem_file(case) if point.sweep == "target" else None
+    if neutral is not None:
+        return neutral
+    file = cases.CACHE / "problems" / "own" / f"scale-{point.pods}-{point.groups}-{point.offerings}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
     source = generate.offerings()
     if point.offerings < len(source):
         source = source[:: len(source) // point.offerings]
-    return {
-        "offerings": generate.scaled(source, point.offerings, SEED),
-        "groups": generate.synthetic(point.pods, point.groups, SEED),
-    }
+    offerings = generate.scaled(source, point.offerings, SEED)
+    groups = generate.synthetic(point.pods, point.groups, SEED)
+    file.write_text(json.dumps({"offerings": offerings, "groups": groups}), encoding="utf-8")
+    return file
 
 
 def with_nodes(problem: Problem, nodes: int) -> Problem:
@@ -77,79 +103,102 @@ def with_nodes(problem: Problem, nodes: int) -> Problem:
     return dataclasses.replace(problem, bins=free, bin_compatible=problem.compatible[:, kind], bin_cap_left=caps)
 
 
-def run_point(point: Point, budget: float) -> runs.Row:
-    """One solve in this process."""
+def run_point(file: Path, nodes: int, seconds: float, plan: Path) -> results.Row:
+    """One solve in this process; leaves the problem and the plan for the checker."""
     from spotkube.planner.solve import solve  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
 
-    document = neutral(point)
-    problem, _ = to_problem(document["offerings"], document["groups"])
-    if point.nodes:
-        problem = with_nodes(problem, point.nodes)
+    problem, names = read_neutral(file)
+    if nodes:
+        problem = with_nodes(problem, nodes)
     warm_up()
+    told: list[tuple[float, int, int]] = []
     started = time.perf_counter()
-    result = solve(problem, seed=0, budget=Budget(seconds=budget))
-    seconds = time.perf_counter() - started
+    result = solve(problem, seed=0, budget=Budget(seconds=seconds), progress=lambda *news: told.append(news))
+    took = time.perf_counter() - started
+    peak = peak_rss_mib()
     cost = result.solution.cost(problem)
+    plan.write_text(json.dumps(checkable(file, problem, names, result.solution)), encoding="utf-8")
     return {
-        "seconds": round(seconds, 3),
+        "kinds": problem.kinds,
+        "families": int(problem.family.max(initial=-1)) + 1,
+        "first_seconds": told[0][0] if told else None,
+        "near_seconds": {f"{near:g}": _first(told, near) for near in NEAR},
+        "seconds": round(took, 3),
+        "cost_usd_hour": names.cost_usd_hour(result.solution),
         "gap": round(cost / result.lower_bound - 1, 6) if result.lower_bound else None,
         "unschedulable": int(result.solution.unplaced.sum()),
-        "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mib": peak,
     }
 
 
-def measure(point: Point, budgets: tuple[float, ...]) -> runs.Row:
-    """The row of a point: solves with growing budgets, each in its own process, and Karpenter where it is not too much.
+def _first(told: list[tuple[float, int, int]], near: float) -> float | None:
+    return next((at for at, cost, bound in told if bound and cost <= (1 + near) * bound), None)
 
-    Times are those of whole solves, so that of a plan within 3 % is an upper bound.
-    """
-    words = [sys.executable, __file__, "--point", json.dumps(dataclasses.asdict(point)), "--budgets"]
-    solves = []
-    for seconds in budgets:
-        done = subprocess.run([*words, str(seconds)], capture_output=True, text=True, check=False)
+
+def checkable(file: Path, problem: Problem, names: Names, solution: Solution) -> dict[str, Any]:
+    """Problem and plan for the checker, who knows no nodes that are there: each is an offering that costs nothing."""
+    data, plan = json.loads(file.read_text(encoding="utf-8")), plan_document(solution, names)
+    offers = {(o["instance_type"], o["zone"], o["capacity_type"]): o for o in data["offerings"]}
+    amounts = [*problem.resources]
+    for b, pods in enumerate(solution.bin_pods):
+        instance_type, zone, capacity_type = names.kinds[b % problem.kinds]
+        room = dict(zip(amounts, problem.bins[b].tolist(), strict=True))
+        node = {"instance_type": f"{instance_type} that is there, {b}", "zone": zone, "capacity_type": capacity_type}
+        offer = offers[instance_type, zone, capacity_type]
+        data["offerings"].append({**offer, **node, **room, "price_usd_hour": 0.0})
+        held = {names.groups[g]: int(pods[g]) for g in np.flatnonzero(pods)}
+        plan["nodes"].append({**node, "pods": held})
+    return {"problem": data, "plan": plan}
+
+
+def measure(point: Point) -> results.Row:
+    """The row of a point: one solve in a process of its own, checked, and Karpenter where it is not too much."""
+    file = problem_file(point)
+    with tempfile.TemporaryDirectory() as folder:
+        left = Path(folder) / "plan.json"
+        words = ["--child", json.dumps([str(file), point.nodes, point.seconds, str(left)])]
+        done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"scale.py: {point} failed: {done.stderr.strip()[-500:]}")
-        solves.append(json.loads(done.stdout))
-    near = [solve["seconds"] for solve in solves if solve["gap"] is not None and solve["gap"] <= 0.03]
+        row: results.Row = json.loads(done.stdout)
+        both = json.loads(left.read_text(encoding="utf-8"))
+        problem = Path(folder) / "problem.json"
+        problem.write_text(json.dumps(both["problem"]), encoding="utf-8")
+        verified = runs.check_document(problem, both["plan"], row["cost_usd_hour"])
+    wanted = point.pods <= MOST_FOR_KARPENTER and not point.nodes and point.sweep == "pods"
     return {
         **dataclasses.asdict(point),
-        "first_seconds": solves[0]["seconds"],
-        "near_seconds": min(near, default=None),
-        **solves[-1],
-        "peak_rss_mib": max(solve["peak_rss_mib"] for solve in solves),
-        "karpenter": _karpenter(point),
+        "offerings": row.pop("kinds"),
+        "groups": row.pop("families"),
+        "source": cases.source() if point.sweep == "target" else "own",
+        "budget_seconds": point.seconds,
+        **row,
+        "verified": verified,
+        "karpenter": runs.karpenter(file) if wanted else None,
     }
 
 
-def _karpenter(point: Point) -> runs.Row | None:
-    if point.pods > MOST_FOR_KARPENTER or point.nodes or point.sweep != "pods":
-        return None
-    file = cases.CACHE / "problems" / "scale.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(neutral(point)), encoding="utf-8")
-    return runs.karpenter(file)
+def line(row: results.Row) -> str:
+    """What is said when a row is done."""
+    times = {f"within {float(near):.0%}": at for near, at in row["near_seconds"].items()}
+    times = {"first plan": row["first_seconds"], **times}
+    said = ", ".join(f"{name} {'never' if at is None else f'{at:.2f} s'}" for name, at in times.items())
+    gap = "unknown" if row["gap"] is None else f"{row['gap']:.3%}"
+    return f"{said}; {gap} over bound, {row['peak_rss_mib']:.0f} MiB"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="two small points, up to 2 s: a smoke test")
-    parser.add_argument(
-        "--budgets", type=float, nargs="+", metavar="SECONDS", help="of the solves, the last is 'the end'"
-    )
-    parser.add_argument("--point", help=argparse.SUPPRESS)
+    parser = results.arguments(__doc__, EPILOG, quick="six points, 5 s")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    budgets = tuple(args.budgets or (BUDGETS[:3] if args.quick else BUDGETS))
-    if args.point:
-        print(json.dumps(run_point(Point(**json.loads(args.point)), budgets[0])))
+    if args.child:
+        file, nodes, seconds, plan = json.loads(args.child)
+        print(json.dumps(run_point(Path(file), nodes, seconds, Path(plan))))
         return 0
     points = QUICK if args.quick else POINTS
-    print(
-        runs.save("scale", [measure(point, budgets) for point in track(points, "scale", console=Console(stderr=True))])
-    )
-    return 0
+    jobs = [results.Job(point.name, functools.partial(measure, point), line) for point in points]
+    return results.run_part("scale", jobs, args)
 
 
 if __name__ == "__main__":

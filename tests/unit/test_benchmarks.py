@@ -1,9 +1,13 @@
 """The benchmarks' pure parts: problems that are drawn, targets, and the page."""
 
+import json
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -11,32 +15,48 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import cases
 import generate
 import page
+import page_scale
 import papers_ga
+import results
 import rivals
-from spotkube.planner.neutral import to_problem
+import runs
+import scale
+from attempts import Attempt, hypervolume, unbeaten
+from spotkube.planner.neutral import plan_document, read_neutral, to_problem
 from spotkube.planner.problem import Budget
 from spotkube.planner.solve import solve
+from spotkube.planner.validate import validate
 
-MACHINE = {
-    "date": "2026-01-02", "cpu": "Some CPU", "cores": 2, "memory_gib": 8.0, "os": "Linux", "versions": {"numba": "1.0"},
-}  # fmt: skip
+MACHINE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 8.0, "os": "Linux", "versions": {"numba": "1.0"}}
 
 
-def run(gap: float | None, verified: bool | None = True) -> dict[str, Any]:
-    return {
+def document(*rows: dict[str, Any]) -> dict[str, Any]:
+    dated = [
+        {"name": str(i), "date": f"2026-01-0{i + 1} 10:00", "took_seconds": 30, **row} for i, row in enumerate(rows)
+    ]
+    about = {"command": "benchmarks/some.py", "commit": "abc", "code": "def", "machine": MACHINE, "load": 0.1}
+    return {**about, "rows": dated}
+
+
+def cost_row(gap: float | None, seed: int = 0, verified: bool | None = True, pinned: float = 4.5) -> dict[str, Any]:
+    ours = {
         "budget_seconds": 5.0, "target": 1.03, "cost_usd_hour": 3.0, "lower_bound_usd_hour": 2.9, "gap": gap,
-        "unschedulable": 0, "verified": verified,
+        "unschedulable": 0, "verified": verified, "first_plan_seconds": 0.2, "seconds": 5.1, "peak_rss_mib": 220.0,
+    }  # fmt: skip
+    peer = {"cost_usd_hour": 9.5, "unschedulable": 2, "seconds": 0.1, "version": "v9"}
+    return {
+        "problem": "synthetic 200", "seed": seed, "source": "neutral", "pods": 200, "groups": 13 + seed,
+        "offerings": 100, "ours": [ours], "karpenter": peer,
+        "karpenter_pinned": {**peer, "cost_usd_hour": pinned, "unschedulable": 0},
     }  # fmt: skip
 
 
-def cost_document(*gaps: float | None, verified: bool | None = True) -> dict[str, Any]:
-    peer = {"cost_usd_hour": 4.5, "unschedulable": 2}
-    rows = [
-        {"problem": "synthetic 200", "seed": seed, "source": "neutral", "ours": [run(gap, verified)],
-         "karpenter": peer, "karpenter_pinned": None}
-        for seed, gap in enumerate(gaps)
-    ]  # fmt: skip
-    return {"command": "benchmarks/cost.py", "machine": MACHINE, "rows": rows}
+def scale_row(**fields: Any) -> dict[str, Any]:
+    return {
+        "sweep": "groups", "pods": 1000, "groups": 10, "offerings": 10, "nodes": 0, "first_seconds": 0.5,
+        "near_seconds": {"0.03": 1.0, "0.01": None}, "seconds": 5.0, "budget_seconds": 5.0, "gap": 0.02,
+        "unschedulable": 0, "peak_rss_mib": 200.0, "verified": True, "karpenter": None, **fields,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("pods", [7, 200, 5001])
@@ -72,52 +92,165 @@ def test_the_target_of_a_minute_is_half_the_gap_unless_it_has_its_own() -> None:
 
 
 def test_the_page_shows_means_peers_and_targets() -> None:
-    text = page.render({"cost": cost_document(0.02, 0.03)})
-    assert "| synthetic 200 | 2 | 5 s | 3.000 | 2.900 | 1.0250 | 1.0300 | met | yes |" in text
-    assert "4.500 (4 pods unplaced) | not run |" in text
+    text = page.render({"cost": document(cost_row(0.02), cost_row(0.03, seed=1))})
+    assert "| synthetic 200 | 200, 13-14, 100 | 2 | 5 s (5.1 s) | 0.20 s | 3.000 | 2.900 | 1.0250 | 1.0300 |" in text
+    assert "| 1.0300 | met |" in text
+    assert "| synthetic 200 | 2.900 | 3.000 | 9.500 (4 pods unplaced) | 0.10 s | 4.500 | 0.10 s | 33.3% |" in text
     assert "2 cores of Some CPU" in text
+    assert "Karpenter v9" in text
+    assert "done 2026-01-02 10:00 UTC, 1.0 minutes, commit abc" in text
+    assert "2 of 2 targets are met." in text
     assert "## Scale\n\nNot run." in text
 
 
 def test_the_page_shows_misses_and_refusals_as_such() -> None:
-    assert "missed by 1.20 points" in page.render({"cost": cost_document(0.042)})
-    assert "missed: nothing was proven" in page.render({"cost": cost_document(0.01, None)})
-    assert "| REFUSED |" in page.render({"cost": cost_document(0.01, verified=False)})
+    text = page.render({"cost": document(cost_row(0.042, pinned=2.5))})
+    assert "0 of 2 targets are met." in text
+    assert "- Missed: synthetic 200, 5 s: wanted at most 1.0300, reached 1.0420, missed by 1.20 points." in text
+    assert "20.00% on synthetic 200 (seed 0)" in text
+    assert "nothing was proven" in page.render({"cost": document(cost_row(0.01), cost_row(None, seed=1))})
+    refused = {"cost": document(cost_row(0.01, verified=False))}
+    assert "| **REFUSED** |" in page.render(refused)
+    assert page.refused(refused) == ["cost: 0"]
 
 
 def test_the_page_fits_how_time_grows() -> None:
-    common = {"sweep": "groups", "offerings": 10, "nodes": 0, "near_seconds": None, "seconds": 5.0, "gap": 0.01}
-    common |= {"peak_rss_mib": 200.0, "karpenter": None, "pods": 1000}
-    rows = [{**common, "groups": groups, "first_seconds": groups**1.5 / 1000} for groups in (10, 100, 1000)]
-    text = page.render({"scale": {"command": "benchmarks/scale.py", "machine": MACHINE, "rows": rows}})
-    assert "grows with groups to the power 1.50 (least squares, 3 points)" in text
-    assert "| never |" in text
+    rows = [scale_row(groups=groups, first_seconds=groups**1.5 / 1000) for groups in (10, 100, 1000)]
+    rows += [scale_row(sweep="pods", pods=pods, first_seconds=pods**0.25) for pods in (1000, 100_000)]
+    text = page.render({"scale": document(*rows)})
+    assert "| groups | the first plan | 1.50 | 3 |" in text
+    assert "| over pods 0.25, over groups 1.50 | **missed by 0.15 in the exponent** |" in text
+    assert "| 1.00 s | never |" in text
+
+
+def test_the_page_says_by_how_much_a_target_of_scale_is_missed() -> None:
+    near = {"0.03": 10.0, "0.01": 32.5}
+    row = scale_row(sweep="target", pods=150_000, groups=100, near_seconds=near, peak_rss_mib=1000.0)
+    text = page.render({"scale": document(row)})
+    assert "within 1 % | at most 30 s | 32.50 s | **missed by 2.50 s** |" in text
+    never = page.render({"scale": document({**row, "near_seconds": {"0.03": 10.0, "0.01": None}})})
+    assert "within 1 % | at most 30 s | never | **missed by 1.00 points after 5.0 s** |" in never
+    assert "memory | at most 1024 MiB | 1000.00 MiB | met |" in text
+    assert page_scale.slope([(1.0, 3.0), (10.0, 3.0)]) == pytest.approx(0.0)
 
 
 def test_the_hypervolume_is_the_area_that_the_front_dominates() -> None:
-    assert rivals.hypervolume([(1.0, 1.0)], (2.0, 2.0)) == 0.25
-    assert rivals.hypervolume([(1.0, 1.0), (0.5, 1.5), (1.5, 1.5)], (2.0, 2.0)) == pytest.approx(1.25 / 4)
-    assert rivals.hypervolume([(3.0, 0.0)], (2.0, 2.0)) == 0.0
+    assert hypervolume([(1.0, 1.0)], (2.0, 2.0)) == 0.25
+    assert hypervolume([(1.0, 1.0), (0.5, 1.5), (1.5, 1.5)], (2.0, 2.0)) == pytest.approx(1.25 / 4)
+    assert hypervolume([(3.0, 0.0)], (2.0, 2.0)) == 0.0
+    assert unbeaten([(2.0, 1.0), (1.0, 2.0), (2.0, 2.0), (1.0, 2.0)]) == [(1.0, 2.0), (2.0, 1.0)]
 
 
-def test_no_rival_is_below_the_bound() -> None:
+def test_no_rival_is_below_the_bound_and_their_plans_keep_the_rules() -> None:
     problem, _ = to_problem(generate.offerings()[:60], generate.synthetic(60, 5, seed=2))
     bound = solve(problem, seed=0, budget=Budget(None, 30, 5)).lower_bound
     found = rivals.seeds_and_mip(problem, 3.0)
-    costs = [point[0] for point in found.values() if point is not None]
-    costs += [cost for cost, _ in papers_ga.evolve(problem, 1, 1.0).front]
-    assert found["MIP"] is not None
-    assert len(costs) >= 3
-    assert min(costs) >= bound > 0
+    papers = Attempt(problem, time.perf_counter())
+    assert papers_ga.evolve(problem, 1, 1.0, papers) > 0
+    for attempt in (*found.values(), papers):
+        assert attempt.best is not None
+        assert validate(problem, attempt.best) == []
+        assert attempt.curve[-1][1] == attempt.best.cost(problem) >= bound > 0
+        assert min(attempt.front)[0] == attempt.best.cost(problem)
+    assert found["MIP"].curve[-1][1] <= min(found["rounding"].curve[-1][1], found["first-fit"].curve[-1][1])
+
+
+def test_the_papers_plan_is_worth_what_its_genes_were_valued_at() -> None:
+    problem, _ = to_problem(generate.offerings()[:60], generate.synthetic(60, 5, seed=2))
+    order, genes = np.arange(problem.groups), np.zeros(problem.kinds, np.int64)
+    genes[[3, 17, 40]] = 2
+    missing, cost, interrupted = papers_ga.decode(problem, genes, order)
+    plan = papers_ga.plan_of(problem, genes, order)
+    assert validate(problem, plan) == []
+    assert (plan.unplaced.sum(), plan.cost(problem)) == (missing, cost)
+    risk = problem.interruption_percent[plan.node_kind] / 100
+    assert (risk * plan.node_pods.sum(axis=1)).sum() == pytest.approx(interrupted)
+
+
+def search_row(**fields: Any) -> dict[str, Any]:
+    def solver(*costs: float | None) -> dict[str, Any]:
+        return {"cost_usd_hour": costs, "first_plan_seconds": 0.1, "last_plan_seconds": 1.5, "verified": True}
+
+    return {
+        "problem": "synthetic 200", "source": "neutral", "times": [1.0, 2.0], "lower_bound_usd_hour": 3.0,
+        "solvers": {"ours": solver(3.3, 3.15), "MIP": solver(None, 3.3), "paper": solver(None, None)},
+        "papers_generations": 40, "hypervolume": {"ours": 0.5, "seeds and MIP": 0.6, "paper": 0.0},
+        "cheaper": True, "wider": False, **fields,
+    }  # fmt: skip
 
 
 def test_the_page_counts_the_families_that_the_search_wins() -> None:
-    row = {
-        "problem": "synthetic 200", "curve": [[1.0, 3.1], [2.0, None]], "paper": None, "cheaper": True, "wider": False,
-        "rivals": {"first-fit": 4.0, "rounding": 3.3, "MIP": None},
-        "hypervolume": {"ours": 0.5, "seeds and MIP": 0.6, "paper": 0.0},
-    }  # fmt: skip
-    rows = [row, {**row, "cheaper": False}, {**row, "cheaper": False}]
-    text = page.render({"search": {"command": "benchmarks/search.py", "machine": MACHINE, "rows": rows}})
-    assert "1 s: 3.100, 2 s: none | 4.000 | 3.300 | none | none |" in text
-    assert "wins on 1 of 3 families; target, half of them: missed" in text
+    text = page.render({"search": document(search_row(), search_row(cheaper=False), search_row(cheaper=False))})
+    assert "| synthetic 200 | ours | 3.300 | 3.150 | 1.0500 | 0.10 s | 1.50 s | yes |" in text
+    assert "|  | paper | none | none |  | 0.10 s | 1.50 s | no plan |" in text
+    assert "| on 1 of 3 | **missed by 1 of them** |" in text
+    assert "| synthetic 200 | 0.5000 | 0.6000 | 0.0000 | 40 | cheaper |" in text
+
+
+class Part:
+    """A part of two jobs that counts what it measures."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(results, "RESULTS", tmp_path)
+        self.file, self.measured, self.monkeypatch = tmp_path / "some.json", list[str](), monkeypatch
+
+    def run(self, *flags: str, fails: str = "") -> int:
+        def measure(name: str) -> dict[str, Any]:
+            if name == fails:
+                raise KeyboardInterrupt
+            self.measured.append(name)
+            return {"value": len(self.measured)}
+
+        jobs = [results.Job(name, partial(measure, name), lambda row: str(row["value"])) for name in ("one", "two")]
+        return results.run_part("some", jobs, results.arguments("", "", "").parse_args(flags))
+
+    def values(self) -> dict[str, int]:
+        return {row["name"]: row["value"] for row in json.loads(self.file.read_text())["rows"]}
+
+
+@pytest.fixture
+def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Part:
+    return Part(tmp_path, monkeypatch)
+
+
+def test_an_interrupted_part_goes_on_where_it_stopped(part: Part) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        part.run(fails="two")
+    assert part.values() == {"one": 1}
+    assert part.run("--resume") == 0
+    assert part.values() == {"one": 1, "two": 2}
+    assert part.run() == 0
+    assert part.values() == {"one": 3, "two": 4}
+
+
+def test_single_rows_can_be_measured_again(part: Part) -> None:
+    part.run()
+    assert part.run("--only", "tw") == 0
+    assert part.values() == {"one": 1, "two": 3}
+    assert part.run("--only", "three") == 2
+
+
+def test_rows_of_other_code_are_not_mixed_in(part: Part, capsys: pytest.CaptureFixture[str]) -> None:
+    part.run()
+    part.monkeypatch.setattr(results, "_code", lambda: "other")
+    assert part.run("--only", "two") == 2
+    assert "made by other code" in capsys.readouterr().err
+    part.run("--resume")
+    assert part.values() == {"one": 3, "two": 4}
+
+
+@pytest.mark.skipif(not (cases.PEERS / "check_plan.py").exists(), reason="../shared/peers is not here")
+def test_the_independent_checker_judges_plans_on_nodes_that_are_there(tmp_path: Path) -> None:
+    file = tmp_path / "problem.json"
+    offerings = generate.scaled(generate.offerings(), 60, seed=1)
+    file.write_text(json.dumps({"offerings": offerings, "groups": generate.synthetic(400, 5, seed=2)}))
+    problem, names = read_neutral(file)
+    problem = scale.with_nodes(problem, 20)
+    solution = solve(problem, seed=0, budget=Budget(None, 10, 5)).solution
+    assert solution.bin_pods.any()
+    both = scale.checkable(file, problem, names, solution)
+    file.write_text(json.dumps(both["problem"]))
+    cost = names.cost_usd_hour(solution)
+    assert runs.check_document(file, both["plan"], cost) is True
+    assert runs.check_document(file, both["plan"], cost * 1.01) is False
+    assert runs.check_document(file, plan_document(solution, names), cost) is False
