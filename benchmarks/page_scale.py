@@ -9,7 +9,7 @@ NOTE = """\
 Each row is one solve in a fresh process. The first are the neutral problem that targets are set for; in the others,
 drawn from the shipped catalog, the size in bold is changed. Times are from the arrays of the problem to the plan:
 reading manifests and gathering like pods into groups come before. *Within* is when a plan was there whose cost was no
-more than that over the bound proven by then; *peak* is the most memory that the process had resident, with all libraries.
+more than that over the bound proven by then; *peak* is the most memory that was resident, with all libraries.
 """
 # With this exponent ten times the pods take a quarter more time.
 FLAT = 0.1
