@@ -22,7 +22,7 @@ examples:
 exit codes: 0 written to benchmarks/results/cost.json, 2 bad arguments
 """
 # Of the ten seeds of the smallest problem, how many get a minute as well.
-LONG_SEEDS = 2
+LONG_SEEDS = 1
 
 
 def measure(case: cases.Case, budgets: tuple[float, ...]) -> results.Row | None:

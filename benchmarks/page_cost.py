@@ -42,7 +42,8 @@ def _ours(name: str, same: Sequence[Row], budget: float) -> tuple[list[str], Tar
     overs = [None if run["gap"] is None else 1 + run["gap"] for run in runs]
     proven = [over for over in overs if over is not None]
     whole = len(proven) == len(runs)
-    target = over_bound(f"{name}, {budget:g} s", mean(proven) if whole else None, runs[0]["target"])
+    seeds = f", mean of {len(runs)} seeds" if len(runs) > 1 else ""
+    target = over_bound(f"{name}, {budget:g} s{seeds}", mean(proven) if whole else None, runs[0]["target"])
     sizes = [span([row[size] for row in same]) for size in ("pods", "groups", "offerings")]
     firsts = [run["first_plan_seconds"] for run in runs]
     return [

@@ -74,7 +74,8 @@ def _mip(instance: Instance, relaxation: Relaxation, start: Nodes, attempt: Atte
     master, problem, solver = relaxation.master, instance.problem, quiet_highs()
     if seconds <= 0:
         return
-    for option, setting in (("time_limit", seconds), ("presolve", "on"), ("solver", "choose")):
+    # No presolve: HiGHS 1.16 loses columns of the start in it, and goes on from a plan that there is not.
+    for option, setting in (("time_limit", seconds), ("presolve", "off"), ("solver", "choose")):
         solver.setOptionValue(option, setting)
     for count in problem.count:
         solver.addRow(float(count), highspy.kHighsInf, 0, np.zeros(0, np.int32), np.zeros(0))
@@ -91,10 +92,13 @@ def _mip(instance: Instance, relaxation: Relaxation, start: Nodes, attempt: Atte
         attempt.plan(_bought(instance, relaxation, np.array(event.data_out.mip_solution)))
 
     solver.cbMipImprovingSolution.subscribe(better)
-    solver.run()
-    amounts = np.array(solver.getSolution().col_value)
-    if len(amounts):
-        attempt.plan(_bought(instance, relaxation, amounts))
+    if solver.run() == highspy.HighsStatus.kError:
+        raise RuntimeError("HiGHS refused to solve")
+    last = _bought(instance, relaxation, np.array(solver.getSolution().col_value))
+    claimed = solver.getInfo().objective_function_value * UNIT
+    if abs(claimed - last.cost(problem)) > 1e-6 * claimed:
+        raise RuntimeError(f"HiGHS claims {claimed} micro-dollars for a plan of {last.cost(problem)}")
+    attempt.plan(last)
 
 
 def _amounts(relaxation: Relaxation, nodes: Nodes) -> FloatArray:
