@@ -27,6 +27,7 @@ from spotkube.planner.problem import Budget
 from spotkube.planner.solve import solve
 from spotkube.planner.validate import validate
 
+PAGE = cases.ROOT / "docs" / "benchmarks.md"
 MACHINE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 8.0, "os": "Linux", "versions": {"numba": "1.0"}}
 
 
@@ -114,6 +115,12 @@ def test_the_page_shows_misses_and_refusals_as_such() -> None:
     refused = {"cost": document(cost_row(0.01, verified=False))}
     assert "| **REFUSED** |" in page.render(refused)
     assert page.refused(refused) == ["cost: 0"]
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="no whole run has been kept yet")
+def test_the_page_says_what_its_results_say() -> None:
+    files = {name: results.RESULTS / f"{name}.json" for name in page.PARTS}
+    assert PAGE.read_text() == page.render({name: json.loads(file.read_text()) for name, file in files.items()})
 
 
 def test_the_page_fits_how_time_grows() -> None:
