@@ -95,10 +95,15 @@ def problem_file(point: Point) -> Path:
 
 
 def with_nodes(problem: Problem, nodes: int) -> Problem:
-    """The same with so many nodes in the cluster, of every kind in turn, each with a random part of its room free."""
-    chance = np.random.default_rng(SEED)
+    """The same with so many nodes in the cluster, of every kind in turn, with random parts of their room free.
+
+    In all, half of what the pods ask for is free: a cluster that is nearly full, and has to buy.
+    """
     kind = np.arange(nodes) % problem.kinds
-    free = (problem.capacity[kind] * chance.uniform(0.0, 0.5, (nodes, 1))).astype(np.int64)
+    room = problem.capacity[kind] * np.random.default_rng(SEED).uniform(0.0, 1.0, (nodes, 1))
+    asked = problem.demand.T.astype(float) @ problem.count
+    enough = float((asked / np.maximum(room.sum(axis=0), 1.0)).max(initial=0.0))
+    free = np.minimum(room * min(1.0, enough / 2), problem.capacity[kind]).astype(np.int64)
     caps = np.repeat(problem.cap_limit[:, None], nodes, axis=1)
     return dataclasses.replace(problem, bins=free, bin_compatible=problem.compatible[:, kind], bin_cap_left=caps)
 

@@ -257,6 +257,7 @@ def test_the_independent_checker_judges_plans_on_nodes_that_are_there(tmp_path: 
     problem = scale.with_nodes(problem, 20)
     solution = solve(problem, seed=0, budget=Budget(None, 10, 5)).solution
     assert solution.bin_pods.any()
+    assert len(solution.node_kind)
     both = scale.checkable(file, problem, names, solution)
     file.write_text(json.dumps(both["problem"]))
     cost = names.cost_usd_hour(solution)
