@@ -79,6 +79,32 @@ async def test_failures_are_reported_and_tried_again(cache: Cache, names: Store[
     assert pods.synced or names.synced
 
 
+async def next_change(cache: Cache, after: int) -> None:
+    await cache.next_batch(after, idle_seconds=0, max_seconds=0, timeout_seconds=30)
+
+
+async def test_what_was_deleted_before_a_watch_began_is_not_kept(cache: Cache, names: Store[str]) -> None:
+    """It is in our list, not in the watch's own, and so nobody tells of its end."""
+    client = FakeClient([([node("here"), node("gone")], "1")], [([node("here")], "2")])
+    task = asyncio.create_task(keep_relisting(client, cache, 300))  # type: ignore[arg-type]
+    await cache.wait_synced()
+    assert len(names) == 2
+    before = cache.generation
+    cache.feed(NODES, None, node("here"))
+    await next_change(cache, before)
+    task.cancel()
+    assert names.values() == ["here"]
+
+
+async def test_a_watch_that_found_nothing_is_followed_by_a_list_too(cache: Cache, names: Store[str]) -> None:
+    client = FakeClient([([node("gone")], "1")], [([], "2")])
+    task = asyncio.create_task(keep_relisting(client, cache, 300))  # type: ignore[arg-type]
+    await cache.wait_synced()
+    await next_change(cache, cache.generation)
+    task.cancel()
+    assert names.values() == []
+
+
 async def test_a_rewritten_history_ends_it(cache: Cache, names: Store[str]) -> None:
     cache.relist(NODES, [], "9")
     client = FakeClient([([], "5")])

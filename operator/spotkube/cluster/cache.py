@@ -7,7 +7,8 @@ old when it arrives. The rules that reconcile the two:
 - an object that was deleted never comes back (its uid is remembered), though its name may;
 - what is not there after a relist and comes in a version from before it is gone, and does not appear;
 - a finished relist removes what it did not contain, except what a watch brought in since the list was taken;
-- a relist that fails half-way removes nothing.
+- a relist that fails half-way removes nothing;
+- a watch that begins anew lists by itself, and tells nobody what was deleted since our last list: one is due then.
 """
 
 import asyncio
@@ -61,6 +62,8 @@ class Store(Generic[T]):
         """Whether a whole list has been taken over once."""
         self.rejected: dict[Key, str] = {}
         """Objects that `convert` raised ValueError or the like for, and why. Their last good value stays."""
+        self.relist_due = asyncio.Event()
+        """Set when a watch began anew."""
         self._convert = convert
         self._bump = bump
         self._entries: dict[Key, _Entry[T]] = {}
@@ -83,6 +86,8 @@ class Store(Generic[T]):
     def feed(self, event_type: str | None, raw: dict[str, Any]) -> None:
         """Take in one watch event (None is kopf's word for what it found when it began), or a write's answer."""
         self._feeds += 1
+        if event_type is None:
+            self.relist_due.set()
         if event_type == "DELETED":
             self._remove(raw)
         elif not self._is_history(raw):

@@ -1,14 +1,17 @@
 """Takes the whole truth now and then: lists every kind of the cache at the start and each few minutes.
 
-Watches may go silent or lose an event; what they missed is repaired here.
+Watches may go silent or lose an event; what they missed is repaired here. A watch that begins anew surely misses some:
+what is deleted after our list and before its own is in neither. So a list of ours follows each of its own.
 """
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable
+from typing import Any
 
-from spotkube.cluster.cache import Cache
+from spotkube.cluster.cache import Cache, Store
 from spotkube.cluster.client import PAGE_SIZE, KubeClient
 from spotkube.cluster.errors import ClusterError, Expired, HistoryRewritten
 from spotkube.cluster.resources import Resource
@@ -17,6 +20,10 @@ JITTER = 0.1
 """Part of the period by which each pause differs, so that the lists of the kinds spread over time."""
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 60.0
+FIRST_PAUSE_SECONDS = 5.0
+"""Before the second list: by then the first watches have begun, also those that found nothing to tell of."""
+WATCH_BEGINS_SECONDS = 1.0
+"""What a watch may take from the first object of its own list to the last."""
 
 Report = Callable[[Resource, bool], None]
 """Told after each relist whether it succeeded."""
@@ -57,8 +64,10 @@ async def keep_relisting(client: KubeClient, cache: Cache, period_seconds: float
 async def _keep_relisting_one(
     client: KubeClient, cache: Cache, resource: Resource, period_seconds: float, report: Report | None
 ) -> None:
-    failures = 0
+    failures, longest = 0, FIRST_PAUSE_SECONDS
+    store = cache.stores[resource]
     while True:
+        store.relist_due.clear()
         try:
             await relist(client, cache, resource)
             failures = 0
@@ -69,7 +78,18 @@ async def _keep_relisting_one(
             logger.warning("%s cannot be listed, the cache keeps what it has: %s", resource.name, error)
         if report is not None:
             report(resource, failures == 0)
-        await asyncio.sleep(pause_seconds(period_seconds, failures, random.uniform(-1, 1)))
+        await _until_due(store, min(longest, pause_seconds(period_seconds, failures, random.uniform(-1, 1))))
+        longest = math.inf
+
+
+async def _until_due(store: Store[Any], seconds: float) -> None:
+    """Sleeps so long, or until shortly after a watch began anew."""
+    try:
+        async with asyncio.timeout(seconds):
+            await store.relist_due.wait()
+    except TimeoutError:
+        return
+    await asyncio.sleep(min(WATCH_BEGINS_SECONDS, seconds))
 
 
 def pause_seconds(period_seconds: float, failures: int, dice: float) -> float:
