@@ -4,7 +4,6 @@
 import functools
 import json
 import sys
-from pathlib import Path
 
 import cases
 import results
@@ -12,8 +11,9 @@ import runs
 
 EPILOG = """\
 Each problem is planned by benchmarks/planner.py in a process of its own, and each plan is checked by the independent
-checker beside the checkout (../shared/peers) where that is there. Karpenter runs as it is, and with every pod that
-bears spot pinned to spot. Without ../shared the problems are drawn from the shipped catalog and Karpenter is left out.
+checker beside the checkout (../shared/peers) where that is there. Karpenter runs as it is and, where some pods have to
+be on demand, with every other one pinned to spot. Without ../shared the problems are drawn from the shipped catalog and
+Karpenter is left out.
 
 examples:
   benchmarks/cost.py --quick                     five problems, 5 s each: a minute and a half
@@ -34,30 +34,29 @@ def measure(case: cases.Case, budgets: tuple[float, ...]) -> results.Row | None:
     for seconds in budgets:
         row = runs.planner(file, seconds)
         ours.append({"budget_seconds": seconds, "target": case.target_at(seconds), **row})
+    problem = json.loads(file.read_text(encoding="utf-8"))
+    # Where no pod has to be on demand, none can drag others there: pinning changes nothing.
+    mixed = any(group["capacity_type"] == "on-demand" for group in problem["groups"])
     return {
         "problem": case.name,
         "seed": case.seed,
         "source": cases.source(),
-        **_sizes(file),
+        "mixed": mixed,
+        "pods": sum(group["count"] for group in problem["groups"]),
+        "groups": len(problem["groups"]),
+        "offerings": len(problem["offerings"]),
         "ours": ours,
         "karpenter": runs.karpenter(file),
-        "karpenter_pinned": runs.karpenter(cases.problem_file(case, pin_spot=True)),
+        "karpenter_pinned": runs.karpenter(cases.problem_file(case, pin_spot=True)) if mixed else None,
     }
-
-
-def _sizes(file: Path) -> dict[str, int]:
-    problem = json.loads(file.read_text(encoding="utf-8"))
-    groups = problem["groups"]
-    pods = sum(group["count"] for group in groups)
-    return {"pods": pods, "groups": len(groups), "offerings": len(problem["offerings"])}
 
 
 def line(row: results.Row) -> str:
     """What is said when a row is done."""
     ours = ", ".join(f"{run['budget_seconds']:g} s {_gap(run)}" for run in row["ours"])
-    pinned = (row["karpenter_pinned"] or {}).get("cost_usd_hour")
-    peer = "not run" if pinned is None else f"{pinned:.3f}"
-    return f"{row['ours'][0]['cost_usd_hour']:.3f} $/h; over bound {ours}; pinned Karpenter {peer}"
+    peer = (row["karpenter_pinned" if row["mixed"] else "karpenter"] or {}).get("cost_usd_hour")
+    theirs = "none" if peer is None else f"{peer:.3f} $/h"
+    return f"{row['ours'][0]['cost_usd_hour']:.3f} $/h; over bound {ours}; Karpenter at best {theirs}"
 
 
 def _gap(run: results.Row) -> str:

@@ -12,9 +12,9 @@ code come before. *Checked* is what an independent program says of the plan, whi
 KARPENTER_NOTE = """\
 Karpenter's own scheduler, used as a library: one Solve of an empty cluster, each node at its cheapest offering, without
 later consolidation. *Pinned* is the same with every pod that bears spot pinned to spot by hand, which is what it takes
-to keep such pods off on-demand nodes. It says only how many pods a node holds and not which, so its nodes can't be
-checked as ours are; its program refuses nodes that are overfull. *We save* is what ours costs less than pinned, with
-the least budget.
+to keep such pods off on-demand nodes; there is no need where no pod has to be on demand. It says only how many pods a
+node holds and not which, so its nodes can't be checked as ours are; its program refuses nodes that are overfull. *We
+save* is what ours costs less than pinned (or, without need, than the plain one), with the least budget.
 """
 
 
@@ -66,15 +66,16 @@ def _ours(name: str, same: Sequence[Row], budget: float) -> tuple[list[str], Tar
 def _beside(name: str, same: Sequence[Row]) -> list[str]:
     runs = [row["ours"][0] for row in same]
     best = [max(run["lower_bound_usd_hour"] for run in row["ours"]) for row in same]
-    ours, pinned = mean([run["cost_usd_hour"] for run in runs]), [row["karpenter_pinned"] for row in same]
-    known = all(peer is not None and "error" not in peer for peer in pinned)
-    saved = f"{1 - ours / mean([peer['cost_usd_hour'] for peer in pinned]):.1%}" if known else ""
+    ours, plain = mean([run["cost_usd_hour"] for run in runs]), [row["karpenter"] for row in same]
+    fair = [row["karpenter_pinned" if row["mixed"] else "karpenter"] for row in same]
+    known = all(peer is not None and "error" not in peer for peer in fair)
+    saved = f"{1 - ours / mean([peer['cost_usd_hour'] for peer in fair]):.1%}" if known else ""
     return [
         name,
         f"{mean(best):.3f}",
         dollars(ours) + _missing(runs),
-        *_peer([row["karpenter"] for row in same]),
-        *_peer(pinned),
+        *_peer(plain),
+        *(_peer(fair) if any(row["mixed"] for row in same) else ("no need", "")),
         saved,
     ]
 

@@ -46,7 +46,7 @@ def cost_row(gap: float | None, seed: int = 0, verified: bool | None = True, pin
     }  # fmt: skip
     peer = {"cost_usd_hour": 9.5, "unschedulable": 2, "seconds": 0.1, "version": "v9"}
     return {
-        "problem": "synthetic 200", "seed": seed, "source": "neutral", "pods": 200, "groups": 13 + seed,
+        "problem": "synthetic 200", "seed": seed, "source": "neutral", "mixed": True, "pods": 200, "groups": 13 + seed,
         "offerings": 100, "ours": [ours], "karpenter": peer,
         "karpenter_pinned": {**peer, "cost_usd_hour": pinned, "unschedulable": 0},
     }  # fmt: skip
@@ -97,6 +97,8 @@ def test_the_page_shows_means_peers_and_targets() -> None:
     assert "| synthetic 200 | 200, 13-14, 100 | 2 | 5 s (5.1 s) | 0.20 s | 3.000 | 2.900 | 1.0250 | 1.0300 |" in text
     assert "| 1.0300 | met |" in text
     assert "| synthetic 200 | 2.900 | 3.000 | 9.500 (4 pods unplaced) | 0.10 s | 4.500 | 0.10 s | 33.3% |" in text
+    alike = page.render({"cost": document({**cost_row(0.02), "mixed": False})})
+    assert "| 9.500 (2 pods unplaced) | 0.10 s | no need |  | 68.4% |" in alike
     assert "2 cores of Some CPU" in text
     assert "Karpenter v9" in text
     assert "done 2026-01-02 10:00 UTC, 1.0 minutes, commit abc" in text
