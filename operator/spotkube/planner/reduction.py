@@ -6,11 +6,10 @@ from spotkube.planner.instance import Arrays, FloatArray, Instance
 from spotkube.planner.packing import best_pattern
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Needs, Problem
 from spotkube.planner.scratch import make_work
+from spotkube.planner.worthwhile import worthwhile_kinds
 
 # Weights of ranks end here, so that sums over all pods stay exact.
 MOST_WEIGHT = 2**40
-# How many domains more than a quota makes a group use are kept to choose from.
-SPARE_DOMAINS = 4
 # Enough to find one pod with the few that it needs beside it.
 BRANCHES = 10_000
 
@@ -163,55 +162,6 @@ def _upper(problem: Problem) -> IntArray:
     spare = np.maximum(pods - sure, 0)
     upper: IntArray = np.maximum(problem.sure_count + spare[problem.family], problem.count)
     return upper
-
-
-def worthwhile_kinds(
-    problem: Problem, demand: IntArray, capacity: IntArray, upper: IntArray
-) -> tuple[IntArray, BoolArray]:
-    """The kinds worth keeping, and which of them can be part of a cheapest plan.
-
-    A kind loses to another that holds as much, is open to the same groups or more, costs no more and is under no
-    tighter limit; it is kept for its lower risk if it has one, or if preferences or quotas speak for it.
-    """
-    if problem.kinds == 0 or problem.groups == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.bool_)
-    # More room than all pods that may come is no advantage.
-    useful = np.minimum(capacity.astype(np.float64), upper.astype(np.float64) @ demand.astype(np.float64))
-    open_to, which = np.unique(problem.compatible.T, axis=0, return_inverse=True)
-    superset = np.array([(open_to | row == open_to).all(axis=1) for row in open_to])  # [i, j]: j is open to all of i
-    limited = np.asarray((problem.pool_left < NO_LIMIT).any(axis=1))
-    order = np.lexsort((np.arange(problem.kinds), -useful.sum(axis=1), problem.interruption_percent, problem.price))
-    wishes, spare = problem.preferences.cost, _spare_domains(problem)
-    domains = problem.quotas.domain.reshape(len(problem.quotas.use), problem.kinds)
-    keep: list[int] = []
-    lean: list[bool] = []
-    for kind in order[np.asarray(open_to.any(axis=1))[which[order]]]:
-        rivals = np.array(keep, dtype=np.int64)
-        if len(rivals):
-            beats = np.asarray((useful[rivals] >= useful[kind]).all(axis=1)) & superset[which[kind], which[rivals]]
-            same_pool = problem.pool[rivals] == problem.pool[kind]
-            no_more = (problem.limit_use[rivals] <= problem.limit_use[kind]).all(axis=1)
-            beats &= ~limited[problem.pool[rivals]] | (same_pool & no_more)
-            as_good = beats & (problem.interruption_percent[rivals] <= problem.interruption_percent[kind])
-            if wishes.size:
-                as_good &= (wishes[:, rivals] <= wishes[:, kind, None]).all(axis=0)
-            as_free = (domains[:, rivals] < 0) | (domains[:, rivals] == domains[:, kind, None])
-            if (as_good & as_free.all(axis=0)).any() or as_good.sum() > spare:
-                continue
-            lean.append(not beats.any())
-        else:
-            lean.append(True)
-        keep.append(int(kind))
-    return np.array(keep, dtype=np.int64), np.array(lean, dtype=np.bool_)
-
-
-def _spare_domains(problem: Problem) -> int:
-    """How many kinds that beat another one must be there before it is of no use, though quotas tell them apart."""
-    quotas = problem.quotas
-    if not len(quotas.use):
-        return 0
-    pods = quotas.use @ problem.count
-    return SPARE_DOMAINS + int((pods // np.maximum(quotas.left.max(axis=1, initial=1), 1)).max(initial=0))
 
 
 def _bin_classes(problem: Problem, bins: IntArray) -> list[IntArray]:
