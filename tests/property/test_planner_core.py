@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from spotkube.planner.bound import lower_bound
+from spotkube.planner.exact import exact_pattern
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.packing import best_pattern
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas
@@ -261,6 +262,11 @@ def test_the_knapsack_is_bounded_from_above(seed: int, branches: int) -> None:
         assert found <= truth + 1e-6
         assert upper >= truth - 1e-6
         assert work.pattern @ value == pytest.approx(found)
+        for bar in (0.0, 0.7 * truth, truth):
+            pattern, worth, above = exact_pattern(instance, h, problem.count, value, mu, bar)
+            assert worth == pytest.approx(pattern @ value)
+            assert worth == pytest.approx(truth) if truth > bar else worth <= truth + 1e-6
+            assert truth - 1e-6 <= above <= max(truth, bar) * (1 + 1e-4) + 1e-6
 
 
 @CALM

@@ -11,8 +11,10 @@ from spotkube.planner import columns
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.master import Duals
+from spotkube.planner.packing import best_pattern
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Result
 from spotkube.planner.reduction import reduce_problem
+from spotkube.planner.scratch import make_work
 from spotkube.planner.solve import solve
 from spotkube.planner.validate import validate
 from spotkube.planner.warmup import small_problem
@@ -242,3 +244,19 @@ def test_pricing_that_is_cut_short_claims_nothing() -> None:
     assert not patterns.any() and not found.any() and np.isinf(upper).all()
     patterns, found, upper = pricer.price(pricer.lean, instance.upper, worth, bars, many, 1e-3)
     assert patterns.any() and (upper >= found).all() and np.isfinite(upper).all()
+
+
+def test_a_node_is_filled_so_that_all_its_resources_run_out_together() -> None:
+    # Each group alone, as often as it fits, leaves half of the node empty; ten of each fill it.
+    resources, room = ("cpu", "memory", "pods"), np.array([[50, 50, 100]])
+    problem = replace(
+        make_problem([4, 1], [50, 50], [50], [100]), resources=resources, demand=np.array([[4, 1, 1], [1, 4, 1]]),
+        capacity=room, limit_use=room, bins=np.zeros((0, 3), np.int64), pool_left=np.full((1, 5), NO_LIMIT, np.int64),
+    )  # fmt: skip
+    arrays = reduce_problem(problem).arrays
+    work = make_work(2, 3, 0)
+    best_pattern(
+        arrays, work, arrays.room[0], arrays.caps[0], arrays.met[0], arrays.allowed[0], problem.count, np.ones(2),
+        np.array([0.2, 0.2, 0.0]), 0.0, 1, 1.0, False,
+    )  # fmt: skip
+    assert work.pattern.tolist() == [10, 10]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spotkube.planner.exact import exact_pattern
 from spotkube.planner.fluid import fluid_duals
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Duals, Master
@@ -17,7 +18,7 @@ from spotkube.planner.threads import THREADS, share_out
 
 # Branches of the knapsack search, and the step of the search for charges: few and coarse for all holders; then more,
 # for those that may still hold better patterns.
-LEVELS = ((60, 5e-3), (600, 1e-3), (3_000, 5e-4), (30_000, 5e-4), (300_000, 5e-4))
+LEVELS = ((60, 5e-3), (200, 5e-3), (600, 1e-3), (3_000, 5e-4), (30_000, 5e-4), (300_000, 5e-4))
 # A round counts as the last when the cost of the columns is this close to the bound.
 CLOSE = 1e-6
 # How far towards the best proof's duals prices are moved before patterns are sought (Wentges' smoothing) ...
@@ -27,8 +28,10 @@ NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
 # With fewer groups the first columns are found sooner than the fluid's prices.
 FLUID_FROM = 32
 NO_END = 2**31
+# Holders that are priced exactly before it is asked whether that was enough.
+AT_ONCE = 8
 # A search of so many branches is worth several threads.
-SHARED_FROM = 300
+SHARED_FROM = 60
 # Rounds for the proof of a plan that leaves pods out.
 REPROOFS = 8
 # The same for the last proofs, one after the other.
@@ -104,6 +107,22 @@ class Pricer:
             self.mu = mu
         return patterns, found, upper
 
+    def price_exactly(
+        self, holders: IntArray, stock: IntArray, duals: Duals, bars: FloatArray, over: Callable[[], bool]
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        """The same, with bounds that are the worth of the best patterns, but for bounds below the bars."""
+        patterns = np.zeros((len(holders), self.instance.problem.groups), np.int64)
+        found, upper = np.zeros(len(holders)), np.full(len(holders), np.inf)
+        value = duals.pod(self.instance)
+
+        def one(_: Work, i: int) -> None:
+            if not over():
+                h = int(holders[i])
+                patterns[i], found[i], upper[i] = exact_pattern(self.instance, h, stock, value, self.mu[h], bars[i])
+
+        share_out(self.works, len(holders), one)
+        return patterns, found, upper
+
     def by_promise(self, proof: Proof | None) -> IntArray:
         """The lean holders, those first that hold most worth for their price. A search that begins there ends early."""
         if proof is None:
@@ -135,7 +154,7 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
         if not added:
             added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1, over)
         if not added and state.cost - state.bound > CLOSE * state.cost and not over():
-            added = _round(instance, state, pricer, state.duals, len(LEVELS), over)
+            added = _round(instance, state, pricer, state.duals, THOROUGH, over, exactly=True)
         if not added or state.cost - state.bound <= CLOSE * state.cost:
             break
         state.amount, state.duals, state.cost = master.solve()
@@ -151,13 +170,17 @@ def _round(
     levels: int,
     over: Callable[[], bool],
     enough: int = 1,
+    *,
+    exactly: bool = False,
 ) -> int:
     """Prices at these duals, with more branches until `enough` columns improve; keeps a better proof; columns added.
+
+    `exactly`: if the levels do not suffice, what they leave open is priced to the end.
 
     A level that isn't done when `over` comes true leaves no trace.
     """
     pay = instance.arrays.price + charges(instance, duals)
-    holders, upper = pricer.lean, np.zeros(instance.holders)
+    holders, upper, best = pricer.lean, np.zeros(instance.holders), np.zeros(instance.holders)
     added = 0
     for level, (branches, step) in enumerate(LEVELS[:levels]):
         patterns, found, above = pricer.price(holders, instance.upper, duals, pay[holders], branches, step, over)
@@ -166,9 +189,37 @@ def _round(
         upper[holders] = np.minimum(upper[holders], above) if level else above
         consider(instance, state, duals, upper)
         added += _add_better(instance, state, holders, patterns, found)
-        holders = pricer.lean[upper[pricer.lean] > pay[pricer.lean] * (1 + CLOSE)]
+        best[holders] = np.maximum(best[holders], found)
+        holders = pricer.lean[(upper > np.maximum(pay, best) * (1 + CLOSE))[pricer.lean]]
         if added >= enough or not len(holders):
             break
+    if exactly and added < enough:
+        added += _price_exactly(instance, state, pricer, duals, holders, upper, over, enough)
+    return added
+
+
+def _price_exactly(
+    instance: Instance,
+    state: Relaxation,
+    pricer: Pricer,
+    duals: Duals,
+    holders: IntArray,
+    upper: FloatArray,
+    over: Callable[[], bool],
+    enough: int,
+) -> int:
+    """Prices the holders whose upper bounds are too high to the end, a few at a time; columns added."""
+    pay = instance.arrays.price + charges(instance, duals)
+    worst = holders[np.argsort(-(upper / np.maximum(pay, 1.0))[holders], kind="stable")]
+    added = 0
+    for first in range(0, len(worst), AT_ONCE):
+        few = worst[first : first + AT_ONCE]
+        patterns, found, most = pricer.price_exactly(few, instance.upper, duals, pay[few], over)
+        upper[few] = np.minimum(upper[few], most)
+        added += _add_better(instance, state, few, patterns, found)
+        if added >= enough or over():
+            break
+    consider(instance, state, duals, upper)
     return added
 
 
@@ -194,7 +245,7 @@ def sharpen(instance: Instance, state: Relaxation, pricer: Pricer, over: Callabl
         if over() or state.cost - state.bound <= CLOSE * state.cost:
             return
         centre = state.proof.duals if state.proof else state.duals
-        _round(instance, state, pricer, state.duals.blend(centre, part), THOROUGH, over, enough=NO_END)
+        _round(instance, state, pricer, state.duals.blend(centre, part), THOROUGH, over, NO_END, exactly=True)
 
 
 def prove(instance: Instance, state: Relaxation, pricer: Pricer, plan: Nodes, over: Callable[[], bool]) -> int:

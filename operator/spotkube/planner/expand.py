@@ -49,7 +49,7 @@ def from_solution(instance: Instance, solution: Solution) -> Nodes:
     ]
     for holder, pods in wanted:
         clipped = np.minimum(pods, nodes.remain)
-        if holder >= 0 and clipped.any() and _fits(instance, holder, clipped):
+        if holder >= 0 and clipped.any() and fits(instance, holder, clipped):
             place(instance.arrays, nodes, holder, clipped, 1)
     return nodes
 
@@ -58,11 +58,11 @@ def _holder(instance: Instance, holder_of: dict[int, int], kind: int, pods: IntA
     """The holder of this kind, or the cheapest that can stand in for it."""
     if kind in holder_of:
         return holder_of[kind]
-    fitting = [h for h in np.flatnonzero(instance.kind_of >= 0) if _fits(instance, int(h), pods)]
+    fitting = [h for h in np.flatnonzero(instance.kind_of >= 0) if fits(instance, int(h), pods)]
     return int(min(fitting, key=lambda h: instance.arrays.price[h], default=-1))
 
 
-def _fits(instance: Instance, holder: int, pods: IntArray) -> bool:
+def fits(instance: Instance, holder: int, pods: IntArray) -> bool:
     """Whether the holder takes these pods when it is empty."""
     problem, arrays = instance.problem, instance.arrays
     inside = pods > 0

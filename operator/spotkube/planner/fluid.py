@@ -4,8 +4,7 @@ import highspy
 import numpy as np
 
 from spotkube.planner.instance import FloatArray, Instance
-from spotkube.planner.master import UNIT, Demand, Duals, quiet_highs
-from spotkube.planner.problem import IntArray
+from spotkube.planner.master import UNIT, Demand, Duals, add_columns, add_rows, quiet_highs
 
 # Flows and caps at most: beyond, the fluid would take longer than it saves.
 MOST_FLOWS = 60_000
@@ -37,20 +36,18 @@ def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] 
     if len(pairs) >= MANY_FLOWS:
         lp.setOptionValue("solver", "ipm")
     lower = np.concatenate([need, np.where(sizes > 1, demand.family, 0), np.zeros(len(lean) * per_holder)])
-    nothing, zeros = np.zeros(0, np.int32), np.zeros(len(lower), np.int32)
-    infinite = np.full(len(lower), highspy.kHighsInf)
-    lp.addRows(len(lower), lower.astype(float), infinite, 0, zeros, nothing, np.zeros(0))
+    add_rows(lp, lower, np.full(len(lower), highspy.kHighsInf))
     # Rows of a resource are scaled to the holder's room, so that all coefficients are about one.
     most = np.where(instance.kind_of[lean] < 0, arrays.stock[lean].astype(float), highspy.kHighsInf)
     room = np.hstack([np.ones((len(lean), resources)), arrays.caps[lean][:, caps].astype(float)])
     at = supply + np.arange(len(lean) * per_holder).reshape(len(lean), per_holder)
-    _add_columns(lp, arrays.price[lean] / UNIT, most, at, room)
+    add_columns(lp, arrays.price[lean] / UNIT, most, at, room)
     which, group = pairs.T
     share = arrays.demand[group] / np.maximum(arrays.room[lean[which]], 1)
     use = problem.cap_use[caps].T.astype(float)
     rows = np.column_stack([group, groups + problem.family[group], at[which]])
     values = np.column_stack([np.ones((len(pairs), 2)), -share, -use[group]])
-    _add_columns(lp, np.zeros(len(pairs)), np.full(len(pairs), highspy.kHighsInf), rows, values)
+    add_columns(lp, np.zeros(len(pairs)), np.full(len(pairs), highspy.kHighsInf), rows, values)
     lp.run()
     if lp.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
@@ -58,13 +55,3 @@ def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] 
     charges = np.zeros(arrays.room.shape)
     charges[lean] = duals[supply:].reshape(len(lean), per_holder)[:, :resources] / np.maximum(arrays.room[lean], 1)
     return Duals(duals[:groups], duals[groups:supply], np.zeros(instance.pool_left.shape)), charges
-
-
-def _add_columns(lp: highspy.Highs, cost: FloatArray, most: FloatArray, rows: IntArray, values: FloatArray) -> None:
-    """Adds columns from 0 to `most` in one call; rows and values [columns, entries], of which zeros are left out."""
-    there = values != 0
-    start = np.concatenate([[0], np.cumsum(there.sum(axis=1))])[:-1]
-    lp.addCols(
-        len(cost), cost.astype(float), np.zeros(len(cost)), most.astype(float), int(there.sum()),
-        start.astype(np.int32), rows[there].astype(np.int32), values[there],
-    )  # fmt: skip

@@ -51,20 +51,25 @@ def take(a: Arrays, w: Work, j: int, pods: int) -> None:
 
 
 @compiled
-def branch(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, met: IntArray, value: FloatArray, mu: FloatArray,
-           bar: float, branches: int, counted: int) -> tuple[float, float]:  # fmt: skip
-    """Depth first over the items; w.pattern gets the best found. Branches that can't exceed `bar` are cut.
-
-    Returns the value found and an upper bound of the true maximum; when `branches` sufficed the bound is the larger of
-    the value and `bar`.
-    """
+def clear(w: Work, n: int, room: IntArray, caps: IntArray, met: IntArray) -> None:
+    """Begins with nothing chosen."""
     copy(w.left, room)
     copy(w.cap_left, caps)
     copy(w.met, met)
     w.foes[:] = 0
     w.chosen[:n] = 0
-    w.pattern[:] = 0
-    best = 0.0
+
+
+@compiled
+def branch(a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, met: IntArray, value: FloatArray, mu: FloatArray,
+           best: float, bar: float, branches: int, counted: int) -> tuple[float, float]:  # fmt: skip
+    """Depth first over the items; w.pattern, worth `best`, is replaced by what is found to be better. Branches that
+    can't exceed `bar` are cut.
+
+    Returns the value found and an upper bound of the true maximum; when `branches` sufficed the bound is the larger of
+    the value and `bar`.
+    """
+    clear(w, n, room, caps, met)
     worth = 0.0
     j = 0
     spent = 0
@@ -105,12 +110,7 @@ def exchange(
     a: Arrays, w: Work, n: int, room: IntArray, caps: IntArray, met: IntArray, value: FloatArray, best: float
 ) -> float:
     """Betters w.pattern while it can: one or two pods of an item out, others in by worth. Returns its value."""
-    copy(w.left, room)
-    copy(w.cap_left, caps)
-    copy(w.met, met)
-    for j in range(n):
-        w.foes[w.items[j]] = 0
-        w.chosen[j] = 0
+    clear(w, n, room, caps, met)
     for j in range(n):
         if w.pattern[w.items[j]] > 0:
             take(a, w, j, w.pattern[w.items[j]])

@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 from dataclasses import dataclass
+from threading import Lock
 
 import highspy
 import numpy as np
@@ -17,8 +18,9 @@ UNIT = 1000.0
 PENALTY = 20.0
 # How many times more each rank of priority makes of it, up to so many ranks: numbers must not get too far apart.
 RANK_STEP, MOST_STEPS = 8.0, 4
-_NO_INDEX = np.zeros(0, np.int32)
+_NO_INDEX, _NONE = np.zeros(0, np.int32), np.zeros(0)
 _C = ctypes.CDLL(None)
+_GREETING = Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +54,37 @@ class Duals:
 
 def quiet_highs() -> highspy.Highs:
     """A deterministic solver on one thread. The first one of a process greets on standard output: not on ours."""
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        solver = highspy.Highs()
-        _C.fflush(None)
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
+    with _GREETING:
+        sys.stdout.flush()
+        kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        try:
+            solver = highspy.Highs()
+            _C.fflush(None)
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+            os.close(nowhere)
     for option, setting in (("output_flag", False), ("threads", 1), ("solver", "simplex"), ("presolve", "off")):
         solver.setOptionValue(option, setting)
     return solver
+
+
+def add_rows(lp: highspy.Highs, lower: FloatArray, upper: FloatArray) -> None:
+    """Adds rows without entries in one call."""
+    lp.addRows(
+        len(lower), lower.astype(float), upper.astype(float), 0, np.zeros(len(lower), np.int32), _NO_INDEX, _NONE
+    )
+
+
+def add_columns(lp: highspy.Highs, cost: FloatArray, most: FloatArray, rows: IntArray, values: FloatArray) -> None:
+    """Adds columns from 0 to `most` in one call; rows and values [columns, entries], of which zeros are left out."""
+    there = values != 0
+    start = np.concatenate([[0], np.cumsum(there.sum(axis=1))])[:-1]
+    lp.addCols(
+        len(cost), cost.astype(float), np.zeros(len(cost)), most.astype(float), int(there.sum()),
+        start.astype(np.int32), rows[there].astype(np.int32), values[there].astype(float),
+    )  # fmt: skip
 
 
 class Master:

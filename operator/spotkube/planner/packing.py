@@ -8,6 +8,7 @@ uses it with few branches as a good greedy. What it returns as `upper` is never 
 
 import numpy as np
 
+from spotkube.planner.balance import balanced
 from spotkube.planner.compiled import compiled, copy
 from spotkube.planner.instance import Arrays, FloatArray
 from spotkube.planner.knapsack import branch, exchange
@@ -19,7 +20,9 @@ from spotkube.planner.tables import tabled_bound
 # A search of so many branches is worth a table first.
 TABLE_FROM = 1000
 # And one of so many is worth exchanges after it.
-POLISH_FROM = 500
+POLISH_FROM = 200
+# How hard it is tried to use up all resources together; only the first where it has to be fast.
+SHARPNESS = (1.0, 0.5, 2.0)
 
 
 @compiled
@@ -113,7 +116,10 @@ def best_pattern(a: Arrays, w: Work, room: IntArray, caps: IntArray, met: IntArr
         root = min(root, tabled * SAFE)
         if root <= bar:
             return 0.0, root
-    best, upper = branch(a, w, n, room, caps, met, value, mu, bar, branches, counted)
+    best = 0.0
+    for i in range(len(SHARPNESS) if polish else 1):
+        best = balanced(a, w, n, room, caps, met, value, mu, SHARPNESS[i], best)
+    best, upper = branch(a, w, n, room, caps, met, value, mu, best, bar, branches, counted)
     if best < upper and polish:
         best = exchange(a, w, n, room, caps, met, value, best)
     return best, min(root, max(best, upper))

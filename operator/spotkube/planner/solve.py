@@ -22,7 +22,7 @@ from spotkube.planner.scoring import score
 from spotkube.planner.state import Nodes
 
 # Parts of the seconds after which the columns have to be there, and the proof.
-COLUMNS_SHARE = 0.3
+COLUMNS_SHARE = 0.33
 PROOF_SHARE = 0.4
 # And after which the search ends, where branching still adds to the bound: where columns took no more than this part.
 SEARCH_SHARE, BRANCHING_SHARE = 0.55, 0.15
