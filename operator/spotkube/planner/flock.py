@@ -11,7 +11,8 @@ from spotkube.planner.compiled import compiled
 from spotkube.planner.instance import Arrays, FloatArray
 from spotkube.planner.nodes import append, place, put, set_left, tidy
 from spotkube.planner.problem import IntArray
-from spotkube.planner.recreate import BRANCHES, fill_gaps, improve, pack_rest
+from spotkube.planner.recreate import BRANCHES, improve
+from spotkube.planner.refill import fill_gaps, pack_rest
 from spotkube.planner.scoring import retype, score
 from spotkube.planner.scratch import Work
 from spotkube.planner.state import Left, Nodes

@@ -7,131 +7,26 @@ All compiled. A change is kept when it makes the plan no worse; else it is undon
 
 import numpy as np
 
-from spotkube.planner.compiled import compiled, copy
+from spotkube.planner.compiled import compiled
 from spotkube.planner.instance import Arrays, FloatArray
-from spotkube.planner.nodes import affordable, charge, copy_row, keep_left, place, put, set_left, tidy, worth_of
-from spotkube.planner.packing import best_pattern
-from spotkube.planner.problem import NO_LIMIT, IntArray
-from spotkube.planner.rules import caps_now, count_quotas, met_now
+from spotkube.planner.nodes import charge, keep_left, place, set_left, tidy, worth_of
+from spotkube.planner.problem import IntArray
+from spotkube.planner.refill import ONE, best_node, fill_gaps, pack_rest
+from spotkube.planner.rules import count_quotas, has_helper
 from spotkube.planner.scoring import lacking, pods_on, unmet_on
 from spotkube.planner.scratch import Work
 from spotkube.planner.state import Left, Nodes
 
 # Branches spent on one node while a plan is rebuilt. (Typed: numba would compile once more for a literal.)
 BRANCHES = np.int64(40)
-# No search for a tighter bound: the charges at hand only order the pods.
-NO_SEARCH = 1.0
 # How often pods are tried on nodes with room first: it takes long.
 GAPS = 0.35
 # A step looks at the most promising holders, and at each other with this chance.
 PROMISING, CHANCE = 12, 0.3
-# What is left of a pod's worth at least, however few of its preferences are met: it has to be packed somewhere.
-LEAST_WORTH = 0.1
-ONE = np.int64(1)
-MANY = np.int64(NO_LIMIT)
-
-
-@compiled
-def pack_rest(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, value: FloatArray, risk_price: float,
-              mu: FloatArray, branches: int) -> None:  # fmt: skip
-    """Places the pods that remain: on bins at hand, then on the kinds that give most worth for their price.
-
-    Args:
-        best: [G] scratch.
-        holders: the holders to choose from; the first of equals wins.
-        value: [G] what a pod is worth, > 0.
-        risk_price: micro-dollars that an expected interruption costs.
-        mu: [H, R] where each holder's bound starts; not changed.
-    """
-    worth = np.empty_like(value)
-    charges = np.empty(mu.shape[1])
-    unmet = a.unmet.shape[0] > 0
-    while True:
-        best_rate, best_holder = 0.0, np.int64(-1)
-        for h in holders:
-            if affordable(a, s, h, ONE) < 1:
-                continue
-            penalty = risk_price * a.risk[h] / 100.0
-            for g in range(value.shape[0]):
-                worth[g] = value[g] - penalty if s.remain[g] > 0 else 0.0
-                if unmet and worth[g] > 0.0:
-                    worth[g] = max(worth[g] - a.unmet[h, g], LEAST_WORTH * worth[g])
-            price = max(a.price[h], 1.0)
-            bar = best_rate * price
-            copy(charges, mu[h])
-            found, _ = best_pattern(
-                a, w, a.room[h], caps_now(a, s, h, a.caps[h]), a.met[h], a.allowed[h], s.remain, worth, charges, bar,
-                branches, NO_SEARCH, False,
-            )  # fmt: skip
-            if found > bar:
-                best_rate, best_holder = found / price, h
-                copy(best, w.pattern)
-        if best_holder < 0 or place(a, s, best_holder, best, MANY) == 0:
-            return
-
-
-@compiled
-def fill_gaps(a: Arrays, w: Work, s: Nodes, value: FloatArray, mu: FloatArray, branches: int) -> None:
-    """Puts pods that remain onto nodes that have room for them; a node that changes becomes a row of its own."""
-    charges = np.empty(mu.shape[1])
-    for row in range(s.rows[0]):
-        if s.times[row] == 0:
-            continue
-        if not _joinable(a, s, row):
-            continue
-        h = s.holder[row]
-        copy(charges, mu[h])
-        found, _ = best_pattern(
-            a, w, s.room[row], caps_now(a, s, h, s.cap_left[row]), met_now(a, s, row), s.open, s.remain, value, charges,
-            0.0, branches, NO_SEARCH, False,
-        )  # fmt: skip
-        if found <= 0.0:
-            continue
-        new = _take_one(a, s, row)
-        if new < 0:
-            return
-        for g in range(value.shape[0]):
-            if w.pattern[g] > 0:
-                put(a, s, new, g, w.pattern[g])
-
-
-@compiled
-def _joinable(a: Arrays, s: Nodes, row: int) -> bool:
-    """Sets s.open to the groups of which a pod may join the row; whether there is any."""
-    some = False
-    for g in range(s.remain.shape[0]):
-        s.open[g] = False
-        if s.remain[g] <= 0 or not a.allowed[s.holder[row], g]:
-            continue
-        ok = True
-        for r in range(s.room.shape[1]):
-            if a.demand[g, r] > s.room[row, r]:
-                ok = False
-                break
-        if not ok:
-            continue
-        for f in a.foe_list[a.foe_start[g] : a.foe_start[g + 1]]:
-            if s.pods[row, f] > 0:
-                ok = False
-        if ok:
-            s.open[g] = True
-            some = True
-    return some
-
-
-@compiled
-def _take_one(a: Arrays, s: Nodes, row: int) -> int:
-    """A copy of one node of the row as a new row, in its place; noted as a cut so that it can be undone."""
-    new = s.rows[0]
-    if new >= s.holder.shape[0] or s.cuts[0] >= s.cut.shape[0]:
-        return -1
-    s.rows[0] += 1
-    s.times[row] -= 1
-    copy_row(s, new, row)
-    s.times[new] = 1
-    s.cut[s.cuts[0]] = row
-    s.cuts[0] += 1
-    return new
+# How much more a pod is worth that was left out for want of company.
+URGENT = 100.0
+# How often a step looks for such company, while pods are left out.
+COMPANY = 0.5
 
 
 @compiled
@@ -193,6 +88,53 @@ def _ruin(a: Arrays, s: Nodes, value: FloatArray, risk_price: float, nodes: int)
 
 
 @compiled
+def _make_company(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, value: FloatArray,
+                  risk_price: float, mu: FloatArray) -> float:  # fmt: skip
+    """For each group left out for want of company takes a node with such away, and packs it anew with both.
+
+    What the nodes taken away cost.
+    """
+    cost = 0.0
+    for g in range(s.remain.shape[0]):
+        if s.remain[g] <= 0:
+            continue
+        for need in a.need_list[a.need_start[g] : a.need_start[g + 1]]:
+            row = np.random.randint(0, s.rows[0])
+            for _ in range(s.rows[0]):
+                row = (row + 1) % s.rows[0]
+                if s.times[row] > 0 and has_helper(a, s, row, need):
+                    cost += node_score(a, s, row, risk_price)
+                    remove_one(a, s, row)
+                    break
+    _pack_company(a, w, s, best, holders, value, mu)
+    return cost
+
+
+@compiled
+def _pack_company(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, value: FloatArray,
+                  mu: FloatArray) -> None:  # fmt: skip
+    """Nodes for those that need company and have none, whatever they cost.
+
+    By worth for its price, the company would go with the cheapest node, and only a part of those who need it.
+    """
+    urgent = value.copy()
+    lonely = False
+    for g in range(s.remain.shape[0]):
+        if s.remain[g] > 0 and a.need_start[g + 1] > a.need_start[g]:
+            urgent[g] *= URGENT
+            lonely = True
+    while lonely:
+        holder = best_node(a, w, s, best, holders, urgent, 0.0, mu, BRANCHES, True)
+        if holder < 0:
+            break
+        lonely = False
+        for g in range(s.remain.shape[0]):
+            lonely |= best[g] > 0 and urgent[g] > value[g]
+        if not lonely or place(a, s, holder, best, ONE) == 0:
+            break
+
+
+@compiled
 def _some_holders(holders: IntArray, some: IntArray) -> int:
     """Fills `some` with the most promising holders and a random part of the others; how many they are."""
     few = 0
@@ -228,6 +170,8 @@ def improve(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, val
         noise = 0.4 * np.random.random() ** 2
         for g in range(value.shape[0]):
             noisy[g] = value[g] * (1.0 + noise * (2.0 * np.random.random() - 1.0))
+        if missing > 0 and a.met.shape[1] > 0 and np.random.random() < COMPANY:
+            before += _make_company(a, w, s, best, holders, noisy, risk_price, mu)
         ruined = s.cuts[0]
         if np.random.random() < GAPS:
             fill_gaps(a, w, s, noisy, mu, BRANCHES)

@@ -16,7 +16,8 @@ from spotkube.planner.master import Demand
 from spotkube.planner.nodes import place
 from spotkube.planner.problem import IntArray
 from spotkube.planner.proof import charges
-from spotkube.planner.recreate import BRANCHES, fill_gaps, pack_rest
+from spotkube.planner.recreate import BRANCHES
+from spotkube.planner.refill import fill_gaps, pack_rest
 from spotkube.planner.scoring import by_price, retype
 from spotkube.planner.state import Nodes, make_nodes
 

@@ -65,13 +65,14 @@ def within_quotas(a: Arrays, s: Nodes, h: int, pattern: IntArray, times: int) ->
 def needs_met(a: Arrays, s: Nodes, row: int, g: int) -> bool:
     """Whether the pods on the row, and on the bin before, meet the needs of group g."""
     for i in a.need_list[a.need_start[g] : a.need_start[g + 1]]:
-        if a.met[s.holder[row], i] == 0 and not _has_helper(a, s, row, i):
+        if a.met[s.holder[row], i] == 0 and not has_helper(a, s, row, i):
             return False
     return True
 
 
 @compiled
-def _has_helper(a: Arrays, s: Nodes, row: int, need: int) -> bool:
+def has_helper(a: Arrays, s: Nodes, row: int, need: int) -> bool:
+    """Whether a pod on the row meets the need."""
     for f in range(s.pods.shape[1]):
         if s.pods[row, f] > 0:
             for i in a.help_list[a.help_start[f] : a.help_start[f + 1]]:
