@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from differential.demands import complaints
 from differential.drawing import of_seed
 from differential.judge import Judge, JudgeError
-from differential.registry import CONSTRAINTS, NOT_YET
+from differential.registry import CONSTRAINTS
 from differential.scenario import Scenario
 from spotkube.convert.documents import ManifestError
 
@@ -53,7 +53,7 @@ class Score:
     def idle(self) -> list[str]:
         """Constraints that bind too seldom for the test to say anything of them."""
         enough = ENOUGH * self.trials / 1000
-        return [name for name in CONSTRAINTS if name not in NOT_YET and self.binds[name] < enough]
+        return [name for name in CONSTRAINTS if self.binds[name] < enough]
 
 
 def run(seeds: Sequence[int], *, misread: bool = True) -> Iterator[Trial]:
@@ -67,7 +67,7 @@ def run(seeds: Sequence[int], *, misread: bool = True) -> Iterator[Trial]:
 def try_seed(seed: int, judge: Judge, *, misread: bool = True) -> Trial:
     scenario = of_seed(seed)
     found = _complaints(scenario, judge)
-    changed = {name: one.misread_in(scenario) for name, one in CONSTRAINTS.items() if name not in NOT_YET}
+    changed = {name: one.misread_in(scenario) for name, one in CONSTRAINTS.items()}
     has = {name: seen for name, seen in changed.items() if seen is not None}
     binds = [name for name, seen in has.items() if misread and not found and caught(scenario, seen, judge)]
     return Trial(seed, tuple(found), tuple(has), tuple(binds))

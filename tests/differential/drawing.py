@@ -10,21 +10,16 @@ from hypothesis import strategies as st
 from differential import recipes_neighbours, recipes_places, recipes_purchases, recipes_requests, recipes_volumes
 from differential.draft import Draft
 from differential.mixing import mix
-from differential.registry import CONSTRAINTS, NOT_YET
+from differential.registry import CONSTRAINTS
 from differential.scenario import Scenario
 
 RECIPES = (recipes_requests, recipes_places, recipes_neighbours, recipes_purchases, recipes_volumes)
 FOCUS = 3
 
 
-def planned_for() -> list[str]:
-    """The constraints that the planner plans for, in the order of their definition."""
-    return [name for name in CONSTRAINTS if name not in NOT_YET]
-
-
 def of_seed(seed: int) -> Scenario:
     """The scenario of a seed. A row of seeds has each constraint in focus equally often, in ever new company."""
-    names = planned_for()
+    names = list(CONSTRAINTS)
     places = [divmod(seed * FOCUS + n, len(names)) for n in range(FOCUS)]
     focus = [random.Random(turn).sample(names, len(names))[index] for turn, index in places]
     return drawn(random.Random(seed), focus)
@@ -50,5 +45,5 @@ def drawn(rng: random.Random, focus: Iterable[str]) -> Scenario:
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
     """Scenarios with one to four constraints in focus."""
-    focus = draw(st.lists(st.sampled_from(planned_for()), min_size=1, max_size=4, unique=True))
+    focus = draw(st.lists(st.sampled_from(list(CONSTRAINTS)), min_size=1, max_size=4, unique=True))
     return drawn(draw(st.randoms(use_true_random=False)), focus)

@@ -29,11 +29,6 @@ class Constraint:
 
 CONSTRAINTS: dict[str, Constraint] = {}
 
-# Constraints that the planner does not plan for yet, with the reason. A scenario has none of them.
-NOT_YET: dict[str, str] = {
-    "spread-capacity-type": "too few pods may be found room for where only some kinds are for sale on spot",
-}
-
 
 def constraint(name: str, misread: Change) -> Callable[[Draw], Draw]:
     """Registers a function that draws the named rule."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from builders import (
     ZONES,
+    attracts,
     make_claim,
     make_node,
     make_offering,
@@ -204,6 +205,17 @@ class TestSharedBeforeItIsBound:
         )
         assert [placement.target for placement in plan.placements] == ["n1"]
         assert [node.offering.zone for node in plan.additions] == ["zone-b"]
+
+    def test_those_that_run_have_a_say(self) -> None:
+        nodes = [make_node("n1", "1", zone="zone-a"), make_node("n2", "1", zone="zone-b")]
+        there = [make_pod(app="foe", node="n1"), make_pod(app="friend", node="n2")]
+        wary = self.sharing(anti_affinity=[repels(keys.ZONE, app="foe")])
+        fond = self.sharing(pod_affinity=[attracts(keys.ZONE, app="friend")])
+        hated = self.sharing(app="hated")
+        hater = make_pod(node="n1", anti_affinity=[repels(keys.ZONE, app="hated")])
+        for pod in (wary, fond):
+            assert self.zones(self.sharing(), pod, *there, nodes=nodes) == {"zone-b"}
+        assert self.zones(self.sharing(), hated, hater, nodes=nodes) == {"zone-b"}
 
     def test_where_no_zone_takes_all_the_first_has_the_claim(self) -> None:
         pods = [self.sharing(node_selector={keys.ZONE: zone}) for zone in ("zone-a", "zone-b")]

@@ -44,6 +44,11 @@ class PodTerm:
     namespaces: frozenset[str]
     namespace_selector: LabelSelector | None = None
 
+    def means(self, pod: "Pod") -> bool:
+        """Whether it is about the pod; the namespaces are known by name."""
+        named = pod.namespace in self.namespaces or self.namespaces == ALL_NAMESPACES
+        return named and self.selector is not None and self.selector.matches(dict(pod.labels))
+
     def within(self, namespaces: Mapping[str, Mapping[str, str]]) -> "PodTerm":
         """The same term with all its namespaces by name, found by their labels."""
         if self.namespace_selector is None:

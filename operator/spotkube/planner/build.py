@@ -27,6 +27,7 @@ from spotkube.planner.preferences import with_preferences
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Needs, Problem
 from spotkube.planner.quotas import counted_apart, make_quotas
 from spotkube.planner.room import Room
+from spotkube.planner.scopes import Scope
 from spotkube.planner.splitting import Facts, Splitter
 from spotkube.planner.subjects import Subjects
 from spotkube.planner.together import bring_together
@@ -44,6 +45,7 @@ class Built:
 
     `narrowed` says that a choice of domains was made beforehand which the bound of the problem does not see through.
     `opens` [O] are kinds whose purchase would add a domain that a spread counts and that was not reckoned with.
+    `vague` are spreads that held pods back since it was not known whom of other groups they count.
     """
 
     problem: Problem
@@ -53,6 +55,7 @@ class Built:
     unplaceable: tuple[Unplaceable, ...]
     narrowed: bool
     opens: BoolArray
+    vague: frozenset[Scope]
 
 
 def pods_to_place(snapshot: Snapshot) -> list[Pod]:
@@ -81,11 +84,13 @@ def build(
     pools: Sequence[Pool],
     most: Mapping[Part, int] | None = None,
     bought: frozenset[int] = frozenset(),
+    apart: frozenset[Scope] = frozenset(),
 ) -> Built:
     """The problem of placing what waits onto what is there, whosever it is, and onto what `pools` may still buy.
 
     `most` is how many pods an earlier solution found room for, where it was less than what a domain had been given;
-    `bought` are kinds that it bought and whose domains spreads have to reckon with.
+    `bought` are kinds that it bought and whose domains spreads have to reckon with; `apart` are spreads that held pods
+    back for fear that they count others, whom they are now told apart from.
     """
     snapshot = with_namespaces(snapshot)
     bins = make_bins(snapshot)
@@ -95,7 +100,7 @@ def build(
     residents = [(pod, b.labels) for b in bins for pod in b.residents] + elsewhere
     kinds = make_kinds(snapshot, pools)
     needs = on_demand_needs(snapshot, Counter(p.workload for p, on in residents if capacity_type_of(on) == ON_DEMAND))
-    together = bring_together(pods, kinds, bins, needs)
+    together = bring_together(pods, kinds, bins, needs, residents)
     pods, pinned = together, together != pods
     keys = selected_keys([*pods, *(pod for pod, _ in residents)])
     groups = group_pods(pods, keys, needs, counted_apart(snapshot, pools))
@@ -104,7 +109,7 @@ def build(
     rows += [(pod, row) for pod, _ in elsewhere if (row := places.row_of(pod.node or "")) is not None]
     subjects = Subjects([*(g.subject for g in groups), *((p.namespace, project(p.labels, keys)) for p, _ in rows)])
     ledger = Ledger(places, subjects, rows, keys, most or {})
-    built = _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools), bought)
+    built = _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools), bought, apart)
     problem = replace(
         with_preferences(built.problem, built.groups, kinds, snapshot.preference_percent),
         quotas=make_quotas(snapshot, built.groups, kinds, bins, residents),
@@ -165,6 +170,7 @@ def _assemble(
     ledger: Ledger,
     pool_left: IntLimits,
     bought: frozenset[int] | None,
+    apart: frozenset[Scope] = frozenset(),
 ) -> Built:
     """`bought` None: nothing is split by domains."""
     table = LabelTable([b.labels for b in bins], [b.taints for b in bins])
@@ -190,14 +196,14 @@ def _assemble(
             & ports_free(table, snapshot.daemonsets, group.shape),
         )
 
-    narrowed, opens = False, np.zeros(len(kinds), dtype=np.bool_)
+    narrowed, opens, vague = False, np.zeros(len(kinds), dtype=np.bool_), frozenset[Scope]()
     limits = _limits(pool_left, resources)
     if bought is not None:
         room = Room(ledger.places, kinds, capacity, gross, free, limits, resources, demands)
-        splitter = Splitter(groups, ledger, _facts(ledger.places, kinds, masks, room, bought))
+        splitter = Splitter(groups, ledger, _facts(ledger.places, kinds, masks, room, bought), apart)
         groups = splitter.run()
         refused += splitter.refused
-        narrowed, opens = splitter.narrowed, splitter.opens[: len(kinds)]
+        narrowed, opens, vague = splitter.narrowed, splitter.opens[: len(kinds)], splitter.vague
     bundles = np.array([group.bundle for group in groups], dtype=np.int64)
     demand = _amounts([demands[g.shape] for g in groups], resources) * bundles[:, None]
     compatible = np.zeros((len(groups), len(kinds)), dtype=np.bool_)
@@ -235,7 +241,7 @@ def _assemble(
         needs=Needs(needs.of, needs.member, needs.met),
     )
     narrowed |= neighbours.narrowed
-    return Built(problem, tuple(groups), kinds, tuple(bins), tuple(refused), narrowed, opens)
+    return Built(problem, tuple(groups), kinds, tuple(bins), tuple(refused), narrowed, opens, vague)
 
 
 def _facts(
@@ -253,6 +259,7 @@ def _facts(
         for_sale=lambda group: usable(places, kind_mask(kinds, group), none[: places.bins]),
         estimate=room.estimate,
         together=room.together,
+        only_one=lambda group, sold: room.only_one(lambda: usable(places, *masks(group)), sold),
         bought=opened,
     )
 

@@ -1,31 +1,27 @@
 """One decision: Snapshot in, Plan out. Pure: the same snapshot, seed and amount of work give the same plan."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.model.cluster import Mode, Pool, Snapshot
+from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.offerings import ON_DEMAND, Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.model.resources import CPU, MEMORY
 from spotkube.planner.bound import lower_bound
-from spotkube.planner.build import Built, build, build_fleet
+from spotkube.planner.build import Built, build_fleet
 from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
-from spotkube.planner.ledger import Part, part_of
 from spotkube.planner.preferences import unmet_pods
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.quotas import why_full
-from spotkube.planner.solve import solve
-from spotkube.planner.weights import by_weight
+from spotkube.planner.rounds import plan_in_rounds, share_of
 
 # Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
 _SEARCH_SHARE = 0.7
 FRONT_POINTS = 20
-# How often a plan is made anew because a domain could not hold what it was given, or had not been reckoned with.
-_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +44,13 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         budget: for the whole decision.
     """
     pools = [pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting]
-    built, result = _search(snapshot, pools, seed, _part(budget, _SEARCH_SHARE))
+    built, result = plan_in_rounds(snapshot, pools, seed=seed, budget=share_of(budget, _SEARCH_SHARE))
     dealt = _deal(built, result)
     names = frozenset(pool.name for pool in pools)
     owned = [claim for claim in snapshot.claims if claim.pool in names]
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
-    bound = _fleet_bound(built, result, fleet, _part(budget, 1 - _SEARCH_SHARE))
+    bound = _fleet_bound(built, result, fleet, share_of(budget, 1 - _SEARCH_SHARE))
     staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
     return Plan(
         additions=tuple(_additions(built, result, dealt)),
@@ -69,43 +65,6 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )
-
-
-def _search(snapshot: Snapshot, pools: Sequence[Pool], seed: int, budget: Budget) -> tuple[Built, Result]:
-    """Solves; where pods found no room in the domain they were given, again with less for it, as rules then allow.
-
-    So too where a purchase opens a domain that a spread counts, and that held none of its pods.
-    """
-    most: dict[Part, int] = {}
-    bought: frozenset[int] = frozenset()
-    built = build(snapshot, pools)
-    result = solve(built.problem, seed=seed, budget=budget)
-    for _ in range(_ROUNDS):
-        short, opened = _too_small(built, result), _opened(built, result)
-        if not short and opened <= bought:
-            break
-        most |= short
-        bought |= opened
-        built = build(snapshot, pools, most, bought)
-        result = solve(built.problem, seed=seed, budget=_part(budget, 1 / _ROUNDS))
-    return built, replace(result, solution=by_weight(built.problem, built.kinds, result.solution))
-
-
-def _too_small(built: Built, result: Result) -> dict[Part, int]:
-    return {
-        part_of(group): group.count - int(missing)
-        for group, missing in zip(built.groups, result.solution.unplaced, strict=True)
-        if missing and group.where
-    }
-
-
-def _opened(built: Built, result: Result) -> frozenset[int]:
-    kinds = np.unique(result.solution.node_kind)
-    return frozenset(int(kind) for kind in kinds[built.opens[kinds]])
-
-
-def _part(budget: Budget, share: float) -> Budget:
-    return replace(budget, seconds=None if budget.seconds is None else budget.seconds * share)
 
 
 def _deal(built: Built, result: Result) -> _Dealt:
@@ -221,8 +180,7 @@ def _outranked(built: Built, result: Result, g: int) -> bool:
 def _full_pools(built: Built, result: Result, g: int) -> list[str]:
     """The pools that sell what would hold the group, and whose limits leave no room for any of it after the plan."""
     problem = built.problem
-    left = problem.pool_left.copy()
-    takes = np.column_stack([problem.limit_use, np.ones(problem.kinds, np.int64), problem.price])
+    left, takes = problem.pool_left.copy(), problem.takes
     np.subtract.at(left, problem.pool[result.solution.node_kind], takes[result.solution.node_kind])
     affordable = (takes <= left[problem.pool]).all(axis=1)
     selling = np.unique(problem.pool[problem.compatible[g]])

@@ -12,13 +12,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotkube.planner.groups import Group
-from spotkube.planner.ledger import Domain, Ledger, Skew, part_of
+from spotkube.planner.ledger import Ledger, Skew, part_of
 from spotkube.planner.places import NODE_KEYS, Places, Value
 from spotkube.planner.problem import BoolArray
+from spotkube.planner.scopes import Key, Scope
 
 Cell = tuple[Value, ...]
 # What it would roughly take to hold a group on these rows: pods without room, micro-dollars an hour.
 Estimate = Callable[[Group, BoolArray], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Open:
+    """What is open to a group there, and `rank`: the lower, the rather it goes there."""
+
+    rows: BoolArray
+    rank: tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +35,17 @@ class Split:
     """A group by domains, and how many of its pods none may take, with the reason.
 
     `whole` says that every domain which is open to the group got some: then the parts allow all that the group does.
+    `vague` are scopes of spreads that held back those left over, and for which it was not known who is counted.
     """
 
     groups: tuple[Group, ...]
     left_over: tuple[str, ...] = ()
     reason: str = ""
     whole: bool = True
+    vague: frozenset[Scope] = frozenset()
 
 
-def cells_of(places: Places, keys: Sequence[str], rows: BoolArray) -> dict[Cell, BoolArray]:
+def cells_of(places: Places, keys: Sequence[Key], rows: BoolArray) -> dict[Cell, BoolArray]:
     """The domains among the rows, each with its own rows."""
     codes = np.column_stack([places.values(key)[1] for key in keys])
     found = {}
@@ -46,8 +57,8 @@ def cells_of(places: Places, keys: Sequence[str], rows: BoolArray) -> dict[Cell,
 
 def split_group(
     group: Group,
-    keys: Sequence[str],
-    cells: Mapping[Cell, tuple[int, int]],
+    keys: Sequence[Key],
+    cells: Mapping[Cell, Open],
     ledger: Ledger,
     *,
     together: frozenset[str],
@@ -58,15 +69,16 @@ def split_group(
     Args:
         group: what to split.
         keys: the topology keys that matter, in the order of the values in each cell.
-        cells: what is open to it, with an estimate of what is missing there and what it costs.
+        cells: what is open to it.
         ledger: learns of each pod.
         together: keys over which all pods have to have one value.
         alone: nothing but the group itself is counted by its rules, so that something is sure of its split.
     """
     skews = ledger.skews_on(group)
-    own = [skew for skew in skews if skew.rule in group.shape.spread]
+    own = [skew for skew in skews if skew.is_of(group)]
     fresh = not any(skew.most for skew in own)
-    given = _give(group, keys, _one_place(keys, cells, together), ledger, skews, own)
+    counts = {cell: [skew.counts(open_.rows) for skew in skews] for cell, open_ in cells.items()}
+    given = _give(group, keys, _one_place(keys, cells, together), ledger, skews, counts)
     total = sum(given.values())
     sure = _sure(total, len(cells), own) if alone and fresh and len(keys) == 1 else 0
     parts, start = [], 0
@@ -76,15 +88,15 @@ def split_group(
         where = tuple(zip(keys, cell, strict=True))
         part = replace(group, pods=pods, where=where, sure_count=min(number, sure))
         parts.append(part)
-        ledger.place(part)
+        ledger.place(part, cells[cell].rows)
         start += number * group.bundle
     left = group.pods[start:]
-    return Split(tuple(parts), left, _why(group, keys, cells, ledger) if left else "", len(given) == len(cells))
+    vague = {skew.scope for i, skew in enumerate(skews) if skew.vague or any(c[i] is None for c in counts.values())}
+    why = _why(group, keys, cells, ledger) if left else ""
+    return Split(tuple(parts), left, why, len(given) == len(cells), frozenset(vague if left else ()))
 
 
-def _one_place(
-    keys: Sequence[str], cells: Mapping[Cell, tuple[int, int]], together: frozenset[str]
-) -> Mapping[Cell, tuple[int, int]]:
+def _one_place(keys: Sequence[Key], cells: Mapping[Cell, Open], together: frozenset[str]) -> Mapping[Cell, Open]:
     """Only cells that agree in the keys of `together`: those with the most room, then the cheapest."""
     if not together or not cells:
         return cells
@@ -92,43 +104,51 @@ def _one_place(
     for cell in cells:
         shared = tuple(value for key, value in zip(keys, cell, strict=True) if key in together)
         common.setdefault(shared, []).append(cell)
-    best = min(common.values(), key=lambda members: (min(cells[c] for c in members), str(sorted(map(str, members)))))
+    best = min(
+        common.values(), key=lambda members: (min(cells[c].rank for c in members), str(sorted(map(str, members))))
+    )
     return {cell: cells[cell] for cell in best}
 
 
 def _give(
     group: Group,
-    keys: Sequence[str],
-    cells: Mapping[Cell, tuple[int, int]],
+    keys: Sequence[Key],
+    cells: Mapping[Cell, Open],
     ledger: Ledger,
     skews: Sequence[Skew],
-    own: Sequence[Skew],
+    counts: Mapping[Cell, Sequence[bool | None]],
 ) -> dict[Cell, int]:
     alone = _keys_to_itself(group, ledger)
     at = {key: index for index, key in enumerate(keys)}
-    rank = {
-        cell: i for i, cell in enumerate(sorted(cells, key=lambda c: (cells[c], [(v is None, v or "") for v in c])))
+    order = sorted(cells, key=lambda cell: (cells[cell].rank, [(value is None, value or "") for value in cell]))
+    rank = {cell: i for i, cell in enumerate(order)}
+    # The spreads that may count the group there, each with the value of its key, and whether they surely do.
+    told = {
+        cell: [
+            (skew, cell[at[skew.key]], counted)
+            for skew, counted in zip(skews, counts[cell], strict=True)
+            if counted is not False
+        ]
+        for cell in cells
     }
     most = {cell: _most(group, keys, cell, ledger) for cell in cells}
     given: dict[Cell, int] = {}
-    taken: set[Domain] = set()
+    taken: set[tuple[str, Value]] = set()
 
     def load(cell: Cell) -> tuple[int, int]:
-        return max((skew.most[cell[at[skew.key]]] for skew in skews), default=0), rank[cell]
+        return max((skew.most[value] for skew, value, _ in told[cell]), default=0), rank[cell]
 
     def allowed(cell: Cell) -> bool:
         if any((key, cell[at[key]]) in taken for key in alone):
             return False
         return all(
-            skew.allows(cell[at[skew.key]], group.bundle)
-            for skew in skews
-            if skew in own or cell[at[skew.key]] in skew.held
+            skew.allows(value, group.bundle) for skew, value, _ in told[cell] if skew.is_of(group) or value in skew.held
         )
 
     heap = [(load(cell), cell) for cell in cells if most[cell] > 0]
     heap.sort(key=lambda entry: entry[0])
     waiting: list[Cell] = []
-    left = group.count
+    left = ledger.most.get(part_of(group), group.count)
     while left and heap:
         known, cell = heapq.heappop(heap)
         current = load(cell)
@@ -139,10 +159,10 @@ def _give(
         else:
             left -= 1
             given[cell] = given.get(cell, 0) + 1
-            for skew in skews:
-                skew.tell(group, cell[at[skew.key]], group.bundle)
-                if skew in own:
-                    skew.held.add(cell[at[skew.key]])
+            for skew, value, counted in told[cell]:
+                skew.add(value, group.bundle, counted=counted)
+                if skew.is_of(group):
+                    skew.held.add(value)
             taken |= {(key, cell[at[key]]) for key in alone if cell[at[key]] is not None}
             again = [*waiting, cell] if given[cell] < most[cell] else waiting
             for other in again:
@@ -161,22 +181,26 @@ def _keys_to_itself(group: Group, ledger: Ledger) -> list[str]:
     ]
 
 
-def _most(group: Group, keys: Sequence[str], cell: Cell, ledger: Ledger) -> int:
+def _most(group: Group, keys: Sequence[Key], cell: Cell, ledger: Ledger) -> int:
     part = replace(group, where=tuple(zip(keys, cell, strict=True)))
     return ledger.most.get(part_of(part), group.count)
 
 
-def _why(group: Group, keys: Sequence[str], cells: Mapping[Cell, tuple[int, int]], ledger: Ledger) -> str:
-    over = " and ".join(keys)
-    full = [_words(cell) for cell in cells if _most(group, keys, cell, ledger) < group.count]
+def _why(group: Group, keys: Sequence[Key], cells: Mapping[Cell, Open], ledger: Ledger) -> str:
+    over = " and ".join(key for key in keys if not isinstance(key, Scope))
+    if part_of(group) in ledger.most:
+        return f"limits of NodePools leave no room for more of these pods, as its rules over {over} spread them"
+    full = {_words(keys, cell) for cell in cells if _most(group, keys, cell, ledger) < group.count}
     if full:
         where = ", ".join(sorted(full))
         return f"nodes and limits of NodePools leave no room in {where}, and then rules over {over} allow no more"
-    return f"its rules over {over} let no more of these pods into {', '.join(sorted(map(_words, cells)))}"
+    there = ", ".join(sorted({_words(keys, cell) for cell in cells}))
+    return f"its rules over {over} let no more of these pods into {there}"
 
 
-def _words(cell: Cell) -> str:
-    return "/".join(value if value is not None else "nodes without it" for value in cell)
+def _words(keys: Sequence[Key], cell: Cell) -> str:
+    values = (value for key, value in zip(keys, cell, strict=True) if not isinstance(key, Scope))
+    return "/".join(value if value is not None else "nodes without it" for value in values)
 
 
 def _sure(pods: int, domains: int, own: Sequence[Skew]) -> int:

@@ -11,6 +11,7 @@ from spotkube.planner.choice import narrow_pools, with_choice
 from spotkube.planner.groups import Group
 from spotkube.planner.kinds import Kinds, domain_mask, topology_mask
 from spotkube.planner.problem import IntArray
+from spotkube.planner.scopes import in_words
 from spotkube.planner.volumes import reach_mask
 
 
@@ -85,7 +86,7 @@ def why_bought(
 def _domains(group: Group) -> str:
     """Where rules between pods let the group go, or what they bar to it."""
     if group.where:
-        return ", ".join(f"it has to be where {key} is {value or 'missing'}" for key, value in group.where)
+        return ", ".join(f"it has to be {in_words(key, value)}" for key, value in group.where)
     barred: dict[str, list[str]] = {}
     for key, value in sorted(group.barred, key=str):
         barred.setdefault(key, []).append(value or "missing")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from spotkube.model.offerings import ON_DEMAND
 from spotkube.model.pods import Labels, Pod, PodShape
+from spotkube.planner.scopes import Key
 from spotkube.planner.subjects import Subject
 
 ANY_CAPACITY = ""
@@ -43,7 +44,7 @@ class Group:
     family: int
     sure_count: int
     capacity_type: str = ANY_CAPACITY
-    where: tuple[tuple[str, str | None], ...] = ()
+    where: tuple[tuple[Key, str | None], ...] = ()
     barred: frozenset[tuple[str, str | None]] = frozenset()
     beside: frozenset[Subject] | None = None
     turn: int = 0

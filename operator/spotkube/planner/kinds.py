@@ -14,6 +14,7 @@ from spotkube.model.selectors import Taint
 from spotkube.planner.groups import Group
 from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.problem import BoolArray, IntArray
+from spotkube.planner.scopes import Scope
 from spotkube.planner.volumes import CSI_ZONE_LABELS
 
 
@@ -149,7 +150,7 @@ def domain_mask(table: LabelTable, group: Group) -> BoolArray:
     """[rows] with the values of topology keys that the group is given, and without those barred to it."""
     mask = np.ones(len(table), dtype=np.bool_)
     for key, value in group.where:
-        mask &= table.has(key, value)
+        mask &= key.has(table, value) if isinstance(key, Scope) else table.has(key, value)
     for key, value in group.barred:
         mask &= ~table.has(key, value)
     return mask

@@ -1,17 +1,18 @@
 """Where pods are, by node and by topology: those that run, and those that groups decided earlier were given."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from spotkube.model.pods import Pod, PodShape, PodTerm, SpreadConstraint
 from spotkube.planner.groups import Group, project
 from spotkube.planner.places import NODE_KEYS, Places, Value
 from spotkube.planner.problem import BoolArray
+from spotkube.planner.scopes import Key, Scope, scope_of, surely_counted
 from spotkube.planner.subjects import Subject, Subjects
 
 # The part of a group that one domain gets: family, capacity type, values of topology keys.
-Part = tuple[int, str, tuple[tuple[str, Value], ...]]
+Part = tuple[int, str, tuple[tuple[Key, Value], ...]]
 Domain = tuple[str, Value]
 
 
@@ -23,32 +24,46 @@ def part_of(group: Group) -> Part:
 class Skew:
     """One spread over domains as it stands: what it counts in each, at `least` and at `most` where that is not known.
 
-    `held` are the domains in which pods with the rule are: no others may be put there beyond the skew.
+    `held` are the domains in which pods with the rule are: no others may be put there beyond the skew. `vague` says
+    that at least one group was given rows of which only some are counted.
     """
 
-    shape: PodShape
     rule: SpreadConstraint
+    scope: Scope
+    counted: BoolArray
     least: dict[Value, int]
     most: Counter[Value]
     held: set[Value] = field(default_factory=set)
+    vague: bool = False
 
     @property
     def key(self) -> str:
         return self.rule.topology_key
 
     def allows(self, value: Value, pods: int) -> bool:
-        """Whether so many more that it counts (0: the pod itself is not counted) may be in the domain."""
+        """Whether so many more that it counts (0: the pod itself is not counted) may be in the domain.
+
+        However many there are in the domain, it is never uneven towards itself.
+        """
+        others = [count for other, count in self.least.items() if other != value]
         few = len(self.least) < self.rule.min_domains
-        lowest = 0 if few else min(self.least.values(), default=0)
-        return self.most[value] + pods - lowest <= self.rule.max_skew
+        lowest = 0 if few else min(others, default=None)
+        return lowest is None or self.most[value] + pods - lowest <= self.rule.max_skew
 
-    def tell(self, group: Group, value: Value, pods: int) -> None:
-        """Pods of a group that it counts get a place in a domain."""
-        self.add(value, pods, sure=_surely_counted(self.shape, self.rule, group.shape))
+    def is_of(self, group: Group) -> bool:
+        """Whether the group itself has the rule, over the same nodes."""
+        return self.rule in group.shape.spread and self.scope == scope_of(group.shape, self.rule)
 
-    def add(self, value: Value, pods: int, *, sure: bool = True) -> None:
-        self.most[value] += pods
-        if sure and value in self.least:
+    def counts(self, rows: BoolArray) -> bool | None:
+        """Whether it counts pods somewhere on these rows; None where that depends on the row."""
+        return surely_counted(rows, self.counted)
+
+    def add(self, value: Value, pods: int, *, counted: bool | None = True) -> None:
+        """Pods get a place in a domain; `counted` as by `counts`."""
+        self.vague |= counted is None
+        if counted is not False:
+            self.most[value] += pods
+        if counted and value in self.least:
             self.least[value] += pods
 
 
@@ -56,8 +71,8 @@ class Skew:
 class _Parcel:
     """Pods that a group decided earlier put into a domain."""
 
-    where: Mapping[str, Value]
-    shape: PodShape
+    where: Mapping[Key, Value]
+    rows: BoolArray
     pods: int
 
 
@@ -71,11 +86,14 @@ class Ledger:
         most: Mapping[Part, int],
     ) -> None:
         """`residents` are pods with the row of their node in `places`, `keys` the labels that selectors ask for, `most`
-        how many pods of a part found room, where that was tried."""
+        how many pods of a part found room, where that was tried. It learns which spreads are `idle`, as they always
+        hold, and which of those over hosts are over `fixed` nodes."""
         self.places, self.subjects, self.most = places, subjects, most
         self.standing: dict[Subject, Counter[int]] = defaultdict(Counter)
         self.ending: dict[Subject, Counter[int]] = defaultdict(Counter)
         self.residents: list[tuple[PodShape, int]] = []
+        self.idle: set[tuple[PodShape, SpreadConstraint]] = set()
+        self.fixed: set[tuple[PodShape, SpreadConstraint]] = set()
         self._parcels: dict[Subject, list[_Parcel]] = defaultdict(list)
         self._barred: dict[Subject, set[Domain]] = defaultdict(set)
         self._skews: dict[Subject, list[Skew]] = defaultdict(list)
@@ -91,6 +109,20 @@ class Ledger:
     def barred(self, group: Group) -> set[Domain]:
         """Domains that pods already there keep this group out of, by their own anti-affinity (it is symmetric)."""
         return set(self._barred.get(group.subject, ()))
+
+    def domain_spreads(self, group: Group) -> list[SpreadConstraint]:
+        """The group's spreads over domains that are known beforehand."""
+        return [rule for rule in self._spreads(group) if not self._over_nodes(group, rule)]
+
+    def node_spreads(self, group: Group) -> list[SpreadConstraint]:
+        """Its spreads over hosts of which some may still be bought."""
+        return [rule for rule in self._spreads(group) if self._over_nodes(group, rule)]
+
+    def _spreads(self, group: Group) -> list[SpreadConstraint]:
+        return [rule for rule in group.shape.spread if counts_any(rule) and (group.shape, rule) not in self.idle]
+
+    def _over_nodes(self, group: Group, rule: SpreadConstraint) -> bool:
+        return rule.topology_key in NODE_KEYS and (group.shape, rule) not in self.fixed
 
     def skews_on(self, group: Group) -> list[Skew]:
         """The spreads over domains that count the group's pods."""
@@ -113,14 +145,15 @@ class Ledger:
 
     def skew(self, group: Group, rule: SpreadConstraint, domains: set[Value]) -> Skew:
         """The spread as it stands before any pod of the group is given a place. Added pods are told to it."""
-        counted, key = self.places.counted(group.shape, rule), rule.topology_key
-        skew = Skew(group.shape, rule, dict.fromkeys(sorted(domains - {None}, key=str), 0), Counter())
+        scope, key = scope_of(group.shape, rule), rule.topology_key
+        counted = self.places.counted(scope)
+        skew = Skew(rule, scope, counted, dict.fromkeys(sorted(domains - {None}, key=str), 0), Counter())
         for subject in self.subjects.selected(frozenset({group.shape.namespace}), rule.selector):
             for row, pods in self.standing.get(subject, {}).items():
                 if counted[row]:
                     skew.add(self.places.value(row, key), pods)
             for parcel in self._parcels.get(subject, ()):
-                skew.add(parcel.where.get(key), parcel.pods, sure=_surely_counted(group.shape, rule, parcel.shape))
+                skew.add(parcel.where.get(key), parcel.pods, counted=skew.counts(parcel.rows))
         return skew
 
     def keep(self, group: Group, skew: Skew) -> None:
@@ -128,9 +161,10 @@ class Ledger:
         for subject in self.subjects.selected(frozenset({group.shape.namespace}), skew.rule.selector):
             self._skews[subject].append(skew)
 
-    def place(self, group: Group) -> None:
+    def place(self, group: Group, rows: BoolArray) -> None:
+        """The group gets a place somewhere on these rows."""
         where = dict(group.where)
-        self._parcels[group.subject].append(_Parcel(where, group.shape, len(group.pods)))
+        self._parcels[group.subject].append(_Parcel(where, rows, len(group.pods)))
         for term in group.shape.anti_affinity:
             if term.topology_key not in NODE_KEYS:
                 self._bar(term, where.get(term.topology_key))
@@ -152,21 +186,6 @@ def counts_itself(group: Group, rule: SpreadConstraint) -> bool:
 def counts_any(rule: SpreadConstraint) -> bool:
     """kube-scheduler counts no pod for an empty selector, so that it always holds; neither for none at all."""
     return rule.selector is not None and bool(rule.selector.requirements)
-
-
-def domain_spreads(group: Group) -> Sequence[SpreadConstraint]:
-    return [rule for rule in group.shape.spread if rule.topology_key not in NODE_KEYS and counts_any(rule)]
-
-
-def _surely_counted(shape: PodShape, rule: SpreadConstraint, other: PodShape) -> bool:
-    """Whether a spread of the shape counts the other's pods wherever these may stand."""
-    nodes = (shape.node_selector, shape.affinity_terms)
-    if rule.honor_affinity and any(nodes) and nodes != (other.node_selector, other.affinity_terms):
-        return False
-    if rule.honor_taints and shape.tolerations != other.tolerations:
-        return False
-    needed = {spread.topology_key for spread in shape.spread} - NODE_KEYS - {rule.topology_key}
-    return needed <= {spread.topology_key for spread in other.spread}
 
 
 def usable(places: Places, sold: BoolArray, there: BoolArray) -> BoolArray:

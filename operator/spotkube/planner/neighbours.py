@@ -8,9 +8,10 @@ import numpy as np
 
 from spotkube.model.pods import HostPort, PodTerm, SpreadConstraint
 from spotkube.planner.groups import Group
-from spotkube.planner.ledger import Ledger, counts_any, counts_itself
+from spotkube.planner.ledger import Ledger, counts_itself
 from spotkube.planner.places import NODE_KEYS
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray
+from spotkube.planner.scopes import scope_of
 from spotkube.planner.subjects import Subject
 
 
@@ -58,9 +59,8 @@ class _Maker:
             for term in group.shape.anti_affinity:
                 if term.topology_key in NODE_KEYS:
                     self._repel(g, term)
-            for rule in group.shape.spread:
-                if rule.topology_key in NODE_KEYS and counts_any(rule):
-                    self._spread(g, rule)
+            for rule in self._ledger.node_spreads(group):
+                self._spread(g, rule)
         self._residents_repel()
         self._ports()
         caps = list(self._caps.values())
@@ -97,7 +97,7 @@ class _Maker:
 
     def _least(self, group: Group, rule: SpreadConstraint, counted: frozenset[Subject]) -> int:
         """How many each node has at least. None, as long as a node that counts may still be bought."""
-        rows = self._places.counted(group.shape, rule)
+        rows = self._places.counted(scope_of(group.shape, rule))
         nodes = np.flatnonzero(rows[self._places.kinds :]) + self._places.kinds
         if rows[: self._places.kinds].any() or len(nodes) < rule.min_domains or not len(nodes):
             return 0

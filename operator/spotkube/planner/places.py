@@ -6,12 +6,13 @@ import numpy as np
 
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Snapshot
-from spotkube.model.pods import Labels, PodShape, SpreadConstraint
+from spotkube.model.pods import Labels
 from spotkube.model.selectors import Taint, TaintEffect
 from spotkube.planner.bins import Bin
-from spotkube.planner.kinds import Kinds, node_mask
+from spotkube.planner.kinds import Kinds
 from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.problem import BoolArray, IntArray
+from spotkube.planner.scopes import COUNTED, Key, Scope
 
 # Keys whose value is another one on each node: rules over them are about pods that share a node.
 NODE_KEYS = frozenset({keys.HOSTNAME, keys.NODECLAIM})
@@ -30,7 +31,8 @@ class Places:
         self.table = LabelTable(labels, taints)
         names = [dict(labels).get("metadata.name", "") for labels in labels]
         self._row = {name: row for row, name in enumerate(names) if row >= self.kinds}
-        self._codes: dict[str, tuple[list[Value], IntArray]] = {}
+        self._codes: dict[Key, tuple[list[Value], IntArray]] = {}
+        self._counted: dict[Scope, BoolArray] = {}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -43,14 +45,19 @@ class Places:
     def row_of(self, node: str) -> int | None:
         return self._row.get(node)
 
-    def values(self, key: str) -> tuple[list[Value], IntArray]:
+    def values(self, key: Key) -> tuple[list[Value], IntArray]:
         """The values of a topology key, and [rows] which of them each row has."""
         if key not in self._codes:
-            column = self.table.column(key)
+            column = self._column(key)
             values = sorted(set(column), key=lambda value: (value is None, value))
             index: dict[Value, int] = {value: code for code, value in enumerate(values)}
             self._codes[key] = values, np.fromiter((index[value] for value in column), np.int64, len(self))
         return self._codes[key]
+
+    def _column(self, key: Key) -> list[Value]:
+        if isinstance(key, Scope):
+            return [COUNTED if counted else None for counted in self.counted(key)]
+        return self.table.column(key)
 
     def value(self, row: int, key: str) -> Value:
         values, codes = self.values(key)
@@ -60,16 +67,11 @@ class Places:
         values, codes = self.values(key)
         return {values[code] for code in np.unique(codes[rows])}
 
-    def counted(self, shape: PodShape, rule: SpreadConstraint) -> BoolArray:
-        """[rows] whose pods a spread of the shape counts: they have all its keys, and its policies let them in."""
-        mask = np.ones(len(self), dtype=np.bool_)
-        for key in {spread.topology_key for spread in shape.spread}:
-            mask &= ~self.table.has(key, None)
-        if rule.honor_affinity:
-            mask &= node_mask(self.table, shape)
-        if rule.honor_taints:
-            mask &= self.table.tolerated(shape.tolerations)
-        return mask
+    def counted(self, scope: Scope) -> BoolArray:
+        """[rows] whose pods a spread counts."""
+        if scope not in self._counted:
+            self._counted[scope] = scope.mask(self.table)
+        return self._counted[scope]
 
 
 def other_nodes(snapshot: Snapshot, bins: Sequence[Bin]) -> list[tuple[Labels, tuple[Taint, ...]]]:

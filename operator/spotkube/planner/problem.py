@@ -131,6 +131,11 @@ class Problem:
     def kinds(self) -> int:
         return len(self.price)
 
+    @property
+    def takes(self) -> IntArray:
+        """[O, R + 2] what a node takes of the limits of its pool."""
+        return np.column_stack([self.limit_use, np.ones(self.kinds, np.int64), self.price])
+
 
 @dataclass(frozen=True, eq=False)
 class Solution:

@@ -1,6 +1,6 @@
 """What it would roughly take to hold a group of pods on some of the places: whether they fit, and at what cost."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -13,7 +13,7 @@ from spotkube.planner.groups import Group
 from spotkube.planner.kinds import Kinds
 from spotkube.planner.ledger import counts_any, counts_itself
 from spotkube.planner.places import NODE_KEYS, Places
-from spotkube.planner.problem import BoolArray, IntArray
+from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,19 @@ class Room:
         most = self._fitting(group, np.vstack([kinds, self.free[self._bins(rows)]])).max(initial=0)
         return min(int(most), *self._most_on_a_node(group), group.count)
 
+    def only_one(self, usable: Callable[[], BoolArray], kinds: BoolArray) -> bool:
+        """Whether the limits of a NodePool are such that no second node of these kinds [O] can be bought beside one on
+        the `usable` rows, which are among them."""
+        kinds = kinds & self._affordable
+        pools = np.unique(self.kinds.pool[kinds])
+        if len(pools) != 1 or (self.pool_left[pools[0]] == NO_LIMIT).all():
+            return False
+        own = usable()[: self.places.kinds] & self._affordable
+        if not own.any():
+            return False
+        least = self._takes[own].min(axis=0) + self._takes[kinds].min(axis=0)
+        return bool((least > self.pool_left[pools[0]]).any())
+
     def _most_on_a_node(self, group: Group) -> list[int]:
         """What its own rules over nodes let onto one."""
         most = [1] if group.shape.host_ports else []
@@ -78,8 +91,12 @@ class Room:
         return np.array([o.price_micro_usd_hour for o in self.kinds.offerings], dtype=np.int64)
 
     @cached_property
+    def _takes(self) -> IntArray:
+        """[O, R + 2] what a node takes of the limits of its pool."""
+        return np.column_stack([self.limit_use, np.ones(len(self._prices), dtype=np.int64), self._prices])
+
+    @cached_property
     def _affordable(self) -> BoolArray:
         """[O] kinds of which the limits of their pool leave room for one."""
-        takes = np.column_stack([self.limit_use, np.ones(len(self._prices), dtype=np.int64), self._prices])
-        affordable: BoolArray = np.all(takes <= self.pool_left[self.kinds.pool], axis=1)
+        affordable: BoolArray = np.all(self._takes <= self.pool_left[self.kinds.pool], axis=1)
         return affordable

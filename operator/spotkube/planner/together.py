@@ -1,5 +1,6 @@
 """Pods that share a claim whose volume is still to be made: the first of them binds it, to the zone that it is in, so
-that the others must come there. The zone is chosen beforehand: the cheapest of those where all of them can be."""
+that the others must come there. The zone is chosen beforehand: the cheapest of those where all of them can be, beside
+the pods that run."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from spotkube.model.labels import ZONE
-from spotkube.model.pods import Pod
+from spotkube.model.pods import Labels, Pod
 from spotkube.model.selectors import Operator, Requirement
 from spotkube.model.volumes import ClaimKey
 from spotkube.planner.bins import Bin
@@ -20,10 +21,15 @@ from spotkube.planner.volumes import reach_mask
 
 
 def bring_together(
-    pods: Sequence[Pod], kinds: Kinds, bins: Sequence[Bin], needs: Mapping[str, OnDemandNeed]
+    pods: Sequence[Pod],
+    kinds: Kinds,
+    bins: Sequence[Bin],
+    needs: Mapping[str, OnDemandNeed],
+    residents: Sequence[tuple[Pod, Labels]],
 ) -> list[Pod]:
     """The pods to place, those that share such a claim bound to one zone. Where no zone takes all of them, the first
-    one has the claim and the others are refused. `needs` as for `group_pods`."""
+    one has the claim and the others are refused. `needs` as for `group_pods`, `residents` with the labels of their
+    nodes."""
     sharing: dict[ClaimKey, list[str]] = defaultdict(list)
     for pod in sorted(pods, key=lambda pod: (pod.created_at, pod.uid)):
         for claim in pod.unbound:
@@ -35,6 +41,7 @@ def bring_together(
     for claim, uids in sorted(sharing.items()):
         prices = [_zones(found[uid], _sold_to(found[uid], kinds, needs), kinds, bins, table) for uid in uids]
         common = set(prices[0]).intersection(*prices[1:])
+        common = {zone for zone in common if all(_bears(found[uid], zone, residents) for uid in uids)} or common
         if common:
             zone = min(common, key=lambda zone: (sum(one[zone] for one in prices), zone))
             term = ((Requirement(ZONE, Operator.IN, (zone,)),),)
@@ -55,6 +62,22 @@ def _sold_to(pod: Pod, kinds: Kinds, needs: Mapping[str, OnDemandNeed]) -> BoolA
     if pod.workload is None:
         return kinds.unmanaged_allowed
     return ~kinds.spot if needs.get(pod.workload, NO_NEED).never_on_spot else np.ones(len(kinds), dtype=np.bool_)
+
+
+def _bears(pod: Pod, zone: str, residents: Sequence[tuple[Pod, Labels]]) -> bool:
+    """Whether the pod's required affinity and anti-affinity over zones would have it in the zone, with those that run.
+
+    Where none is found that it wants to be with, it may come with it in the same plan.
+    """
+    there = [(other, dict(labels).get(ZONE) == zone) for other, labels in residents]
+    friends = [here for other, here in there if all(term.means(other) for term in pod.shape.affinity)]
+    if any(term.topology_key == ZONE for term in pod.shape.affinity) and friends and not any(friends):
+        return False
+    return not any(here and (_repels(pod, other) or _repels(other, pod)) for other, here in there)
+
+
+def _repels(pod: Pod, other: Pod) -> bool:
+    return any(term.topology_key == ZONE and term.means(other) for term in pod.shape.anti_affinity)
 
 
 def _zones(pod: Pod, sold: BoolArray, kinds: Kinds, bins: Sequence[Bin], table: LabelTable) -> dict[str, int]:

@@ -13,7 +13,7 @@ def by_weight(problem: Problem, kinds: Kinds, solution: Solution) -> Solution:
     if len({pool.weight for pool in kinds.pools}) < 2 or not len(solution.node_kind):
         return solution
     heavier = {int(kind): _heavier(problem, kinds, int(kind)) for kind in np.unique(solution.node_kind)}
-    takes = np.column_stack([problem.limit_use, np.ones(problem.kinds, np.int64), problem.price])
+    takes = problem.takes
     left = problem.pool_left.copy()
     np.subtract.at(left, problem.pool[solution.node_kind], takes[solution.node_kind])
     chosen = solution.node_kind.copy()
