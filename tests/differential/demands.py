@@ -9,6 +9,7 @@ from differential.judge import Judge
 from differential.planned import Outcome, csi_node_of, node_manifest, planned, read
 from differential.rules import Ledger, may_buy
 from differential.scenario import Json, Scenario, key_of
+from differential.wishes import broken_wishes
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Pool
 from spotkube.model.offerings import Offering
@@ -42,7 +43,7 @@ def _complaints(scenario: Scenario, outcome: Outcome, judge: Judge, orders: int)
         {name: (pool, rows[tuple(offering.key)]) for name, (pool, offering) in outcome.bought.items()},
         {**standing, **outcome.placed},
     )
-    broken = list(ledger.broken())
+    broken = [*ledger.broken(), *broken_wishes(ledger)]
     broken += [f"{name}: is neither planned nor called impossible" for name in outcome.waiting if not gated(pods[name])]
     fresh = {f"fresh-{n}": kind for n, kind in enumerate(purchasable(scenario))}
     answer = judge.ask(question(scenario, outcome, fresh, orders))

@@ -173,7 +173,7 @@ class Draft:
 
     def group(self, count: int = 0, *, cpu: str = "", workload: bool | None = None) -> Group:
         """Pods that wait. Without `workload` the dice decide whether a Workload, with all of it on spot, owns them."""
-        name = f"g{next(self._numbers)}"
+        name = f"g{next(self._numbers):02}"
         managed = self.rng.random() < 0.5 if workload is None else workload
         made = Group(
             name,

@@ -7,13 +7,20 @@ from collections.abc import Iterable
 
 from hypothesis import strategies as st
 
-from differential import recipes_neighbours, recipes_places, recipes_purchases, recipes_requests, recipes_volumes
+from differential import (
+    recipes_neighbours,
+    recipes_places,
+    recipes_purchases,
+    recipes_requests,
+    recipes_volumes,
+    recipes_wishes,
+)
 from differential.draft import Draft
 from differential.mixing import mix
 from differential.registry import CONSTRAINTS
 from differential.scenario import Scenario
 
-RECIPES = (recipes_requests, recipes_places, recipes_neighbours, recipes_purchases, recipes_volumes)
+RECIPES = (recipes_requests, recipes_places, recipes_neighbours, recipes_purchases, recipes_volumes, recipes_wishes)
 FOCUS = 3
 
 

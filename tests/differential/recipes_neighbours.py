@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from differential.draft import FPGA, Draft, Group, namespace
 from differential.recipes_places import other_zone, pinned
+from differential.recipes_purchases import customers, own_pool
 from differential.registry import Change, constraint
 from differential.scenario import Json, Scenario, pod_specs
 from spotkube.model import labels as keys
@@ -42,7 +43,12 @@ def _spread_hostname(draft: Draft) -> None:
 
 @constraint("spread-capacity-type", _without_spread(keys.CAPACITY_TYPE))
 def _spread_capacity_type(draft: Draft) -> None:
-    draft.group(draft.rng.randint(2, 4), workload=True).spread(keys.CAPACITY_TYPE)
+    """There is a node on demand, which is full: on spot alone they would be uneven."""
+    _, label = own_pool(draft)
+    node = draft.node(pods=1)
+    node["metadata"]["labels"]["for"] = label
+    draft.runs(node)
+    customers(draft, label, draft.rng.randint(2, 4), workload=True).spread(keys.CAPACITY_TYPE)
 
 
 @constraint("spread-pool-label", _without_spread("rack"))

@@ -9,7 +9,7 @@ from differential.scenario import Json, Scenario, pod_specs
 from spotkube.model import labels as keys
 
 
-def _own_pool(draft: Draft, **spec: Json) -> tuple[Json, str]:
+def own_pool(draft: Draft, **spec: Json) -> tuple[Json, str]:
     """A pool, and the value of the label `for` by which pods ask for it."""
     pool = draft.pool(**spec)
     name = pool["metadata"]["name"]
@@ -17,7 +17,7 @@ def _own_pool(draft: Draft, **spec: Json) -> tuple[Json, str]:
     return pool, name
 
 
-def _customers(draft: Draft, label: str, count: int = 0, cpu: str = "", workload: bool | None = None) -> Group:
+def customers(draft: Draft, label: str, count: int = 0, cpu: str = "", workload: bool | None = None) -> Group:
     group = draft.group(count, cpu=cpu, workload=workload)
     group.spec["nodeSelector"] = {"for": label}
     return group
@@ -33,10 +33,10 @@ def _without_operator(operator: str) -> Change:
 
 
 def _requiring(draft: Draft, key: str, operator: str, *values: str, count: int = 0, cpu: str = "") -> None:
-    pool, label = _own_pool(draft)
+    pool, label = own_pool(draft)
     expression = {"key": key, "operator": operator, **({"values": list(values)} if values else {})}
     pool["spec"]["template"]["spec"]["requirements"] = [expression]
-    _customers(draft, label, count, cpu)
+    customers(draft, label, count, cpu)
 
 
 @constraint("pool-requirement-in", _without_operator("In"))
@@ -79,10 +79,10 @@ def _no_min_values(scenario: Scenario) -> None:
 @constraint("pool-min-values", _no_min_values)
 def _min_values(draft: Draft) -> None:
     """More choice is asked for than there is."""
-    pool, label = _own_pool(draft)
+    pool, label = own_pool(draft)
     key, there = draft.rng.choice([(keys.ZONE, len(draft.zones)), (keys.INSTANCE_TYPE, len(draft.types))])
     pool["spec"]["template"]["spec"]["requirements"] = [{"key": key, "operator": "Exists", "minValues": there + 1}]
-    _customers(draft, label)
+    customers(draft, label)
 
 
 def _without_limit(name: str) -> Change:
@@ -94,8 +94,8 @@ def _without_limit(name: str) -> Change:
 
 
 def _limited(draft: Draft, **limits: object) -> None:
-    _, label = _own_pool(draft, limits=limits)
-    _customers(draft, label, 4, "1900m")
+    _, label = own_pool(draft, limits=limits)
+    customers(draft, label, 4, "1900m")
 
 
 @constraint("limit-nodes", _without_limit("nodes"))
@@ -123,8 +123,8 @@ def _limit_interruptions(draft: Draft) -> None:
     quiet = other_zone(draft)
     for row in draft.offerings:
         row["percent"] = 5 if row["zone"] == quiet else 20
-    _, label = _own_pool(draft, spot={"maxInterruptionPercent": 5})
-    _customers(draft, label, workload=True)
+    _, label = own_pool(draft, spot={"maxInterruptionPercent": 5})
+    customers(draft, label, workload=True)
 
 
 def _all_on_spot(scenario: Scenario) -> None:
@@ -134,11 +134,11 @@ def _all_on_spot(scenario: Scenario) -> None:
 
 @constraint("unmanaged-pods-off-spot", _all_on_spot)
 def _unmanaged(draft: Draft) -> None:
-    _, label = _own_pool(draft)
-    _customers(draft, label, workload=False)
+    _, label = own_pool(draft)
+    customers(draft, label, workload=False)
 
 
-def _without_spot_rule(name: str) -> Change:
+def without_spot_rule(name: str) -> Change:
     def misread(scenario: Scenario) -> None:
         for workload in scenario.of_kind("Workload"):
             workload["spec"]["spot"].pop(name, None)
@@ -147,21 +147,21 @@ def _without_spot_rule(name: str) -> Change:
 
 
 def _ruled(draft: Draft, **rule: object) -> None:
-    _, label = _own_pool(draft)
-    _customers(draft, label, 4, workload=True).workload = dict(rule)
+    _, label = own_pool(draft)
+    customers(draft, label, 4, workload=True).workload = dict(rule)
 
 
-@constraint("spot-never", _without_spot_rule("never"))
+@constraint("spot-never", without_spot_rule("never"))
 def _never(draft: Draft) -> None:
     _ruled(draft, never=True)
 
 
-@constraint("spot-on-demand-base", _without_spot_rule("onDemandBase"))
+@constraint("spot-on-demand-base", without_spot_rule("onDemandBase"))
 def _on_demand_base(draft: Draft) -> None:
     _ruled(draft, onDemandBase=draft.rng.randint(1, 3))
 
 
-@constraint("spot-fraction", _without_spot_rule("spotFraction"))
+@constraint("spot-fraction", without_spot_rule("spotFraction"))
 def _fraction(draft: Draft) -> None:
     _ruled(draft, spotFraction=draft.rng.choice([0, 0.3, 0.5, 0.7]))
 

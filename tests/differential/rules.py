@@ -73,6 +73,9 @@ class Ledger:
             return True
         if spot and owner is not None and self._spot_left(owner) <= 0:
             return True
+        row = row or self.bought.get(node, ("", {}))[1]
+        if spot and owner is not None and row and self.share_left(owner, (row["type"], row["zone"])) <= 0:
+            return True
         # Nodes that are there already, whoever bought them, are kube-scheduler's to fill.
         seller = pool or self.bought.get(node, ("", {}))[0]
         return bool(seller and spot and not name and not self._sells_spot_to_all(seller))
@@ -82,17 +85,36 @@ class Ledger:
 
     def _spot_left(self, workload: Json) -> int:
         """How many more of its pods may be on spot; negative when there are too many."""
-        name, spot = workload["metadata"]["name"], workload["spec"].get("spot", {})
-        pods = [p for p in self.scenario.of_kind("Pod") if p["metadata"].get("labels", {}).get(WORKLOAD) == name]
-        wanted = max(len(pods), workload["spec"]["deployment"]["replicas"])
+        spot, wanted = workload["spec"].get("spot", {}), self._wanted(workload)
         if spot.get("never"):
             most = 0
         elif "onDemandBase" in spot:
             most = max(0, wanted - spot["onDemandBase"])
         else:
             most = int(Decimal(str(spot.get("spotFraction", 1))) * wanted)
-        there = [self.standing.get(key_of(pod)) for pod in pods]
+        there = [self.standing.get(pod) for pod in self._pods_of(workload)]
         return most - sum(1 for node in there if node is not None and self.is_spot(node))
+
+    def share_left(self, workload: Json, place: tuple[str, str]) -> int:
+        """How many more of its pods may be on spot nodes of one type in one zone; negative when there are too many."""
+        fraction = workload["spec"].get("spot", {}).get("maxFractionPerPool", 1)
+        pods = self._pods_of(workload)
+        most = max(1, int(Decimal(str(fraction)) * self._wanted(workload)))
+        rows = [self.bought[node][1] for pod in pods if (node := self.standing.get(pod)) in self.bought]
+        spot = [row for row in rows if row["capacityType"] == "spot"]
+        return most - sum((row["type"], row["zone"]) == place for row in spot)
+
+    def bought_spot_pools(self) -> set[tuple[str, str]]:
+        """Type and zone of the spot nodes that are bought."""
+        return {(row["type"], row["zone"]) for _, row in self.bought.values() if row["capacityType"] == "spot"}
+
+    def _pods_of(self, workload: Json) -> list[str]:
+        name = workload["metadata"]["name"]
+        pods = self.scenario.of_kind("Pod")
+        return [key_of(pod) for pod in pods if pod["metadata"].get("labels", {}).get(WORKLOAD) == name]
+
+    def _wanted(self, workload: Json) -> int:
+        return max(len(self._pods_of(workload)), workload["spec"]["deployment"]["replicas"])
 
     def _over_limits(self, pool: Json, more: list[Json]) -> Iterator[str]:
         limits = pool["spec"].get("limits", {})
