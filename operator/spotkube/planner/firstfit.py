@@ -23,11 +23,14 @@ def first_fit(problem: Problem) -> Solution:
     return to_solution(instance, first_fit_nodes(instance))
 
 
-def first_fit_nodes(instance: Instance) -> Nodes:
-    """The same for a reduced problem, as rows."""
+def first_fit_nodes(instance: Instance, *, safest: bool = False) -> Nodes:
+    """The same for a reduced problem, as rows; or with those kinds only that are never interrupted."""
     nodes = make_nodes(instance, rows_needed(instance))
     bins = np.flatnonzero(instance.kind_of < 0)
-    _fill(instance.arrays, nodes, by_size(instance), bins, np.flatnonzero(instance.kind_of >= 0))
+    kinds = instance.kind_of >= 0
+    if safest:
+        kinds &= instance.arrays.risk == 0
+    _fill(instance.arrays, nodes, by_size(instance), bins, np.flatnonzero(kinds))
     return nodes
 
 

@@ -50,6 +50,9 @@ def solve(
     nowhere = ~instance.placeable
     watch = Watch(progress, clock, unplaceable=int(instance.arrays.weight[nowhere] @ problem.count[nowhere]))
     plans = [first_fit_nodes(instance)]
+    if instance.arrays.risk.any():
+        # The other end of the front: what it costs to be never interrupted.
+        plans.append(first_fit_nodes(instance, safest=True))
     if warm is not None and check_shape(problem, warm):
         plans.append(from_solution(instance, warm))
     watch.plan(*score(instance.arrays, _best(instance, plans))[:2])
