@@ -9,10 +9,11 @@ import pytest
 
 from spotkube.planner import columns
 from spotkube.planner.bound import lower_bound
-from spotkube.planner.firstfit import first_fit
-from spotkube.planner.master import Duals
-from spotkube.planner.packing import best_pattern
+from spotkube.planner.firstfit import first_fit, first_fit_nodes
+from spotkube.planner.master import Duals, Master
+from spotkube.planner.packing import BALANCE_FROM, best_pattern
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Result
+from spotkube.planner.proof import demand_of
 from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.scratch import make_work
 from spotkube.planner.solve import solve
@@ -246,6 +247,24 @@ def test_pricing_that_is_cut_short_claims_nothing() -> None:
     assert patterns.any() and (upper >= found).all() and np.isfinite(upper).all()
 
 
+@pytest.mark.parametrize("looks", range(12))
+def test_a_bound_that_is_cut_short_anywhere_is_none_too_high(looks: int) -> None:
+    """The time is looked at `looks` times before it is over."""
+    problem = make_problem([600, 400, 250], [3, 3, 5], [1000, 600, 2000], [100, 70, 190])
+    instance = reduce_problem(problem)
+    cheapest = solve(problem, seed=0, budget=WORK).solution.cost(problem)
+    pricer, master = columns.Pricer(instance), Master(instance, demand_of(problem))
+    first = first_fit_nodes(instance)
+    for row in range(int(first.rows[0])):
+        master.add(int(first.holder[row]), first.pods[row])
+    amount, duals, cost = master.solve()
+    relaxation = columns.Relaxation(master, amount, cost, duals)
+    seen = iter([False] * looks)
+    columns.sharpen(instance, relaxation, pricer, lambda: next(seen, True))
+    assert relaxation.bound <= cheapest
+    assert columns.prove(instance, relaxation, pricer, first, lambda: True) <= cheapest
+
+
 def test_a_node_is_filled_so_that_all_its_resources_run_out_together() -> None:
     # Each group alone, as often as it fits, leaves half of the node empty; ten of each fill it.
     resources, room = ("cpu", "memory", "pods"), np.array([[50, 50, 100]])
@@ -257,6 +276,6 @@ def test_a_node_is_filled_so_that_all_its_resources_run_out_together() -> None:
     work = make_work(2, 3, 0)
     best_pattern(
         arrays, work, arrays.room[0], arrays.caps[0], arrays.met[0], arrays.allowed[0], problem.count, np.ones(2),
-        np.array([0.2, 0.2, 0.0]), 0.0, 1, 1.0, False,
+        np.array([0.2, 0.2, 0.0]), 0.0, BALANCE_FROM, 1.0, False,
     )  # fmt: skip
     assert work.pattern.tolist() == [10, 10]

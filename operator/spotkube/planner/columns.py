@@ -177,7 +177,7 @@ def _round(
 
     `exactly`: if the levels do not suffice, what they leave open is priced to the end.
 
-    A level that isn't done when `over` comes true leaves no trace.
+    A level that is not done when `over` comes true leaves no trace; without the first there is nothing to go on from.
     """
     pay = instance.arrays.price + charges(instance, duals)
     holders, upper, best = pricer.lean, np.zeros(instance.holders), np.zeros(instance.holders)
@@ -185,6 +185,7 @@ def _round(
     for level, (branches, step) in enumerate(LEVELS[:levels]):
         patterns, found, above = pricer.price(holders, instance.upper, duals, pay[holders], branches, step, over)
         if np.isinf(above).any():
+            exactly &= level > 0
             break
         upper[holders] = np.minimum(upper[holders], above) if level else above
         consider(instance, state, duals, upper)

@@ -21,7 +21,8 @@ from spotkube.planner.tables import tabled_bound
 TABLE_FROM = 1000
 # And one of so many is worth exchanges after it.
 POLISH_FROM = 200
-# How hard it is tried to use up all resources together; only the first where it has to be fast.
+# From so many on it is tried first to use up all resources together, and so hard; only once where nothing is polished.
+BALANCE_FROM = 50
 SHARPNESS = (1.0, 0.5, 2.0)
 
 
@@ -117,8 +118,9 @@ def best_pattern(a: Arrays, w: Work, room: IntArray, caps: IntArray, met: IntArr
         if root <= bar:
             return 0.0, root
     best = 0.0
-    for i in range(len(SHARPNESS) if polish else 1):
-        best = balanced(a, w, n, room, caps, met, value, mu, SHARPNESS[i], best)
+    if branches >= BALANCE_FROM:
+        for i in range(len(SHARPNESS) if polish else 1):
+            best = balanced(a, w, n, room, caps, met, value, mu, SHARPNESS[i], best)
     best, upper = branch(a, w, n, room, caps, met, value, mu, best, bar, branches, counted)
     if best < upper and polish:
         best = exchange(a, w, n, room, caps, met, value, best)
