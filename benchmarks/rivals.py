@@ -11,6 +11,7 @@ from attempts import Attempt
 from spotkube.planner.bound import relax
 from spotkube.planner.clock import Clock
 from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import to_solution
 from spotkube.planner.firstfit import first_fit, first_fit_nodes
 from spotkube.planner.instance import FloatArray, Instance
@@ -18,7 +19,6 @@ from spotkube.planner.master import quiet_highs
 from spotkube.planner.problem import Budget, IntArray, Problem, Solution
 from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.rounding import dive, pack_left
-from spotkube.planner.solve import COLUMNS_SHARE, DIVES_TIMES_GROUPS, FEWEST_DIVES, MOST_DIVES
 from spotkube.planner.state import Nodes
 
 # Of the time, after which the dives end; the MIP has the rest.
@@ -39,7 +39,8 @@ def seeds_and_mip(problem: Problem, seconds: float) -> dict[str, Attempt]:
     found["first-fit"].plan(first_fit(_without_risk(problem)))
     instance = reduce_problem(problem)
     pricer, plans = Pricer(instance), [first_fit_nodes(instance)]
-    relaxation = relax(instance, pricer, plans, Budget(seconds), clock, (COLUMNS_SHARE, COLUMNS_SHARE))
+    share = effort_for(problem.groups).columns_share
+    relaxation = relax(instance, pricer, plans, Budget(seconds), clock, (share, share))
     for nodes in _rounded(instance, relaxation, pricer, clock):
         plans.append(nodes)
         found["rounding"].plan(to_solution(instance, nodes))
@@ -58,7 +59,7 @@ def _without_risk(problem: Problem) -> Problem:
 
 def _rounded(instance: Instance, relaxation: Relaxation, pricer: Pricer, clock: Clock) -> Iterator[Nodes]:
     """The seeds of the search, the same chances included."""
-    for number in range(max(FEWEST_DIVES, min(MOST_DIVES, DIVES_TIMES_GROUPS // instance.problem.groups))):
+    for number in range(effort_for(instance.problem.groups).dives):
         if number and clock.over(DIVES_SHARE):
             return
         latest = None

@@ -6,7 +6,7 @@ always survive.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from deap import base, tools
 
 from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import rows_needed
 from spotkube.planner.flock import Flock, Recipes, breed, flock_of, select, unload
 from spotkube.planner.instance import FloatArray, Instance
@@ -24,8 +25,6 @@ from spotkube.planner.state import Left, Nodes, make_nodes
 from spotkube.planner.threads import share_out
 
 POPULATION = 16
-CHILDREN = 8
-STEPS = 60
 # How much dearer a plan may be for a while, in prices of its average node.
 HEATS = (0.0, 0.02, 0.1)
 # Of the children, those of the few cheapest plans only; the others come from tournaments over the front.
@@ -80,6 +79,7 @@ class Search:
             Scratch(work, make_nodes(instance, rows), np.zeros(groups, np.int64)) for work in pricer.works
         ]
         self.flock = flock_of(instance.arrays, seeds)
+        self.effort = effort_for(groups)
         self.random = random.Random(seed)
         self.by_price = by_price(instance)
         lean = pricer.by_promise(relaxation.proof)
@@ -90,12 +90,13 @@ class Search:
         self.choosy = len(instance.arrays.unmet) > 0 or len(instance.quota_left) > 0
         self.left = Left(instance.problem.count, instance.arrays.stock, instance.pool_left, instance.quota_left)
 
-    def generations(self) -> Iterator[int]:
-        """Yields the number of each generation when it is done."""
+    def generations(self, over: Callable[[], bool]) -> Iterator[int]:
+        """Yields the number of each generation when it is done. Ends when `over`; an unfinished one leaves no trace."""
         done = 0
         while True:
             with seeded_random(self.random):
-                self._generation()
+                if not self._generation(over):
+                    return
             done += 1
             yield done
 
@@ -123,25 +124,32 @@ class Search:
     def _first(self) -> int:
         return int(np.lexsort((self.flock.interrupted, self.flock.cost + self.flock.unmet, self.flock.missing))[0])
 
-    def _generation(self) -> None:
+    def _generation(self, over: Callable[[], bool]) -> bool:
+        """Whether it was finished in time."""
         recipes = self._recipes()
-        children = [self.flock] * CHILDREN
+        children: list[Flock | None] = [None] * self.effort.children
 
         def bear(scratch: Scratch, child: int) -> None:
+            if over():
+                return
             recipe = Recipes._make(of_each[child : child + 1] for of_each in recipes)
             children[child] = breed(
                 self.instance.arrays, scratch.work, scratch.nodes, self.flock, recipe, self.left, scratch.best,
                 self.holders, self.by_price, self.value, self.mu,
             )  # fmt: skip
 
-        share_out(self.scratches, CHILDREN, bear)
-        flocks = [self.flock, *children]
+        share_out(self.scratches, len(children), bear)
+        born = [child for child in children if child is not None]
+        if len(born) < len(children):
+            return False
+        flocks = [self.flock, *born]
         everyone = _individuals(*flocks)
         cheapest = sorted(everyone, key=lambda one: one.fitness.values)
         elite = _distinct(cheapest)[:ELITE]
         others = [one for one in everyone if one not in elite]
         chosen = elite + tools.selNSGA2(others, min(POPULATION - len(elite), len(others)))
         self.flock = select(flocks, [(one.source, one.index) for one in chosen])
+        return True
 
     def _recipes(self) -> Recipes:
         size = len(self.flock.cost)
@@ -149,7 +157,7 @@ class Search:
         tools.selNSGA2(population, size)  # sets the crowding distances
         cheap = sorted(population, key=lambda one: one.fitness.values)[:ELITE]
         mothers, fathers, share, price, choice, steps, most, heat = [], [], [], [], [], [], [], []
-        for _ in range(CHILDREN):
+        for _ in range(self.effort.children):
             thrifty = random.random() < CHEAP_SHARE
             mother = random.choice(cheap) if thrifty else _tournament(population)
             father = _tournament(population) if random.random() < 0.3 else None
@@ -158,7 +166,7 @@ class Search:
             share.append(random.uniform(0.5, 0.95))
             price.append(0.0 if thrifty else self._risk_price() * random.random() ** 2)
             choice.append(self.lean if thrifty and not self.choosy else len(self.holders))
-            steps.append(STEPS)
+            steps.append(self.effort.steps)
             most.append(random.choice((3, 6, 10)))
             heat.append(random.choice(HEATS) * self._node_price(mother.index))
         seeds = [random.getrandbits(31) for _ in mothers]

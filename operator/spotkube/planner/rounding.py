@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import rows_needed
 from spotkube.planner.genetic import pod_values
 from spotkube.planner.instance import FloatArray, Instance
@@ -23,8 +24,6 @@ from spotkube.planner.state import Nodes, make_nodes
 
 # Parts from this on are rounded up at once.
 NEARLY = 0.9
-# Dives end after about so many linear programs.
-STEPS = 40
 # How much chance may add to a fraction.
 NOISE = 0.4
 
@@ -94,7 +93,8 @@ def _fix(
     fractions = np.flatnonzero(part > 1e-6)
     rank = part[fractions] if chance is None else part[fractions] + NOISE * chance.random(len(fractions))
     order = fractions[np.argsort(-rank, kind="stable")]
-    enough = max(1, -(-len(order) // STEPS)) if not placed else 0
+    steps = effort_for(instance.problem.groups).dive_steps
+    enough = max(1, -(-len(order) // steps)) if not placed else 0
     for i in order:
         if enough <= 0 and part[i] < NEARLY:
             break

@@ -10,6 +10,7 @@ from spotkube.planner.bound import relax
 from spotkube.planner.branching import Tree, pays
 from spotkube.planner.clock import Clock
 from spotkube.planner.columns import Pricer, Relaxation, prove
+from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import check_shape, from_solution, to_solution
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.genetic import Search
@@ -21,13 +22,9 @@ from spotkube.planner.rounding import dive, pack_left
 from spotkube.planner.scoring import score
 from spotkube.planner.state import Nodes
 
-# Parts of the seconds after which the columns have to be there, and the proof.
-COLUMNS_SHARE = 0.33
-PROOF_SHARE = 0.4
-# And after which the search ends, where branching still adds to the bound: where columns took no more than this part.
+# The part of the seconds after which the search ends, where branching still adds to the bound: where columns took no
+# more than the other.
 SEARCH_SHARE, BRANCHING_SHARE = 0.55, 0.15
-# Dives: many where they are short.
-FEWEST_DIVES, MOST_DIVES, DIVES_TIMES_GROUPS = 2, 16, 600
 
 
 def solve(
@@ -57,10 +54,10 @@ def solve(
         plans.append(from_solution(instance, warm))
     watch.plan(*score(instance.arrays, _best(instance, plans))[:2])
     clock.lap("seeds")
-    pricer = Pricer(instance)
+    pricer, effort = Pricer(instance), effort_for(problem.groups)
     front: tuple[tuple[int, float], ...] = ()
     try:
-        relaxation = relax(instance, pricer, plans, budget, clock, (COLUMNS_SHARE, PROOF_SHARE))
+        relaxation = relax(instance, pricer, plans, budget, clock, (effort.columns_share, effort.proof_share))
     except KeyboardInterrupt:
         return Result(to_solution(instance, _best(instance, plans)), 0, 0, 0, front, 0, clock.phases)
     watch.bound(relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0)
@@ -129,7 +126,7 @@ def _search(
     steps = 0
     search: Search | None = None
     try:
-        for number in range(max(FEWEST_DIVES, min(MOST_DIVES, DIVES_TIMES_GROUPS // instance.problem.groups))):
+        for number in range(effort_for(instance.problem.groups).dives):
             chance = np.random.default_rng((seed, number)) if number else None
             latest: Nodes | None = None
             for nodes in dive(instance, relaxation, pricer, chance):
@@ -144,7 +141,7 @@ def _search(
                 break
         search = Search(instance, relaxation, pricer, plans, seed)
         if not stopped(steps):
-            for _ in search.generations():
+            for _ in search.generations(lambda: stopped(0)):
                 steps += 1
                 watch.plan(*search.best())
                 if stopped(steps):
