@@ -215,10 +215,14 @@ def _namespaces(draft: Draft) -> None:
 
 @constraint("pod-term-namespace-selector", _without_term_field("namespaceSelector"))
 def _namespace_selector(draft: Draft) -> None:
+    """Where all namespaces are meant, the pods may go nowhere else: they have to wait."""
     foe = _elsewhere(draft, f"other-{len(draft.others)}", team="a")
     selector = draft.rng.choice([{}, {"matchLabels": {"team": "a"}}])
     term = {**_term(keys.HOSTNAME, group=foe.name), "namespaceSelector": selector}
-    draft.group().affinity("podAntiAffinity").append(term)
+    group = draft.group()
+    group.affinity("podAntiAffinity").append(term)
+    if not selector:
+        group.spec["nodeSelector"] = {"own": foe.node}
 
 
 def _every_namespace(scenario: Scenario) -> None:

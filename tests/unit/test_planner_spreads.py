@@ -11,7 +11,9 @@ from builders import (
     make_pod,
     make_pods,
     make_pool,
+    make_rule,
     make_snapshot,
+    repels,
     requirement,
     spread,
 )
@@ -19,6 +21,7 @@ from scheduler_check import complaints
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
+from spotkube.model.resources import CPU
 from spotkube.planner.decide import decide
 from spotkube.planner.problem import Budget
 
@@ -26,8 +29,11 @@ THREE_ZONES = tuple(make_offering(zone=zone) for zone in ZONES)
 OVER_HOSTS = [spread(keys.HOSTNAME, app="web")]
 
 
-def plan_of(snapshot: Snapshot) -> Plan:
-    plan = decide(snapshot, Mode.RECOMMEND, seed=1, budget=Budget(seconds=None, column_rounds=8, generations=2))
+WORK = Budget(seconds=None, column_rounds=8, generations=2)
+
+
+def plan_of(snapshot: Snapshot, work: Budget = WORK) -> Plan:
+    plan = decide(snapshot, Mode.RECOMMEND, seed=1, budget=work)
     assert complaints(snapshot, plan) == []
     return plan
 
@@ -56,6 +62,15 @@ class TestNodesThatOnlySomeCount:
         pods = [*make_pods(7, app="web", spreads=rules), pinned]
         node = make_node("theirs", labels={"own": "yes"})
         assert left_over(make_snapshot(pods, THREE_ZONES, nodes=[node])) == 0
+
+    def test_who_may_be_in_one_zone_only_comes_before_those_who_can_make_way(self) -> None:
+        """Its own spread always holds; if the others were in its zone too, theirs would keep it out."""
+        rules = [spread(app="web")]
+        pods = [
+            *make_pods(4, app="web", spreads=rules),
+            *make_pods(4, app="web", node_selector={keys.ZONE: ZONES[0]}, spreads=rules),
+        ]
+        assert left_over(make_snapshot(pods, THREE_ZONES)) == 0
 
     def test_the_same_rule_over_other_nodes_is_not_the_groups_own(self) -> None:
         """What the pinned pods' zones hold is no matter to those who may go anywhere."""
@@ -106,3 +121,31 @@ def test_a_limit_that_zones_share_is_used_up() -> None:
     plan = plan_of(make_snapshot(pods, THREE_ZONES, pools=[make_pool(limit_nodes=2)]))
     assert len(plan.additions) == 2
     assert "limits of NodePools leave no room" in plan.unplaceable[0].reason
+
+
+class TestRoomThatShowsLater:
+    def test_pods_that_made_way_for_what_was_not_bought_in_the_end(self) -> None:
+        """With the large pods a dear node seemed the better use of the money; without the small ones it was not."""
+        pools = [make_pool(limit_micro_usd_hour=100_000)]
+        sold = [make_offering("s.large", 0.0282 + n * 0.0015, zone=zone, spot=True) for n, zone in enumerate(ZONES)]
+        dear = [make_offering(usd=3 * (0.0282 + n * 0.0015), zone=zone) for n, zone in enumerate(ZONES)]
+        pods = [
+            *make_pods(3, app="web", cpu="200m", workload="web", anti_affinity=[repels(keys.ZONE, app="web")]),
+            *make_pods(4, app="large", cpu="1900m"),
+            *make_pods(2, app="other", cpu="500m", workload="other"),
+        ]
+        rules = [make_rule("web", 3), make_rule("other", 2)]
+        snapshot = make_snapshot(pods, [*dear, *sold], pools=pools, workloads=rules)
+        plan = plan_of(snapshot, Budget(seconds=None, column_rounds=4, generations=1))
+        assert plan.placed_pods == 5
+
+    def test_pods_spread_over_hosts_share_the_only_node_that_the_limit_lets_be(self) -> None:
+        """Two small nodes were for sale as well; the one that is bought uses the limit up, so no second one counts."""
+        pools = [make_pool(limit_resources=((CPU, 4000),))]
+        sold = [make_offering("m.large", 0.1, cpu="2"), make_offering("m.xlarge", 0.15, cpu="4")]
+        pods = [
+            *make_pods(3, app="web", cpu="200m", spreads=OVER_HOSTS),
+            make_pod(app="large", cpu="2500m"),
+        ]
+        plan = plan_of(make_snapshot(pods, sold, pools=pools))
+        assert [len(node.pods) for node in plan.additions] == [4]

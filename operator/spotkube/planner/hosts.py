@@ -1,8 +1,8 @@
 """Spreads that are not as strict as they look, since it is known which nodes they will count.
 
 As a rule nodes may still be bought, any of which could stay empty: so a spread over hosts is a cap on each node, and
-every domain that is for sale counts. But on a single node every spread holds; and over several that are there, of which
-no more can be bought, a spread over hosts is one over domains that are known.
+every domain that is for sale counts. But on a single node, or within a single domain, every spread holds; and over
+several nodes that are there, of which no more can be bought, a spread over hosts is one over domains that are known.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ def loosen(
             counted = ledger.places.counted(scope_of(group.shape, rule))
             sold, there = counted[:kinds], int(counted[kinds:].sum())
             alone = not sold.any() if there == 1 else not there and only_one(group, sold)
-            if alone and rule.min_domains == 1:
+            if rule.min_domains == 1 and (alone or _one_domain(rule, ledger, counted)):
                 ledger.idle.add((group.shape, rule))
             elif (
                 rule.topology_key in NODE_KEYS
@@ -45,6 +45,11 @@ def loosen(
                 and _too_many(group, rule, groups, ledger, counted, usable)
             ):
                 ledger.fixed.add((group.shape, rule))
+
+
+def _one_domain(rule: SpreadConstraint, ledger: Ledger, counted: BoolArray) -> bool:
+    """Whether it counts nodes of one domain alone, whatever is bought: nothing is there to be uneven towards."""
+    return rule.topology_key not in NODE_KEYS and len(ledger.places.values_among(rule.topology_key, counted)) == 1
 
 
 def _too_many(

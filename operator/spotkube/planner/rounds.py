@@ -10,6 +10,7 @@ from spotkube.model.cluster import Pool, Snapshot
 from spotkube.planner.build import Built, build
 from spotkube.planner.ledger import Part, part_of
 from spotkube.planner.problem import BoolArray, Budget, Result
+from spotkube.planner.regain import cut_too_far, holds_more, only_nodes, with_one_more
 from spotkube.planner.scopes import Scope
 from spotkube.planner.solve import solve
 from spotkube.planner.weights import by_weight
@@ -22,14 +23,16 @@ def plan_in_rounds(snapshot: Snapshot, pools: Sequence[Pool], *, seed: int, budg
     """Solves; where pods found no room in the domain they were given, again with less for it, as rules then allow.
 
     So too where a purchase opens a domain that a spread counts, and that held none of its pods, and where a spread held
-    pods back since it was not known whom it counts.
+    pods back since it was not known whom it counts. At last pods are tried again that the plan turned out to have room
+    for.
     """
     most: dict[Part, int] = {}
     bought: frozenset[int] = frozenset()
     apart: frozenset[Scope] = frozenset()
-    built = build(snapshot, pools)
+    uncut = built = build(snapshot, pools)
     result = solve(built.problem, seed=seed, budget=budget)
-    for number in range(_ROUNDS):
+    number = 0
+    while number < _ROUNDS:
         short = _too_small(built, result, last=number >= _ROUNDS - _LAST_ROUNDS)
         opened = _opened(built, result)
         if not short and opened <= bought and built.vague <= apart:
@@ -39,6 +42,21 @@ def plan_in_rounds(snapshot: Snapshot, pools: Sequence[Pool], *, seed: int, budg
         apart |= built.vague
         built = build(snapshot, pools, most, bought, apart)
         result = solve(built.problem, seed=seed, budget=share_of(budget, 1 / _ROUNDS))
+        number += 1
+    while number < _ROUNDS and (more := cut_too_far(uncut, result, most)):
+        number += 1
+        again = build(snapshot, pools, most | more, bought, apart)
+        warm = with_one_more(built, result, again)
+        found = solve(again.problem, seed=seed, budget=share_of(budget, 1 / _ROUNDS), warm=warm)
+        if not (_opened(again, found) <= bought and holds_more(snapshot, (again, found), (built, result))):
+            break
+        most |= more
+        built, result = again, found
+    if number < _ROUNDS and not (most or bought) and (pinned := only_nodes(built, result, pools)):
+        again = replace(build(snapshot, pinned, apart=apart), narrowed=True)
+        found = solve(again.problem, seed=seed, budget=share_of(budget, 1 / _ROUNDS))
+        if not _opened(again, found) and holds_more(snapshot, (again, found), (built, result)):
+            built, result = again, found
     return built, replace(result, solution=by_weight(built.problem, built.kinds, result.solution))
 
 
