@@ -21,7 +21,7 @@ from spotkube.planner.warmup import warm_up
 
 # Beyond the budget a plan may take this much longer, for building the problem and for parts that can't be cut short.
 PATIENCE_SECONDS = 60.0
-# Compiling takes half a minute, and several times that on a machine that is busy or allows a part of one core.
+# Compiling takes two minutes, and several times that on a machine that is busy or allows a part of one core.
 WARM_UP_PATIENCE_SECONDS = 600.0
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -24,8 +24,8 @@ from spotkube.reports.tables import print_report
 
 BAD_INPUT = 1
 SOME_UNPLACEABLE = 2
-# About, where nothing was kept on disk; else a second.
-COMPILE_SECONDS = 30.0
+# About, where nothing was kept on disk; else five seconds.
+COMPILE_SECONDS = 120.0
 
 
 class Output(StrEnum):

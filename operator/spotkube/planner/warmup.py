@@ -12,7 +12,7 @@ WORK = Budget(seconds=None, column_rounds=3, generations=120)
 
 
 def warm_up() -> float:
-    """Returns the seconds it took: about a minute the first time, one where the code was kept on disk."""
+    """Returns the seconds it took: about two minutes the first time, five seconds where the code was kept on disk."""
     started = time.perf_counter()
     problem = small_problem()
     first = solve(problem, seed=0, budget=WORK)
