@@ -10,12 +10,13 @@ import numpy as np
 from attempts import Attempt
 from spotkube.planner.bound import relax
 from spotkube.planner.clock import Clock
-from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.columns import Relaxation
 from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import to_solution
 from spotkube.planner.firstfit import first_fit, first_fit_nodes
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import quiet_highs
+from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import Budget, IntArray, Problem, Solution
 from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.rounding import dive, pack_left

@@ -9,8 +9,8 @@ from property.test_planner_core import exact_by_seed, random_problem
 from spotkube.planner.bound import relax
 from spotkube.planner.branching import Tree, sets_of_kinds
 from spotkube.planner.clock import Clock
-from spotkube.planner.columns import Pricer
 from spotkube.planner.firstfit import first_fit_nodes
+from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import NO_LIMIT, Budget, Problem
 from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.solve import solve

@@ -7,12 +7,13 @@ import highspy
 import numpy as np
 import pytest
 
-from spotkube.planner import columns
+from spotkube.planner import columns, pricing
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.firstfit import first_fit, first_fit_nodes
 from spotkube.planner.genetic import Search
 from spotkube.planner.master import Duals, Master
 from spotkube.planner.packing import BALANCE_FROM, best_pattern
+from spotkube.planner.pricing import SHARED_FROM, Pricer
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Result
 from spotkube.planner.proof import demand_of
 from spotkube.planner.reduction import reduce_problem
@@ -168,7 +169,7 @@ def test_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_generation_that_is_cut_short_leaves_no_trace() -> None:
     problem = make_problem([600, 400], [3, 3], [1000, 600], [100, 70])
     instance = reduce_problem(problem)
-    pricer, master = columns.Pricer(instance), Master(instance, demand_of(problem))
+    pricer, master = Pricer(instance), Master(instance, demand_of(problem))
     first = first_fit_nodes(instance)
     for row in range(int(first.rows[0])):
         master.add(int(first.holder[row]), first.pods[row])
@@ -246,8 +247,8 @@ def test_what_has_no_limit_is_not_counted_however_much_it_is() -> None:
 def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     problem = make_problem([700, 300, 450, 210], [9, 30, 14, 25], [1900, 3900, 1000], [100, 190, 60])
     usual = solve(problem, seed=3, budget=WORK)
-    monkeypatch.setattr(columns, "THREADS", threads)
-    monkeypatch.setattr(columns, "SHARED_FROM", 0)
+    monkeypatch.setattr(pricing, "THREADS", threads)
+    monkeypatch.setattr(pricing, "SHARED_FROM", 0)
     other = solve(problem, seed=3, budget=WORK)
     assert (other.lower_bound, other.front) == (usual.lower_bound, usual.front)
     assert (other.solution.node_kind == usual.solution.node_kind).all()
@@ -256,9 +257,9 @@ def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch, 
 
 def test_pricing_that_is_cut_short_claims_nothing() -> None:
     instance = reduce_problem(make_problem([700, 300], [9, 30], [1900, 3900], [100, 190]))
-    pricer, worth = columns.Pricer(instance), Duals(np.full(2, 30.0), np.zeros(2), np.zeros((1, 4)))
+    pricer, worth = Pricer(instance), Duals(np.full(2, 30.0), np.zeros(2), np.zeros((1, 4)))
     bars = np.zeros(len(pricer.lean))
-    many = columns.SHARED_FROM
+    many = SHARED_FROM
     patterns, found, upper = pricer.price(pricer.lean, instance.upper, worth, bars, many, 1e-3, lambda: True)
     assert not patterns.any() and not found.any() and np.isinf(upper).all()
     patterns, found, upper = pricer.price(pricer.lean, instance.upper, worth, bars, many, 1e-3)
@@ -271,7 +272,7 @@ def test_a_bound_that_is_cut_short_anywhere_is_none_too_high(looks: int) -> None
     problem = make_problem([600, 400, 250], [3, 3, 5], [1000, 600, 2000], [100, 70, 190])
     instance = reduce_problem(problem)
     cheapest = solve(problem, seed=0, budget=WORK).solution.cost(problem)
-    pricer, master = columns.Pricer(instance), Master(instance, demand_of(problem))
+    pricer, master = Pricer(instance), Master(instance, demand_of(problem))
     first = first_fit_nodes(instance)
     for row in range(int(first.rows[0])):
         master.add(int(first.holder[row]), first.pods[row])

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spotkube.planner.clock import Clock
-from spotkube.planner.columns import Pricer, Relaxation, generate, sharpen
+from spotkube.planner.columns import Relaxation, generate, sharpen
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.instance import Instance
 from spotkube.planner.master import Master
+from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import Budget, IntArray, Problem
 from spotkube.planner.proof import demand_of
 from spotkube.planner.reduction import reduce_problem

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spotkube.planner.columns import LEVELS, Pricer, Relaxation
+from spotkube.planner.columns import LEVELS, Relaxation
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Duals
+from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import BoolArray
 from spotkube.planner.proof import SLACK, charges, round_up
 

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spotkube.planner.exact import exact_pattern
 from spotkube.planner.fluid import fluid_duals
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Duals, Master
-from spotkube.planner.packing import price_holders
+from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import IntArray
 from spotkube.planner.proof import Proof, charges, demand_of
-from spotkube.planner.scratch import Work, make_work
 from spotkube.planner.state import Nodes
-from spotkube.planner.threads import THREADS, share_out
 
 # Branches of the knapsack search, and the step of the search for charges: few and coarse for all holders; then more,
 # for those that may still hold better patterns.
@@ -30,8 +27,6 @@ FLUID_FROM = 32
 NO_END = 2**31
 # Holders that are priced exactly before it is asked whether that was enough.
 AT_ONCE = 8
-# A search of so many branches is worth several threads.
-SHARED_FROM = 60
 # Rounds for the proof of a plan that leaves pods out.
 REPROOFS = 8
 # The same for the last proofs, one after the other.
@@ -57,78 +52,6 @@ class Relaxation:
     proof: Proof | None = None
     bound: float = 0.0
     rounds: int = 0
-
-
-class Pricer:
-    """Prices holders, and remembers for each where its bound was tight."""
-
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
-        groups, resources = instance.arrays.demand.shape
-        shape = groups, resources, instance.arrays.caps.shape[1], instance.arrays.met.shape[1]
-        self.works = [make_work(*shape) for _ in range(THREADS)]
-        self.work: Work = self.works[0]
-        self.lean = np.flatnonzero(instance.arrays.lean)
-        self.mu = np.zeros((instance.holders, resources))
-
-    def price(
-        self,
-        holders: IntArray,
-        stock: IntArray,
-        duals: Duals,
-        bars: FloatArray,
-        branches: int,
-        step: float,
-        over: Callable[[], bool] = lambda: False,
-    ) -> tuple[IntArray, FloatArray, FloatArray]:
-        """(patterns [n, G], their worth [n], upper bounds [n]) for the holders listed.
-
-        Once `over` is true the rest of them get no pattern and an upper bound of infinity.
-        """
-        patterns = np.zeros((len(holders), self.instance.problem.groups), np.int64)
-        found, upper = np.zeros(len(holders)), np.full(len(holders), np.inf)
-        value, mu = duals.pod(self.instance), self.mu.copy()
-
-        def some(work: Work, part: slice) -> None:
-            price_holders(
-                self.instance.arrays, work, holders[part], stock, value, mu, bars[part], branches, step,
-                patterns[part], found[part], upper[part],
-            )  # fmt: skip
-
-        def one(work: Work, turn: int) -> None:
-            if not over():
-                some(work, slice(turn, turn + 1))
-
-        if branches >= SHARED_FROM:
-            share_out(self.works, len(holders), one)
-        else:
-            some(self.works[0], slice(None))
-        if np.isfinite(upper).all():
-            self.mu = mu
-        return patterns, found, upper
-
-    def price_exactly(
-        self, holders: IntArray, stock: IntArray, duals: Duals, bars: FloatArray, over: Callable[[], bool]
-    ) -> tuple[IntArray, FloatArray, FloatArray]:
-        """The same, with bounds that are the worth of the best patterns, but for bounds below the bars."""
-        patterns = np.zeros((len(holders), self.instance.problem.groups), np.int64)
-        found, upper = np.zeros(len(holders)), np.full(len(holders), np.inf)
-        value = duals.pod(self.instance)
-
-        def one(_: Work, i: int) -> None:
-            if not over():
-                h = int(holders[i])
-                patterns[i], found[i], upper[i] = exact_pattern(self.instance, h, stock, value, self.mu[h], bars[i])
-
-        share_out(self.works, len(holders), one)
-        return patterns, found, upper
-
-    def by_promise(self, proof: Proof | None) -> IntArray:
-        """The lean holders, those first that hold most worth for their price. A search that begins there ends early."""
-        if proof is None:
-            return self.lean
-        pay = np.maximum(self.instance.arrays.price + charges(self.instance, proof.duals), 1.0)
-        return self.lean[np.argsort(-(proof.upper / pay)[self.lean], kind="stable")]
 
 
 def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callable[[int], bool]) -> Relaxation:

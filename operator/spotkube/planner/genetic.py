@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from deap import base, tools
 
-from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.columns import Relaxation
 from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import rows_needed
 from spotkube.planner.flock import Flock, Recipes, breed, flock_of, select, unload
 from spotkube.planner.instance import FloatArray, Instance
+from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import IntArray
 from spotkube.planner.scoring import by_price
 from spotkube.planner.scratch import Work

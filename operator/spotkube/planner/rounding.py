@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from spotkube.planner.columns import Pricer, Relaxation
+from spotkube.planner.columns import Relaxation
 from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import rows_needed
 from spotkube.planner.genetic import pod_values
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Demand
 from spotkube.planner.nodes import place
+from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import IntArray
 from spotkube.planner.proof import charges
 from spotkube.planner.recreate import BRANCHES

@@ -9,12 +9,13 @@ import numpy as np
 from spotkube.planner.bound import relax
 from spotkube.planner.branching import Tree, pays
 from spotkube.planner.clock import Clock
-from spotkube.planner.columns import Pricer, Relaxation, prove
+from spotkube.planner.columns import Relaxation, prove
 from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import check_shape, from_solution, to_solution
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.genetic import Search
 from spotkube.planner.instance import Instance
+from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import Budget, Problem, Result, Solution
 from spotkube.planner.progress import Progress, Watch
 from spotkube.planner.reduction import reduce_problem
