@@ -23,8 +23,8 @@ measures a little in four. Problems, pods and prices are described in `benchmark
 """
 # Why a target is missed, by how its name begins; shown only where it is.
 WHY = {
-    "synthetic": "the columns have not all converged by then, so part of the gap is the bound's; the rest is what it takes"
-    " to make fractions of nodes whole",
+    "synthetic": "the columns have not all converged by then, so part of the gap is the bound's; the rest is what"
+    " it takes to make fractions of nodes whole",
     "diverse": "no near bound is known for pods that exclude one another, so part of the gap may be the bound's",
 }
 PARTS: dict[str, Callable[[Sequence[Row]], tuple[str, list[Target]]]] = {
