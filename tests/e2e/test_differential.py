@@ -31,8 +31,9 @@ from spotkube.model.labels import PLACEMENT_GATE, ZONE
 Json = dict[str, Any]
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.1
-# Admission or KWOK would change what these are about: a RuntimeClass sets overhead, KWOK writes the status of pods.
-NOT_HERE = {"overhead", "resize-status"}
+# A real cluster would change what these are about: admission sets overhead and priority (by classes), KWOK writes the
+# status of pods, and kube-scheduler evicts pods for those of a higher priority.
+NOT_HERE = {"overhead", "resize-status", "pod-priority"}
 KINDS: dict[str, Resource] = {
     one.kind: one for one in vars(resources).values() if isinstance(one, Resource) and one.group != "spotkube.io"
 }
