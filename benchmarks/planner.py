@@ -72,7 +72,8 @@ def main() -> int:
     line: dict[str, Any] = {
         "cost_usd_hour": round(cost, 6),
         "lower_bound_usd_hour": bound,
-        "gap": round(cost / bound - 1, 6) if bound else None,
+        # No minus before a zero.
+        "gap": round(cost / bound - 1, 6) + 0.0 if bound else None,
         "nodes": len(result.solution.node_kind),
         "unschedulable": int(result.solution.unplaced.sum()),
         "offerings_left_out": len(names.offerings_left_out),
