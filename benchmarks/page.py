@@ -17,7 +17,7 @@ INTRO = """\
 <!-- Written by `make bench` from benchmarks/results; don't edit. -->
 # Benchmarks
 
-`make bench` measures everything again and writes this page, in about 25 minutes on two cores; `make bench QUICK=1`
+`make bench` measures everything again and writes this page, in about half an hour on two cores; `make bench QUICK=1`
 measures a little in four. Problems, pods and prices are described in `benchmarks/planner.py --help`; those not marked
 *own* come from a maker that all solvers share. The *bound* is proven: no plan of the same pods can cost less.
 """

@@ -142,8 +142,6 @@ def exact(problem: Problem) -> tuple[int, int]:  # noqa: PLR0912
     # HiGHS has one scheduler for the process: with other threads than the planner's, the planner's programs would fail.
     lp.setOptionValue("threads", 1)
     lp.setOptionValue("mip_rel_gap", 0.0)
-    # As the planner does: one process can't run it with different numbers of threads.
-    lp.setOptionValue("threads", 1)
     infinite = highspy.kHighsInf
     empty = (0, np.zeros(0, np.int32), np.zeros(0))
     placeable = np.zeros(problem.groups, bool)
