@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from controller_builders import UNAVAILABLE, World
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES, PODS
-from spotkube.controllers.placement import pods_held
+from spotkube.controllers.placement import exposed_plans, pods_held
 from spotkube.model.labels import PLACEMENT_GATE
 from spotkube.model.plan import Placement
 
@@ -217,3 +217,31 @@ class TestHeld:
 
         world.kube.change(PODS, "web-1", {"status": {"nominatedNodeName": None}}, "shop")
         assert pods_held(await world.look())[name] == 1
+
+
+class TestExposed:
+    """Pods that would end on spot because their on-demand node opens later than a spot node of the same plan."""
+
+    async def exposed(self, world: World) -> frozenset[str]:
+        return exposed_plans(await world.look())
+
+    async def test_a_pod_without_a_gate_exposes_its_plan_until_its_on_demand_node_is_open(self) -> None:
+        world = World()
+        name = await node_on_its_way(world, gated=False)
+        world.kube.change(NODECLAIMS, name, {"spec": {"capacityType": "on-demand"}})
+        assert await self.exposed(world) == {world.claim.spec.plan}
+
+        become_ready(world, name)
+        await world.cycles(3)
+
+        assert world.claim.status.phase == "Ready"
+        assert await self.exposed(world) == frozenset()
+
+    async def test_none_that_has_a_gate_or_belongs_on_spot(self) -> None:
+        gated, spot = World(), World()
+        name = await node_on_its_way(gated, gated=True)
+        gated.kube.change(NODECLAIMS, name, {"spec": {"capacityType": "on-demand"}})
+        name = await node_on_its_way(spot, gated=False)
+        spot.kube.change(NODECLAIMS, name, {"spec": {"capacityType": "spot"}})
+
+        assert await self.exposed(gated) == await self.exposed(spot) == frozenset()

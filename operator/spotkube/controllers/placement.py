@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from spotkube.api.nodeclaim import CapacityType, Phase
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
 from spotkube.controllers.toolbox import Toolbox, each
@@ -31,6 +32,21 @@ def pods_held(view: View) -> Counter[str]:
             target = names.get(pod.nominated, pod.nominated)
             held[target] += view.pods_as_stored[uid].nominated != target
     return held
+
+
+def exposed_plans(view: View) -> frozenset[str]:
+    """Plans of which pods that kube-scheduler may try at any moment (no gate is on them) are planned onto on-demand
+    nodes that are not open yet. Refused there, such a pod goes wherever there is room, on a spot node too."""
+    closed = {
+        view.node_names[claim.name]: claim.spec.plan
+        for claim in view.claims.values()
+        if claim.spec.capacity_type is CapacityType.ON_DEMAND
+        and claim.spec.plan
+        and claim.status.phase in (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
+    }
+    tried = (pod for pod in view.pods.values() if pod.node is None and not pod.gates and not pod.deleting)
+    targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in tried)
+    return frozenset(plan for target in targets if (plan := closed.get(target)))
 
 
 class PlacementController:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from spotkube.api import NodeClaim
-from spotkube.api.nodeclaim import Phase
+from spotkube.api.nodeclaim import CapacityType, Phase
 from spotkube.controllers.claims.draining import PodAction, drain_actions, must_leave
 from spotkube.model import labels
 from spotkube.model.cluster import Mode, Node, Pool
@@ -17,6 +17,8 @@ from spotkube.providers.port import Instance, InstanceState
 NODE_LOST_SECONDS = 15.0
 # kube-scheduler may have placed a pod just before it saw the cordon; so long we look for such pods.
 SETTLE_SECONDS = 5.0
+# So long a spot node waits for the on-demand nodes of its plan: one that never comes must not hold up all others.
+ON_DEMAND_FIRST_SECONDS = 20.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
 # What the cloud itself says of an instance names no kind; only spot is taken back by it.
@@ -120,6 +122,7 @@ class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
     `pods` are bound to its Node; `pods_held` counts those planned onto it that kube-scheduler may not place yet.
+    `plan_exposed`: pods of its plan would go onto spot, for their on-demand nodes are not open (`exposed_plans`).
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     """
 
@@ -132,6 +135,7 @@ class Facts:
     pods_held: int
     margin_seconds: float
     pool_unreadable: bool = False
+    plan_exposed: bool = False
 
     @property
     def alive(self) -> bool:
@@ -211,7 +215,16 @@ def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
         return Wait("its Node is not Ready yet")
     if all(taint.key != labels.UNREGISTERED_TAINT for taint in node.taints):
         return Advance(Phase.READY, node=node.name)
-    return Wait("its pods are being nominated") if facts.pods_held else Open(node.name)
+    if facts.pods_held:
+        return Wait("its pods are being nominated")
+    if facts.plan_exposed and claim.spec.capacity_type is CapacityType.SPOT and not _waited(claim, facts):
+        return Wait("the on-demand nodes of its plan open first")
+    return Open(node.name)
+
+
+def _waited(claim: NodeClaim, facts: Facts) -> bool:
+    registered = claim.status.phase_times.get(Phase.REGISTERED)
+    return registered is None or facts.now - registered.timestamp() >= ON_DEMAND_FIRST_SECONDS
 
 
 def _without_node(claim: NodeClaim, facts: Facts) -> Step:
