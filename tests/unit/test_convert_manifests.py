@@ -181,6 +181,10 @@ def test_times_without_quotes_stay_text() -> None:
             deployment(spec="containers: [{name: main, resources: {requests: {cpu: 5oo}}}]"),
             ["spec.template.spec.containers[0].resources.requests: cpu: '5oo' is no quantity; write it as in 500m"],
         ),
+        (
+            deployment(spec="containers: [{name: main, resources: {requests: {cpu: 2}, limits: {cpu: 1500m}}}]"),
+            ["containers[0].resources: requests: cpu: 2 is above its limit of '1500m'; lower it"],
+        ),
         (deployment(metadata=", creationTimestamp: soon"), ["metadata.creationTimestamp: 'soon' is no time; write it"]),
         (
             deployment(spec="containers: [{name: main, ports: [{containerPort: 80, hostPort: 65536}]}]"),
@@ -212,7 +216,15 @@ def test_times_without_quotes_stay_text() -> None:
             "apiVersion: spotkube.io/v1alpha1\nkind: NodePool\nmetadata: {name: p}\nspec: {limit: {}}",
             ["(NodePool p): spec.limit:", "correct its name"],
         ),
+        (
+            "apiVersion: spotkube.io/v1alpha1\nkind: NodePool\nmetadata: {name: p}\nspec: {limits: {nodes: 1.5}}",
+            ["(NodePool p): spec.limits.nodes: 1.5 is no whole number; write one, without quotes"],
+        ),
         ("apiVersion: spotkube.io/v1alpha1\nkind: NodePool\nspec: {}", ["metadata: is missing; add it"]),
+        (
+            "apiVersion: spotkube.io/v1alpha1\nkind: Wrokload\nmetadata: {name: w}\nspec: {}",
+            ["(Wrokload w): kind: 'Wrokload' is none of spotkube.io; use CapacityPlan, FairQueue, NodeClaim, NodePool"],
+        ),
         ("apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {}", ["status.allocatable: is missing; give cpu"]),
     ],
 )
@@ -224,14 +236,22 @@ def test_mistakes_name_place_field_value_and_remedy(text: str, words: list[str])
 
 def test_what_makes_pods_and_is_not_read_is_told_apart_from_what_makes_none() -> None:
     rollout = deployment("canary").replace("apps/v1", "argoproj.io/v1alpha1").replace("Deployment", "Rollout")
+    prometheus = "apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nmetadata: {name: k8s}\nspec: {replicas: 2}"
     service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}"
-    manifests = read("\n---\n".join([deployment(), rollout, service]))
+    manifests = read("\n---\n".join([deployment(), rollout, prometheus, service]))
 
     assert owners(manifests) == {"default/Deployment/web": 2}
-    assert "NOT PLANNED, since it is not known how many pods these kinds make: 1 Rollout (argoproj.io/v1alpha1)" in (
-        manifests.notes
-    )
-    assert "not of kinds that make pods or nodes, and left out: 1 Service (v1)" in manifests.notes
+    unread = "1 Prometheus (monitoring.coreos.com/v1), 1 Rollout (argoproj.io/v1alpha1)"
+    assert f"NOT PLANNED, since it is not known how many pods these kinds make: {unread}" in manifests.notes
+    assert "left out, since these kinds are not read: 1 Service (v1)" in manifests.notes
+
+
+def test_pods_that_request_nothing_are_told() -> None:
+    """Else a misspelt `resources`, which kubectl would refuse, looks like a cheap plan."""
+    misspelt = deployment("db", spec="containers: [{name: main, resorces: {requests: {cpu: 2}}}]")
+    note = "2 pods request neither cpu nor memory, such as default/db-1: they are taken to need none"
+    assert note in read("\n---\n".join([deployment(), misspelt])).notes
+    assert not any("request neither" in one for one in read(deployment()).notes)
 
 
 def test_a_replication_controller_makes_pods() -> None:

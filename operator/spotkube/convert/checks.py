@@ -55,7 +55,8 @@ def _complaint(error: ErrorDetails) -> str:
         case "string_type":
             return f"{value} is no text; put it in quotes"
         case "int_type" | "int_parsing" | "int_from_float" | "float_type":
-            return f"{value} is no number; write one, without quotes"
+            kind = "whole number" if isinstance(error["input"], float) else "number"
+            return f"{value} is no {kind}; write one, without quotes"
         case "bool_type":
             return f"{value} is neither; write true or false"
         case "greater_than_equal" | "less_than_equal":

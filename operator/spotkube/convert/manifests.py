@@ -27,7 +27,7 @@ from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Node, Pool, Snapshot, WorkloadRule
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod
-from spotkube.model.resources import PODS
+from spotkube.model.resources import CPU, MEMORY, PODS
 from spotkube.model.volumes import Storage
 
 DEFAULT_POOL = Pool("default")
@@ -186,6 +186,9 @@ def _notes(snapshot: Snapshot, objects: Objects, *, assumed: bool, elsewhere: in
         yield "no StorageClass in these files: volumes that are not there yet are taken to be made where their pods are"
     if elsewhere:
         yield f"{elsewhere} pods run on nodes that are not in these files: they stay there and are not counted"
+    modest = sorted(pod.key for pod in waiting if not (pod.shape.requests[CPU] or pod.shape.requests[MEMORY]))
+    if modest:
+        yield f"{len(modest)} pods request neither cpu nor memory, such as {modest[0]}: they are taken to need none"
     gated = sum(1 for pod in waiting if set(pod.gates) - {keys.PLACEMENT_GATE})
     if gated:
         yield f"{gated} pods have scheduling gates of others: they are not planned until those are gone"
@@ -197,7 +200,7 @@ def _notes(snapshot: Snapshot, objects: Objects, *, assumed: bool, elsewhere: in
         yield f"suspended, so no run is planned: CronJob {', '.join(suspended)}"
     if objects.unknown:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(objects.unknown.items()))
-        yield f"not of kinds that make pods or nodes, and left out: {kinds}"
+        yield f"left out, since these kinds are not read: {kinds}"
     if objects.unread:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(objects.unread.items()))
         yield f"NOT PLANNED, since it is not known how many pods these kinds make: {kinds}"

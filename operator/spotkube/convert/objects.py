@@ -40,6 +40,8 @@ _MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     (keys.GROUP, "NodePool"): NodePool,
     (keys.GROUP, "NodeClaim"): NodeClaim,
 }
+# Ours that are left out, since what they say makes neither pods nor nodes.
+_OURS_UNREAD = ("CapacityPlan", "FairQueue")
 _CLUSTER_SCOPED = frozenset(
     {
         "Namespace",
@@ -57,7 +59,7 @@ _CLUSTER_SCOPED = frozenset(
 
 class Objects:
     """The objects that matter for planning, in the order of the files. `unknown` counts the others by kind, and
-    `unread` those of them that have a pod template: they would make pods that we know nothing of."""
+    `unread` those of them that have a pod template or replicas: they would make pods that we know nothing of."""
 
     def __init__(self, documents: Iterable[Document], mistakes: Mistakes) -> None:
         """What is not as its kind should be is left out and noted in `mistakes`."""
@@ -66,11 +68,10 @@ class Objects:
         self._documents: dict[Ref, Document] = {}
         for document in documents:
             model = _MODELS.get((document.group, document.kind))
-            if model is None:
-                kind = f"{document.kind} ({document.content['apiVersion'] or 'no apiVersion'})"
-                (self.unread if _has_pod_template(document) else self.unknown)[kind] += 1
-            else:
-                with mistakes.collected():
+            with mistakes.collected():
+                if model is None:
+                    self._leave_out(document)
+                else:
                     self._add(_with_defaults(document, model))
 
     def __contains__(self, ref: Ref) -> bool:
@@ -93,6 +94,13 @@ class Objects:
             seen.add(ref)
         return ref
 
+    def _leave_out(self, document: Document) -> None:
+        if document.group == keys.GROUP and document.kind not in _OURS_UNREAD:
+            known = sorted({*_OURS_UNREAD, *(kind for group, kind in _MODELS if group == keys.GROUP)})
+            raise ManifestError(f"{document}: kind: {document.kind!r} is none of {keys.GROUP}; use {', '.join(known)}")
+        kind = f"{document.kind} ({document.content['apiVersion'] or 'no apiVersion'})"
+        (self.unread if _makes_pods(document) else self.unknown)[kind] += 1
+
     def _add(self, document: Document) -> None:
         ref = ref_of(document)
         if ref in self._documents:
@@ -112,9 +120,13 @@ def controller_of(document: Document) -> Ref:
     return "", "", ""
 
 
-def _has_pod_template(document: Document) -> bool:
-    value: Any = document.content
-    for key in ("spec", "template", "spec"):
+def _makes_pods(document: Document) -> bool:
+    """Whether it looks so: many an operator's kind has a pod template, or tells replicas as Kubernetes' own do."""
+    spec = document.content.get("spec")
+    if isinstance(spec, dict) and isinstance(spec.get("replicas"), int):
+        return True
+    value: Any = spec
+    for key in ("template", "spec"):
         value = value.get(key) if isinstance(value, dict) else None
     return isinstance(value, dict) and "containers" in value
 

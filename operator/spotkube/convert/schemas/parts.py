@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from spotkube.model.resources import parse_request
@@ -102,6 +102,15 @@ class Toleration(Part):
 class Resources(Part):
     requests: Amounts | None = None
     limits: Amounts | None = None
+
+    @model_validator(mode="after")
+    def _requests_within_limits(self) -> Self:
+        """The API server refuses such pods, so that they would never run on what is planned for them."""
+        limits = self.limits or {}
+        for name, asked in (self.requests or {}).items():
+            if name in limits and parse_request(name, asked) > parse_request(name, limits[name]):
+                raise ValueError(f"requests: {name}: {asked!r} is above its limit of {limits[name]!r}; lower it")
+        return self
 
 
 class Condition(Part):
