@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from controller_builders import START, UNAVAILABLE, World
 from spotkube.api import CapacityPlan
 from spotkube.api.capacityplan import MAX_ADDITIONS, MAX_DRAINS, MAX_FRONT, MAX_UNPLACEABLE, CapacityPlanStatus
 from spotkube.cluster.errors import ApiError
-from spotkube.cluster.resources import CAPACITYPLANS
+from spotkube.cluster.resources import CAPACITYPLANS, EVENTS, PODS
+from spotkube.controllers.carrying import MAX_TOLD
 from spotkube.controllers.plans import Decision, outdated, plan_name, to_claims, to_status
 from spotkube.controllers.toolbox import NotLeading
 from spotkube.controllers.view import View
@@ -206,3 +208,43 @@ class TestCarryingOut:
         with pytest.raises(ApiError):
             await world.controllers.carrier.carry_out(decision(Plan((NODE,))), await world.look())
         assert world.claims == []
+
+    async def test_pods_of_nobody_hear_why_they_have_no_place(self) -> None:
+        world = World()
+        for number in range(MAX_TOLD + 1):
+            world.add_pod(f"web-{number}")
+        uids = tuple(pod["metadata"]["uid"] for pod in world.kube.all(PODS))
+        plan = Plan(unplaceable=(Unplaceable("web", uids, "they are too large"),))
+
+        await world.controllers.carrier.carry_out(decision(plan), await world.look())
+        await world.tools.recorder.flush()
+
+        events = world.kube.all(EVENTS)
+        assert len(events) == MAX_TOLD
+        assert {event["regarding"]["uid"] for event in events} <= set(uids)
+        assert {(e["type"], e["reason"], e["note"]) for e in events} == {("Warning", "NoPlace", "they are too large")}
+
+    async def test_pods_of_a_workload_leave_it_to_that(self) -> None:
+        world = World()
+        raw = world.add_pod()
+        found = await world.look()
+        pods = {uid: replace(pod, workload="shop/web") for uid, pod in found.pods.items()}
+        plan = Plan(unplaceable=(Unplaceable("web", (raw["metadata"]["uid"],), "they are too large"),))
+
+        await world.controllers.carrier.carry_out(decision(plan), replace(found, pods=pods))
+        await world.tools.recorder.flush()
+
+        assert world.kube.all(EVENTS) == []
+
+    async def test_the_log_says_what_was_decided_and_why(self, caplog: pytest.LogCaptureFixture) -> None:
+        world = World()
+        world.add_pool()
+        plan = Plan((NODE,), cost_after_micro_usd_hour=100_000, placed_pods=1)
+
+        with caplog.at_level("INFO", logger="spotkube.controllers.carrying"):
+            await world.controllers.carrier.carry_out(decision(plan), await world.look())
+
+        (line,) = caplog.messages
+        assert line.endswith(
+            ": 1 nodes to buy and 0 to give back, 1 pods placed, 0 without a place, $0.1000 an hour (one pod waits)"
+        )

@@ -9,7 +9,7 @@ import pytest
 from builders import make_claim, make_offering, make_pool
 from controller_builders import START, UNAVAILABLE, World
 from spotkube.api import NodePool
-from spotkube.cluster.resources import FAIRQUEUES, NODECLAIMS, NODEPOOLS, NODES, PODS
+from spotkube.cluster.resources import EVENTS, FAIRQUEUES, NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.headroom import Headroom
 from spotkube.controllers.pools import pool_status
 from spotkube.model.cluster import ClaimPhase
@@ -97,6 +97,59 @@ class TestStatus:
         full = pool_status(pool, make_pool(limit_nodes=0), [], START + 500)
         times = {c.type: c.last_transition_time.timestamp() for c in full.conditions}
         assert times == {"Ready": START, "LimitReached": START + 500}
+
+
+class TestNothingForSale:
+    @pytest.mark.parametrize(
+        ("requirements", "words"),
+        [
+            ([{"key": "kubernetes.io/arch", "operator": "In", "values": ["x86"]}], "meets kubernetes.io/arch In"),
+            (
+                [
+                    {"key": "spotkube.io/capacity-type", "operator": "In", "values": ["spot"]},
+                    {"key": "spotkube.io/capacity-type", "operator": "NotIn", "values": ["spot"]},
+                ],
+                "meets all of its requirements together",
+            ),
+        ],
+    )
+    async def test_a_pool_that_can_buy_nothing_says_so_once(self, requirements: list[Any], words: str) -> None:
+        world = World()
+        world.cloud.for_sale = (OFFERING, make_offering("m.large", 0.03, spot=True))
+        world.add_pool(template={"spec": {"requirements": requirements}})
+
+        await world.cycles(3)
+        await world.tools.recorder.flush()
+
+        ready, message = condition(status(world), "Ready")
+        assert ready == "False"
+        assert words in message
+        (event,) = world.kube.all(EVENTS)
+        assert (event["type"], event["reason"], event["regarding"]["name"]) == ("Warning", "NothingForSale", "pool")
+        assert event["note"] == message
+
+    async def test_labels_of_its_own_and_a_cloud_that_is_silent_are_no_reason(self) -> None:
+        world = World()
+        own = [{"key": "example.com/team", "operator": "In", "values": ["a"]}]
+        world.add_pool(template={"metadata": {"labels": {"example.com/team": "a"}}, "spec": {"requirements": own}})
+        world.add_pool("x86", template={"spec": {"requirements": [{**own[0], "key": "kubernetes.io/arch"}]}})
+        world.cloud.for_sale = ()
+        await world.cycle()
+        assert condition(world.kube.one(NODEPOOLS, "x86")["status"], "Ready")[0] == "True"
+
+        world.cloud.for_sale = (OFFERING,)
+        await world.cycle()
+        assert condition(world.kube.one(NODEPOOLS, "x86")["status"], "Ready")[0] == "False"
+        assert condition(status(world), "Ready")[0] == "True"
+
+
+async def test_a_limit_that_is_reached_is_an_event() -> None:
+    world = World()
+    world.add_pool(limits={"nodes": 0})
+    await world.cycles(2)
+    await world.tools.recorder.flush()
+    (event,) = world.kube.all(EVENTS)
+    assert (event["reason"], event["note"]) == ("LimitReached", "nothing more may be bought: limits.nodes")
 
 
 class TestEnd:

@@ -7,14 +7,18 @@ from spotkube.api.capacityplan import CapacityPlanSpec, CapacityPlanStatus
 from spotkube.api.common import ObjectMeta
 from spotkube.api.nodepool import PoolMode
 from spotkube.cluster.errors import ApiError
+from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.plans import Decision, outdated, plan_name, to_claims, to_status
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
+from spotkube.convert.kinds import MICRO
 from spotkube.model.cluster import Mode
 from spotkube.model.plan import Placement
 
+# Of pods that are alike, so many get an event: thousands of events with one reason would help nobody.
+MAX_TOLD = 10
 logger = logging.getLogger(__name__)
 
 
@@ -33,6 +37,8 @@ class Carrier:
         pools = view.snapshot.pools
         claims = to_claims(decision, pools, name) if decision.mode is Mode.APPLY else []
         await self._record(name, decision, to_status(decision, view, claims, applied=False))
+        _log(name, decision)
+        self._tell_pods(decision, view)
         if decision.mode is not Mode.APPLY:
             return
         # Before the first claim is written, so that no cycle plans for these pods again.
@@ -51,6 +57,14 @@ class Carrier:
             await self._write_status(name, to_status(decision, view, claims, applied=False, failed=str(error)))
             raise
         await self._write_status(name, to_status(decision, view, claims, applied=True))
+
+    def _tell_pods(self, decision: Decision, view: View) -> None:
+        """Why they have no place, where `kubectl describe pod` shows it: no Workload tells it of pods of nobody."""
+        for group in decision.plan.unplaceable:
+            nobodys = [pod for uid in group.pods if (pod := view.pods.get(uid)) and pod.workload is None]
+            for pod in nobodys[:MAX_TOLD]:
+                ref = ObjectRef("v1", "Pod", pod.name, pod.uid, pod.namespace)
+                self._tools.recorder.record(ref, "Warning", "NoPlace", group.reason, "Plan")
 
     async def prune(self, plans: list[CapacityPlan]) -> None:
         """Deletes the oldest CapacityPlans beyond what is kept."""
@@ -73,3 +87,18 @@ class Carrier:
         body = {"status": status.model_dump(mode="json", by_alias=True, exclude_none=True)}
         raw = await self._tools.client.patch(CAPACITYPLANS, name, body, subresource="status")
         self._tools.cache.feed(CAPACITYPLANS, "MODIFIED", raw)
+
+
+def _log(name: str, decision: Decision) -> None:
+    plan = decision.plan
+    dollars = plan.cost_after_micro_usd_hour / MICRO
+    logger.info(
+        "CapacityPlan %s: %d nodes to buy and %d to give back, %d pods placed, %d without a place, $%.4f an hour (%s)",
+        name,
+        len(plan.additions),
+        len(decision.drains),
+        plan.placed_pods,
+        sum(len(group.pods) for group in plan.unplaceable),
+        dollars,
+        decision.trigger,
+    )

@@ -1,6 +1,7 @@
 """NodePools: their status, and their end, which takes their nodes along."""
 
 import logging
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,17 +15,28 @@ from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO
 from spotkube.model.cluster import Claim, ClaimPhase, Pool
-from spotkube.model.labels import TERMINATION_FINALIZER
+from spotkube.model.labels import NODEPOOL, TERMINATION_FINALIZER
+from spotkube.model.offerings import Offering
 from spotkube.model.resources import ResourceList
+from spotkube.model.selectors import Requirement, matches_all
 
 logger = logging.getLogger(__name__)
 
 
-def pool_status(pool: NodePool, model: Pool, claims: list[Claim], now: float) -> NodePoolStatus:
+def pool_status(
+    pool: NodePool, model: Pool, claims: list[Claim], now: float, nothing_for_sale: str = ""
+) -> NodePoolStatus:
     """What `kubectl get nodepools.spotkube.io` shows. A claim with a notice still costs; only limits leave it out."""
     reached = Headroom.of(model, claims).reached()
     conditions = (
-        _condition(pool, "Ready", True, "Planned", f"mode {model.mode} is in force", now),
+        _condition(
+            pool,
+            "Ready",
+            not nothing_for_sale,
+            "NothingForSale" if nothing_for_sale else "Planned",
+            nothing_for_sale or f"mode {model.mode} is in force",
+            now,
+        ),
         _condition(
             pool,
             "LimitReached",
@@ -42,6 +54,20 @@ def pool_status(pool: NodePool, model: Pool, claims: list[Claim], now: float) ->
         usd_per_hour=round(sum(claim.price_micro_usd_hour for claim in claims) / MICRO, 6),
         resources=sum((claim.allocatable for claim in claims), ResourceList()).to_quantities(),
     )
+
+
+def why_nothing_for_sale(pool: Pool, offerings: Sequence[Offering]) -> str:
+    """Why the pool may buy none of them, such as for a misspelt value; empty where it may, or none are known."""
+
+    def sells(offering: Offering, term: Iterable[Requirement]) -> bool:
+        labels = {**dict(offering.labels), **dict(pool.labels), NODEPOOL: pool.name}
+        return offering.interruption_percent <= pool.max_interruption_percent and matches_all(term, labels)
+
+    if not offerings or any(sells(offering, pool.requirements) for offering in offerings):
+        return ""
+    alone = [str(one) for one in pool.requirements if not any(sells(offering, (one,)) for offering in offerings)]
+    which = "; ".join(alone) if alone else "all of its requirements together"
+    return f"none of {len(offerings)} offerings meets {which}: correct spec.template.spec.requirements"
 
 
 class PoolController:
@@ -72,12 +98,14 @@ class PoolController:
         model = view.pool_model(pool.name)
         if model is None:
             return
-        status = pool_status(pool, model, claims, view.now)
+        status = pool_status(pool, model, claims, view.now, why_nothing_for_sale(model, view.snapshot.offerings))
         if status != pool.status:
             self._tools.require_leader()
             body = _status_patch(pool.status, status)
             raw = await self._tools.client.patch(NODEPOOLS, pool.name, body, subresource="status")
             self._tools.cache.feed(NODEPOOLS, "MODIFIED", raw)
+            for alarm in _alarms(pool.status, status):
+                self._tools.event(pool, alarm.reason, alarm.message, "Reconcile", "Warning")
 
     async def _has_claims(self, pool: str) -> bool:
         claims, _ = await self._tools.client.list(NODECLAIMS)
@@ -89,6 +117,13 @@ class PoolController:
         raw = await self._tools.client.patch(NODEPOOLS, pool.name, body)
         if finalizers:  # without any, it is gone by that
             self._tools.cache.feed(NODEPOOLS, "MODIFIED", raw)
+
+
+def _alarms(old: NodePoolStatus, new: NodePoolStatus) -> list[Condition]:
+    """What keeps the pool from buying, and did not before."""
+    known = {(condition.reason, condition.message) for condition in old.conditions}
+    alarming = [c for c in new.conditions if c.reason in ("NothingForSale", "LimitReached")]
+    return [condition for condition in alarming if (condition.reason, condition.message) not in known]
 
 
 def _status_patch(old: NodePoolStatus, new: NodePoolStatus) -> dict[str, Any]:
