@@ -49,9 +49,11 @@ class Screen:
         self.console.print(table)
 
     @contextlib.contextmanager
-    def step(self, text: str) -> Iterator[None]:
-        """Says what is being done, and how long it took when it is done."""
+    def step(self, text: str, *, slow: bool = False) -> Iterator[None]:
+        """Says what is being done, and how long it took when it is done. On paper a `slow` one is announced too."""
         began = time.monotonic()
+        if slow and not self.console.is_terminal:
+            self.say(f"{text} …")
         with self.console.status(Text(text)):
             yield
         self.say(f"{text} ({time.monotonic() - began:.1f} s)")

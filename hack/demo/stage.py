@@ -64,7 +64,7 @@ def local_stage(screen: Screen, *, keep: bool) -> Iterator[Stage]:
 
 def compile_planner(screen: Screen) -> None:
     """Machine code is kept beside the sources, so this takes long only once for a checkout."""
-    with screen.step("compiling the planner, which takes a minute or two the first time"):
+    with screen.step("compiling the planner, which takes a minute or two the first time", slow=True):
         run_python("-c", "from spotkube.planner.warmup import warm_up; warm_up()")
 
 

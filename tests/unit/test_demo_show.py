@@ -109,3 +109,13 @@ def test_on_paper_a_line_is_said_only_when_it_changed() -> None:
         progress.update(seen)
         progress.update(seen)
     assert paper.getvalue().count("pods 1 running of 1") == 1
+
+
+def test_on_paper_too_a_slow_step_is_announced_before_it_begins() -> None:
+    paper = io.StringIO()
+    screen = Screen(Console(file=paper))
+    with screen.step("compiling", slow=True):
+        assert "compiling …" in paper.getvalue()
+    with screen.step("starting"):
+        assert "starting" not in paper.getvalue()
+    assert "starting (0.0 s)" in paper.getvalue()
