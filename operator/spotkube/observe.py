@@ -128,6 +128,8 @@ class Observer:
         workloads: list[Workload] = self.workloads.values()
         targets = targets_of(workloads)
         stored = [_of_workload(pod, workload_of(pod, targets)) for pod in self.pods.values()]
+        claims: list[NodeClaim] = self.claims.values()
+        self._placement.recall(claims, stored)
         self._placement.inherit(self._displaced.settle(stored, self._clock()))
         pods = [self._placement.overlay(pod) for pod in stored]
         displaced = [self._placement.overlay(pod) for pod in self._displaced.waiting(_missing(sources, stored))]
@@ -136,7 +138,6 @@ class Observer:
         for pod in pods:
             if pod.node is not None:
                 pods_on[pod.node].append(pod)
-        claims: list[NodeClaim] = self.claims.values()
         pools: list[NodePool] = self.pools.values()
         snapshot = Snapshot(
             taken_at=self._clock(),

@@ -7,8 +7,10 @@ from dataclasses import replace
 from controller_builders import UNAVAILABLE, World
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.placement import exposed_plans, pods_held
-from spotkube.model.labels import PLACEMENT_GATE
-from spotkube.model.plan import Placement
+from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.labels import PLACEMENT_GATE, PLANNED_PODS
+from spotkube.model.plan import Placement, Plan, PlannedNode
+from spotkube.planning import unsettled
 
 
 def gates(world: World, name: str = "web-1") -> list[str]:
@@ -24,6 +26,13 @@ async def node_on_its_way(world: World, *, gated: bool = True) -> str:
     world.join(name, ready=False)
     await world.cycle()
     return name
+
+
+def crosswise(snapshot: Snapshot, mode: Mode) -> Plan:
+    """The first and the last pod onto one node, the one between onto another."""
+    first, *between, last = sorted(unsettled(snapshot))
+    nodes = ((first, last), tuple(between))
+    return Plan(tuple(PlannedNode("pool", snapshot.offerings[0], pods, "it is there") for pods in nodes))
 
 
 def become_ready(world: World, name: str) -> None:
@@ -81,6 +90,35 @@ class TestNominating:
 
         assert len(world.cloud.sold) == 1
         assert world.pod()["status"]["nominatedNodeName"] == world.claim.name
+
+    async def test_after_a_restart_they_go_where_they_were_planned_and_nothing_is_planned_anew(self) -> None:
+        """Two nodes that are just large enough: filled in another order, a third would be bought."""
+        world = World()
+        world.add_pool()
+        for name in ("web-1", "web-2", "web-3"):
+            world.add_pod(name)
+        world.worker.answer = crosswise
+        await world.cycles(2)
+        assert len(world.claims) == 2
+        assert not any("nominatedNodeName" in pod["status"] for pod in world.kube.all(PODS))
+        world.restart()
+
+        await world.cycles(3)
+
+        where = {pod["metadata"]["name"]: pod["status"]["nominatedNodeName"] for pod in world.kube.all(PODS)}
+        assert where["web-1"] == where["web-3"] != where["web-2"]
+        assert world.worker.asked == []
+
+    async def test_places_of_old_are_not_recalled_once_the_node_is_open(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.add_pod("web-2")
+        world.kube.change(NODECLAIMS, name, {"metadata": {"annotations": {PLANNED_PODS: "uid-web-1,uid-web-2"}}})
+        world.restart()
+
+        await world.look()
+
+        assert world.placement.awaited == frozenset()
 
     async def test_a_pod_of_the_same_name_that_came_later_is_not_meant(self) -> None:
         world = World()

@@ -9,16 +9,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import CapacityType, Phase
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.model.cluster import Node
-from spotkube.model.labels import PLACEMENT_GATE, UNREGISTERED_TAINT
+from spotkube.model.labels import PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
 
+# Phases of a claim whose node takes no pods yet, since not all of them are nominated.
+_CLOSED = (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
 logger = logging.getLogger(__name__)
 
 
@@ -40,9 +43,7 @@ def exposed_plans(view: View) -> frozenset[str]:
     closed = {
         view.node_names[claim.name]: claim.spec.plan
         for claim in view.claims.values()
-        if claim.spec.capacity_type is CapacityType.ON_DEMAND
-        and claim.spec.plan
-        and claim.status.phase in (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
+        if claim.spec.capacity_type is CapacityType.ON_DEMAND and claim.spec.plan and claim.status.phase in _CLOSED
     }
     tried = (pod for pod in view.pods.values() if pod.node is None and not pod.gates and not pod.deleting)
     targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in tried)
@@ -52,13 +53,26 @@ def exposed_plans(view: View) -> frozenset[str]:
 class PlacementController:
     """Remembers where the plans in force put each pod until it is bound there.
 
-    After a restart, what was nominated stands in the pods themselves, and what was not is planned again onto the claims
-    that exist.
+    After a restart, what was nominated stands in the pods themselves, and what was not on the claims. Planned anew,
+    pods of many sizes might not all fit again onto nodes that are just large enough for them.
     """
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
         self._targets: dict[str, str] = {}
+        self._recalled = False
+
+    def recall(self, claims: Iterable[NodeClaim], pods: Iterable[Pod]) -> None:
+        """Once at the beginning: what was planned onto claims whose nodes are not open yet, and is not nominated."""
+        if self._recalled:
+            return
+        self._recalled = True
+        # Those with a node may be about to leave it; where not, the next `reconcile` forgets them.
+        concerned = {pod.uid for pod in pods if pod.node is not None or pod.nominated is None}
+        for claim in claims:
+            planned = (claim.metadata.annotations or {}).get(PLANNED_PODS, "")
+            if claim.status.phase in _CLOSED and claim.metadata.deletion_timestamp is None:
+                self.remember(Placement(uid, claim.name) for uid in planned.split(",") if uid in concerned)
 
     def remember(self, placements: Iterable[Placement]) -> None:
         self._targets.update({placement.pod: placement.target for placement in placements})
@@ -66,6 +80,7 @@ class PlacementController:
     def forget(self) -> None:
         """Whoever led meanwhile may have decided otherwise."""
         self._targets.clear()
+        self._recalled = False
 
     @property
     def awaited(self) -> frozenset[str]:

@@ -66,6 +66,7 @@ def _to_claim(node: PlannedNode, pool: Pool, plan: str) -> NodeClaim:
         metadata=ObjectMeta(
             name=name,
             labels={labels.NODEPOOL: pool.name, labels.CAPACITY_TYPE: offering.capacity_type},
+            annotations={labels.PLANNED_PODS: ",".join(node.pods)},
             finalizers=(labels.TERMINATION_FINALIZER,),
         ),
         spec=NodeClaimSpec(

@@ -49,6 +49,8 @@ NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 WELL_KNOWN_OFFERING_LABELS: Final = (INSTANCE_TYPE, ZONE, REGION, ARCH, OS)
 
 TERMINATION_FINALIZER: Final = f"{GROUP}/termination"
+PLANNED_PODS: Final = f"{GROUP}/planned-pods"
+"""Annotation on a claim: the UIDs of the pods that it was planned for, for a restart before all are nominated."""
 PLACEMENT_GATE: Final = f"{GROUP}/placement"
 DISRUPTED_TAINT: Final = f"{GROUP}/disrupted"
 DISRUPTED_TAINT_EFFECT: Final = "NoSchedule"
