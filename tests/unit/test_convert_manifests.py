@@ -175,6 +175,8 @@ def test_times_without_quotes_stay_text() -> None:
         ("{{ .Values.name }}: 1", ["standard input", "neither YAML nor JSON", "helm template"]),
         ("- a\n- b", ["document 1", "is ['a', 'b']", "a manifest is a map"]),
         ("apiVersion: v1\nmetadata: {}", ["document 1", "kind: None", "add one"]),
+        # As `cat a.yaml b.yaml` makes them.
+        (deployment() + deployment("b"), ["document 1: apiVersion is given twice; write --- on a line of its own"]),
         (deployment(replicas="replicas: three"), ["(Deployment web): spec.replicas: 'three' is no number"]),
         (deployment(replicas="replicas: -1"), ["spec.replicas: -1 is out of range; give at least 0"]),
         (

@@ -1,6 +1,7 @@
 """Kubernetes manifests from files, folders, patterns and standard input, as plain values that know where they stood."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,8 +39,18 @@ class Mistakes:
             raise ManifestError("\n".join(self.lines))
 
 
+class _Doubled(str):
+    """In place of an object: what stands in it twice. Files that are put one after the other without --- look so, and
+    YAML would take the last of each."""
+
+
 class _Loader(yaml.CSafeLoader):
     """YAML as the API server understands it: times stay text."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        keys = Counter(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else {}
+        doubled = next((key for key in ("apiVersion", "kind", "metadata") if keys.get(key, 0) > 1), None)
+        return super().construct_document(node) if doubled is None else _Doubled(doubled)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -171,6 +182,8 @@ def _take_apart(place: str, content: Any, mistakes: Mistakes, listed: tuple[str,
 
 def _kind_of(place: str, content: Any, listed: tuple[str, str]) -> tuple[str, Any]:
     """Kind and apiVersion. Raises ManifestError."""
+    if isinstance(content, _Doubled):
+        raise ManifestError(f"{place}: {content} is given twice; write --- on a line of its own between two objects")
     if not isinstance(content, dict):
         raise ManifestError(f"{place}: is {_short(content)}; a manifest is a map with apiVersion, kind and metadata")
     kind, version = content.get("kind") or listed[0], content.get("apiVersion") or listed[1]
