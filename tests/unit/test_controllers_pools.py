@@ -11,7 +11,7 @@ from controller_builders import START, UNAVAILABLE, World
 from spotkube.api import NodePool
 from spotkube.cluster.resources import EVENTS, FAIRQUEUES, NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.headroom import Headroom
-from spotkube.controllers.pools import pool_status
+from spotkube.controllers.pools import pool_status, why_nothing_for_sale
 from spotkube.model.cluster import ClaimPhase
 from spotkube.model.labels import TERMINATION_FINALIZER
 from spotkube.providers.port import InstanceState
@@ -127,6 +127,12 @@ class TestNothingForSale:
         (event,) = world.kube.all(EVENTS)
         assert (event["type"], event["reason"], event["regarding"]["name"]) == ("Warning", "NothingForSale", "pool")
         assert event["note"] == message
+
+    def test_a_bound_on_risk_may_be_what_excludes_all(self) -> None:
+        spot = make_offering("m.large", 0.03, spot=True, percent=15)
+        careful = make_pool(max_interruption_percent=10)
+        assert why_nothing_for_sale(careful, [spot]).endswith("or raise spec.spot.maxInterruptionPercent")
+        assert why_nothing_for_sale(make_pool(), [spot]) == ""
 
     async def test_labels_of_its_own_and_a_cloud_that_is_silent_are_no_reason(self) -> None:
         world = World()

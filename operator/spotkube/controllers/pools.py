@@ -67,7 +67,8 @@ def why_nothing_for_sale(pool: Pool, offerings: Sequence[Offering]) -> str:
         return ""
     alone = [str(one) for one in pool.requirements if not any(sells(offering, (one,)) for offering in offerings)]
     which = "; ".join(alone) if alone else "all of its requirements together"
-    return f"none of {len(offerings)} offerings meets {which}: correct spec.template.spec.requirements"
+    risk = ", or raise spec.spot.maxInterruptionPercent" if pool.max_interruption_percent < 100 else ""
+    return f"none of {len(offerings)} offerings meets {which}: correct spec.template.spec.requirements{risk}"
 
 
 class PoolController:
