@@ -338,6 +338,7 @@ class TestWholeLife:
         name = await world.up_and_running()
 
         assert world.claim.status.phase is Phase.READY
+        assert list(world.claim.status.phase_times) == [Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED, Phase.READY]
         assert world.pod()["spec"]["nodeName"] == name
         assert TERMINATION_FINALIZER in world.node(name)["metadata"]["finalizers"]
 
@@ -617,6 +618,7 @@ class TestTroubles:
         await world.controllers.claims.reconcile(view)
 
         assert world.claim.status.message == "zone: there is no zone-x; name another"
+        assert world.claim.status.phase is Phase.PENDING
         assert world.kube.writes == []
 
     async def test_an_unreadable_pool_costs_no_node(self) -> None:

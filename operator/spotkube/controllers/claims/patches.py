@@ -41,7 +41,7 @@ def order_of(claim: NodeClaim, offerings: Mapping[OfferingKey, Offering]) -> Ins
 
 def advanced(claim: NodeClaim, step: Advance, now: float) -> NodeClaimStatus:
     """The status after entering a phase."""
-    times = {**claim.status.phase_times, step.phase: _time(now)}
+    times = {**_times(claim), step.phase: _time(now)}
     status = claim.status.model_copy(
         update={
             "observed_generation": claim.metadata.generation,
@@ -55,6 +55,12 @@ def advanced(claim: NodeClaim, step: Advance, now: float) -> NodeClaimStatus:
     return status.model_copy(update={"conditions": _conditions(status, claim.metadata.generation)})
 
 
+def told(claim: NodeClaim, message: str) -> NodeClaimStatus:
+    """The status with what the claim waits for; before anything else became of it, it is Pending."""
+    phase = claim.status.phase or Phase.PENDING
+    return claim.status.model_copy(update={"message": message or None, "phase": phase, "phase_times": _times(claim)})
+
+
 def noticed(claim: NodeClaim, step: RecordNotice, now: float) -> NodeClaimStatus:
     notice = ApiNotice(
         kind=step.notice.kind.value,
@@ -64,6 +70,12 @@ def noticed(claim: NodeClaim, step: RecordNotice, now: float) -> NodeClaimStatus
         id=step.notice.id[:253],
     )
     return claim.status.model_copy(update={"notice": notice})
+
+
+def _times(claim: NodeClaim) -> dict[Phase, datetime]:
+    created = claim.metadata.creation_timestamp
+    decided = {Phase.PENDING: created} if created else {}
+    return {**decided, **claim.status.phase_times}
 
 
 def status_patch(status: NodeClaimStatus) -> Json:

@@ -203,7 +203,7 @@ class ClaimController:
 
     async def _say(self, claim: NodeClaim, message: str) -> None:
         if (claim.status.message or "") != message:
-            await self._write(claim, claim.status.model_copy(update={"message": message or None}))
+            await self._write(claim, patches.told(claim, message))
 
     async def _write(self, claim: NodeClaim, status: NodeClaimStatus) -> NodeClaim:
         """Raises Conflict when the claim is not as we read it any more."""
