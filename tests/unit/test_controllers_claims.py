@@ -12,7 +12,7 @@ from builders import make_node, make_pod, make_pool, taint
 from controller_builders import OFFERING, START, UNAVAILABLE, World, rfc3339
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
-from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES, PODS
+from spotkube.cluster.resources import EVENTS, NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.steps import Facts, GiveBackReason, Step, next_step
 from spotkube.controllers.toolbox import NotLeading
@@ -597,6 +597,9 @@ class TestTroubles:
 
         assert world.claim.spec.zone == "zone-b"
         assert world.claim.status.phase is Phase.LAUNCHED
+        await world.tools.recorder.flush()
+        told = {(event["reason"], event["type"]) for event in world.kube.all(EVENTS)}
+        assert told == {("InsufficientCapacity", "Warning"), ("Launched", "Normal")}
 
     async def test_a_refused_order_is_told_on_the_claim_and_written_once(self) -> None:
         world = World()

@@ -21,6 +21,16 @@ from spotkube.providers.port import InstanceState, InsufficientCapacity, Provide
 
 # A claim goes from notice to the first eviction in five steps; more than this in one go would be a loop.
 MAX_STEPS = 8
+# Reasons of events that nobody wanted.
+_UNWANTED = frozenset(
+    {
+        steps.GiveBackReason.NOTICE,
+        steps.GiveBackReason.NODE_LOST,
+        steps.GiveBackReason.INSTANCE_GONE,
+        steps.GiveBackReason.NOT_READY,
+        steps.GiveBackReason.NO_CAPACITY,
+    }
+)
 logger = logging.getLogger(__name__)
 
 
@@ -214,4 +224,4 @@ class ClaimController:
         return NodeClaim.from_dict(raw)
 
     def _event(self, claim: NodeClaim, reason: str, message: str, action: str) -> None:
-        self._tools.event(claim, reason, message, action)
+        self._tools.event(claim, reason, message, action, "Warning" if reason in _UNWANTED else "Normal")
