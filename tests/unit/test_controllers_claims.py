@@ -117,12 +117,12 @@ class TestArriving:
         assert next_step(claim, facts(NEW, instance())) == steps.Open("n")
         assert next_step(claim, facts(OPEN, instance())) == steps.Advance(Phase.READY, node="n")
 
-    def test_a_spot_node_lets_the_on_demand_nodes_of_its_plan_open_first_but_not_for_long(self) -> None:
+    def test_a_spot_node_lets_the_on_demand_nodes_of_its_plan_go_first_but_not_for_long(self) -> None:
         claim, on_demand = make_claim("Registered"), make_claim("Registered", capacityType="on-demand")
         soon, late = START + steps.ON_DEMAND_FIRST_SECONDS - 1, START + steps.ON_DEMAND_FIRST_SECONDS
 
         waiting = next_step(claim, facts(NEW, instance(), plan_exposed=True, now=soon))
-        assert waiting == steps.Wait("the on-demand nodes of its plan open first")
+        assert waiting == steps.Wait("the on-demand nodes of its plan take their pods first")
         assert next_step(claim, facts(NEW, instance(), plan_exposed=True, now=late)) == steps.Open("n")
         assert next_step(on_demand, facts(NEW, instance(), plan_exposed=True, now=soon)) == steps.Open("n")
 

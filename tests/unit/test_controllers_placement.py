@@ -258,12 +258,12 @@ class TestHeld:
 
 
 class TestExposed:
-    """Pods that would end on spot because their on-demand node opens later than a spot node of the same plan."""
+    """Pods that would end on spot because a spot node of their plan opens before they are on their on-demand node."""
 
     async def exposed(self, world: World) -> frozenset[str]:
         return exposed_plans(await world.look())
 
-    async def test_a_pod_without_a_gate_exposes_its_plan_until_its_on_demand_node_is_open(self) -> None:
+    async def test_a_pod_without_a_gate_exposes_its_plan_until_it_is_on_its_on_demand_node(self) -> None:
         world = World()
         name = await node_on_its_way(world, gated=False)
         world.kube.change(NODECLAIMS, name, {"spec": {"capacityType": "on-demand"}})
@@ -271,8 +271,11 @@ class TestExposed:
 
         become_ready(world, name)
         await world.cycles(3)
-
         assert world.claim.status.phase == "Ready"
+        assert await self.exposed(world) == {world.claim.spec.plan}
+
+        world.schedule()
+        assert world.pod()["spec"]["nodeName"] == name
         assert await self.exposed(world) == frozenset()
 
     async def test_none_that_has_a_gate_or_belongs_on_spot(self) -> None:

@@ -39,15 +39,16 @@ def pods_held(view: View) -> Counter[str]:
 
 def exposed_plans(view: View) -> frozenset[str]:
     """Plans of which pods that kube-scheduler may try at any moment (no gate is on them) are planned onto on-demand
-    nodes that are not open yet. Refused there, such a pod goes wherever there is room, on a spot node too."""
-    closed = {
+    nodes, and not bound yet. Refused by a node that is closed, such a pod loses its nomination and goes wherever there
+    is room, on a spot node too."""
+    on_demand = {
         view.node_names[claim.name]: claim.spec.plan
         for claim in view.claims.values()
-        if claim.spec.capacity_type is CapacityType.ON_DEMAND and claim.spec.plan and claim.status.phase in _CLOSED
+        if claim.spec.capacity_type is CapacityType.ON_DEMAND and claim.spec.plan
     }
     tried = (pod for pod in view.pods.values() if pod.node is None and not pod.gates and not pod.deleting)
     targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in tried)
-    return frozenset(plan for target in targets if (plan := closed.get(target)))
+    return frozenset(plan for target in targets if (plan := on_demand.get(target)))
 
 
 class PlacementController:

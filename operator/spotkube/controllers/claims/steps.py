@@ -18,7 +18,7 @@ NODE_LOST_SECONDS = 15.0
 # kube-scheduler may have placed a pod just before it saw the cordon; so long we look for such pods.
 SETTLE_SECONDS = 5.0
 # So long a spot node waits for the on-demand nodes of its plan: one that never comes must not hold up all others.
-ON_DEMAND_FIRST_SECONDS = 20.0
+ON_DEMAND_FIRST_SECONDS = 30.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
 # What the cloud itself says of an instance names no kind; only spot is taken back by it.
@@ -122,7 +122,7 @@ class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
     `pods` are bound to its Node; `pods_held` counts those planned onto it that kube-scheduler may not place yet.
-    `plan_exposed`: pods of its plan would go onto spot, for their on-demand nodes are not open (`exposed_plans`).
+    `plan_exposed`: pods of its plan may still go onto spot that belong on demand (`exposed_plans`).
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     """
 
@@ -218,7 +218,7 @@ def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
     if facts.pods_held:
         return Wait("its pods are being nominated")
     if facts.plan_exposed and claim.spec.capacity_type is CapacityType.SPOT and not _waited(claim, facts):
-        return Wait("the on-demand nodes of its plan open first")
+        return Wait("the on-demand nodes of its plan take their pods first")
     return Open(node.name)
 
 
