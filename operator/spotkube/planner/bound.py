@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spotkube.planner.blocks import make_blocks
 from spotkube.planner.clock import Clock
-from spotkube.planner.columns import Relaxation, generate, sharpen
+from spotkube.planner.columns import Relaxation, add_plan, generate, sharpen
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.instance import Instance
 from spotkube.planner.master import Master
@@ -60,10 +61,10 @@ def relax(
 ) -> Relaxation:
     """Column generation from the patterns of the plans at hand, then a sharper proof, each up to its share of time."""
     missing = np.where(instance.placeable, 0, instance.problem.count)
-    master = Master(instance, demand_of(instance.problem, missing))
+    blocks = make_blocks(instance, np.flatnonzero(instance.kind_of < 0))
+    master = Master(instance, demand_of(instance.problem, missing), blocks)
     for nodes in plans:
-        for row in np.flatnonzero(nodes.times[: int(nodes.rows[0])]):
-            master.add(int(nodes.holder[row]), nodes.pods[row])
+        add_plan(instance, master, nodes)
 
     def stopped(done: int) -> bool:
         return (budget.column_rounds is not None and done >= budget.column_rounds) or clock.over(shares[0])

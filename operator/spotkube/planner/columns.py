@@ -25,6 +25,9 @@ NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
 # With fewer groups the first columns are found sooner than the fluid's prices.
 FLUID_FROM = 32
 NO_END = 2**31
+# Of the bins in blocks those that a round leaves open are looked at more closely if they are no more than one in so
+# many, up to so many levels.
+FEW, MOST_LEVELS = 4, 5
 # Holders that are priced exactly before it is asked whether that was enough.
 AT_ONCE = 8
 # Rounds for the proof of a plan that leaves pods out.
@@ -62,7 +65,7 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
     def over() -> bool:
         return stopped(state.rounds)
 
-    fluid = fluid_duals(instance, master.demand) if instance.problem.groups >= FLUID_FROM else None
+    fluid = fluid_duals(instance, master.demand, master.blocks) if instance.problem.groups >= FLUID_FROM else None
     if fluid is not None:
         prices, pricer.mu = fluid
         _round(instance, state, pricer, prices, 1, over)
@@ -75,7 +78,7 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
                 instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, over, enough=NO_END
             )
         if not added:
-            added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1, over)
+            added = _round(instance, state, pricer, state.duals.blend(centre, float(__import__('os').environ.get('SM','0.5')) if state.cost>1.05*state.bound else 0.5), 1, over)
         if not added and state.cost - state.bound > CLOSE * state.cost and not over():
             added = _round(instance, state, pricer, state.duals, THOROUGH, over, exactly=True)
         if not added or state.cost - state.bound <= CLOSE * state.cost:
@@ -104,8 +107,13 @@ def _round(
     """
     pay = instance.arrays.price + charges(instance, duals)
     holders, upper, best = pricer.lean, np.zeros(instance.holders), np.zeros(instance.holders)
+    shapes = np.zeros((instance.holders, instance.problem.groups), np.int64)
     added = 0
-    for level, (branches, step) in enumerate(LEVELS[:levels]):
+    for level, (branches, step) in enumerate(LEVELS[:MOST_LEVELS]):
+        if level >= levels or added >= enough:
+            holders = _few_bins(instance, state.master, holders)
+        if not len(holders):
+            break
         patterns, found, above = pricer.price(holders, instance.upper, duals, pay[holders], branches, step, over)
         if np.isinf(above).any():
             exactly &= level > 0
@@ -113,10 +121,11 @@ def _round(
         upper[holders] = np.minimum(upper[holders], above) if level else above
         consider(instance, state, duals, upper)
         added += _add_better(instance, state, holders, patterns, found)
+        better = found > best[holders]
+        shapes[holders[better]] = patterns[better]
         best[holders] = np.maximum(best[holders], found)
         holders = pricer.lean[(upper > np.maximum(pay, best) * (1 + CLOSE))[pricer.lean]]
-        if added >= enough or not len(holders):
-            break
+    added += _add_blocks(state, shapes)
     if exactly and added < enough:
         added += _price_exactly(instance, state, pricer, duals, holders, upper, over, enough)
     return added
@@ -149,10 +158,46 @@ def _price_exactly(
 
 def _add_better(instance: Instance, state: Relaxation, holders: IntArray, patterns: IntArray, found: FloatArray) -> int:
     """Adds the patterns that the latest duals say are worth more than they cost; how many they are."""
-    pay = (instance.arrays.price + charges(instance, state.duals))[holders]
+    pay = (instance.arrays.price + charges(instance, state.duals) + state.master.rent())[holders]
     worth = patterns @ state.duals.pod(instance)
-    better = np.flatnonzero((found > 0) & (worth > pay * (1 + 1e-9) + 1e-6))
-    return sum(state.master.add(int(holders[i]), patterns[i]) for i in better)
+    better = (found > 0) & (worth > pay * (1 + 1e-9) + 1e-6) & ~state.master.together[holders]
+    return sum(state.master.add(int(holders[i]), patterns[i]) for i in np.flatnonzero(better))
+
+
+def _add_blocks(state: Relaxation, shapes: IntArray) -> int:
+    """The same for blocks of several bins, from the patterns of all holders, [H, G]."""
+    master, added = state.master, 0
+    rent, value = master.rent(), state.duals.pod(master.instance)
+    for i, block in enumerate(master.blocks):
+        if len(block) > 1:
+            worth = float(master.instance.arrays.stock[block] @ (shapes[block] @ value))
+            if worth > rent[block[0]] * (1 + 1e-9) + 1e-6:
+                added += master.add_together(shapes[block], i, master.instance.arrays.stock[block] @ shapes[block])
+    return added
+
+
+def _few_bins(instance: Instance, master: Master, holders: IntArray) -> IntArray:
+    """The bins among these holders that are in blocks, if they are few: to look closely at them takes little time.
+
+    Most bins with little room left are priced to the end at once; what the others leave open adds up.
+    """
+    few = holders[master.together[holders]]
+    return few if len(few) * FEW <= master.together.sum() else few[:0]
+
+
+def add_plan(instance: Instance, master: Master, plan: Nodes) -> None:
+    """Adds the columns of a plan."""
+    shapes, held = (np.zeros((instance.holders, instance.problem.groups), np.int64) for _ in range(2))
+    for row in np.flatnonzero(plan.times[: int(plan.rows[0])]):
+        holder = int(plan.holder[row])
+        if master.together[holder]:
+            shapes[holder] = plan.pods[row]
+            held[holder] += plan.times[row] * plan.pods[row]
+        else:
+            master.add(holder, plan.pods[row])
+    for i, block in enumerate(master.blocks):
+        if len(block) > 1:
+            master.add_together(shapes[block], i, held[block].sum(axis=0))
 
 
 def consider(instance: Instance, state: Relaxation, duals: Duals, upper: FloatArray) -> None:
@@ -180,8 +225,7 @@ def prove(instance: Instance, state: Relaxation, pricer: Pricer, plan: Nodes, ov
     """
     demand = demand_of(instance.problem, plan.remain)
     if (plan.remain[instance.placeable] > 0).any():
-        for row in np.flatnonzero(plan.times[: int(plan.rows[0])]):
-            state.master.add(int(plan.holder[row]), plan.pods[row])
+        add_plan(instance, state.master, plan)
         state.master.require(demand)
         state.bound = state.proof.value(demand)[0] if state.proof else 0.0
         for _ in range(REPROOFS):

@@ -1,10 +1,13 @@
 """The problem as a fluid: pods and nodes in fractions. Weak as a bound, but where column generation begins."""
 
+from collections.abc import Sequence
+
 import highspy
 import numpy as np
 
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import UNIT, Demand, Duals, add_columns, add_rows, quiet_highs
+from spotkube.planner.problem import NO_LIMIT, IntArray
 
 # Flows and caps at most: beyond, the fluid would take longer than it saves.
 MOST_FLOWS = 60_000
@@ -12,18 +15,23 @@ MOST_FLOWS = 60_000
 MANY_FLOWS = 8_000
 
 
-def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] | None:
+def fluid_duals(
+    instance: Instance, demand: Demand, blocks: Sequence[IntArray]
+) -> tuple[Duals, FloatArray] | None:
     """Prices of pods when nodes may be bought and pods be cut in any fractions, and what a unit of each holder's
     resources is worth then, [H, R]; None if there is too much for that.
 
-    Variables: x[h] holders, y[h, g] pods of g on them. Rows: each group and family is covered; the pods on h take no
-    more than x[h] has, of each resource and under each cap.
+    Variables: x[u] units, which are kinds and blocks of bins, y[u, g] pods of g on them. Rows: each group and family is
+    covered; the pods on u take no more than x[u] has, of each resource and under each cap. The bins of a block are one
+    large bin, but hold no more of a group than each of them alone, counted in whole pods.
     """
     problem, arrays = instance.problem, instance.arrays
-    lean = np.flatnonzero(arrays.lean)
-    pairs = np.argwhere(arrays.allowed[lean])
+    kinds = np.flatnonzero(arrays.lean & (instance.kind_of >= 0))
+    units = [*(kinds[i : i + 1] for i in range(len(kinds))), *blocks]
+    allowed = np.array([arrays.allowed[unit].any(axis=0) for unit in units], np.bool_).reshape(len(units), -1)
+    pairs = np.argwhere(allowed)
     caps = [k for k in range(len(problem.cap_limit)) if problem.cap_use[k].any()]
-    if not len(pairs) or len(pairs) + len(caps) * len(lean) > MOST_FLOWS:
+    if not len(pairs) or len(pairs) + len(caps) * len(units) > MOST_FLOWS:
         return None
     groups, families, resources = problem.groups, len(demand.family), arrays.demand.shape[1]
     sizes = np.bincount(problem.family, minlength=families)
@@ -31,27 +39,48 @@ def fluid_duals(instance: Instance, demand: Demand) -> tuple[Duals, FloatArray] 
     need = np.where(alone, demand.family[problem.family], demand.sure).astype(float)
     need[~instance.placeable] = 0.0
     supply = groups + families
-    per_holder = resources + len(caps)
+    rows_of_unit = resources + len(caps)
     lp = quiet_highs()
     if len(pairs) >= MANY_FLOWS:
         lp.setOptionValue("solver", "ipm")
-    lower = np.concatenate([need, np.where(sizes > 1, demand.family, 0), np.zeros(len(lean) * per_holder)])
+    lower = np.concatenate([need, np.where(sizes > 1, demand.family, 0), np.zeros(len(units) * rows_of_unit)])
     add_rows(lp, lower, np.full(len(lower), highspy.kHighsInf))
-    # Rows of a resource are scaled to the holder's room, so that all coefficients are about one.
-    most = np.where(instance.kind_of[lean] < 0, arrays.stock[lean].astype(float), highspy.kHighsInf)
-    room = np.hstack([np.ones((len(lean), resources)), arrays.caps[lean][:, caps].astype(float)])
-    at = supply + np.arange(len(lean) * per_holder).reshape(len(lean), per_holder)
-    add_columns(lp, arrays.price[lean] / UNIT, most, at, room)
+    # Rows of a resource are scaled to the unit's room, so that all coefficients are about one.
+    limits = np.hstack([arrays.room, arrays.caps[:, caps]]).astype(float)
+    limits = np.array([_times(instance, unit) @ limits[unit] for unit in units]).reshape(len(units), rows_of_unit)
+    whole = np.hstack([np.ones((len(units), resources)), limits[:, resources:]])
+    most = np.array([highspy.kHighsInf if instance.kind_of[unit[0]] >= 0 else 1.0 for unit in units])
+    price = np.array([arrays.price[unit[0]] for unit in units])
+    at = supply + np.arange(len(units) * rows_of_unit).reshape(len(units), rows_of_unit)
+    add_columns(lp, price / UNIT, most, at, whole)
     which, group = pairs.T
-    share = arrays.demand[group] / np.maximum(arrays.room[lean[which]], 1)
+    share = arrays.demand[group] / np.maximum(limits[which, :resources], 1)
     use = problem.cap_use[caps].T.astype(float)
     rows = np.column_stack([group, groups + problem.family[group], at[which]])
     values = np.column_stack([np.ones((len(pairs), 2)), -share, -use[group]])
-    add_columns(lp, np.zeros(len(pairs)), np.full(len(pairs), highspy.kHighsInf), rows, values)
+    pods = np.array([_most_pods(instance, unit) for unit in units])[which, group]
+    add_columns(lp, np.zeros(len(pairs)), pods, rows, values)
     lp.run()
     if lp.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
     duals = np.maximum(np.array(lp.getSolution().row_dual), 0.0) * UNIT
     charges = np.zeros(arrays.room.shape)
-    charges[lean] = duals[supply:].reshape(len(lean), per_holder)[:, :resources] / np.maximum(arrays.room[lean], 1)
+    worth = duals[supply:].reshape(len(units), rows_of_unit)[:, :resources] / np.maximum(limits[:, :resources], 1)
+    for unit, charge in zip(units, worth, strict=True):
+        charges[unit] = charge
     return Duals(duals[:groups], duals[groups:supply], np.zeros(instance.pool_left.shape)), charges
+
+
+def _times(instance: Instance, unit: IntArray) -> IntArray:
+    """How often each holder of a unit is there: one node of a kind, all bins of a block."""
+    return instance.arrays.stock[unit] if instance.kind_of[unit[0]] < 0 else np.ones(1, np.int64)
+
+
+def _most_pods(instance: Instance, unit: IntArray) -> FloatArray:
+    """[G] how many pods of each group alone the bins of a unit hold; without end for kinds."""
+    arrays = instance.arrays
+    if instance.kind_of[unit[0]] >= 0:
+        return np.full(len(instance.upper), highspy.kHighsInf)
+    times = arrays.room[unit][:, None, :] // np.maximum(arrays.demand, 1)
+    each = np.where(arrays.demand > 0, times, NO_LIMIT).min(axis=2)
+    return np.where(arrays.allowed[unit], np.minimum(each, instance.upper), 0).T.astype(float) @ arrays.stock[unit]

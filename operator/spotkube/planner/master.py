@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -87,35 +88,50 @@ def add_columns(lp: highspy.Highs, cost: FloatArray, most: FloatArray, rows: Int
     )  # fmt: skip
 
 
+def _most(block: IntArray, stock: IntArray) -> float:
+    """How often a column of the block may be taken: that of several bins stands for all of them."""
+    return float(stock[block[0]]) if len(block) == 1 else 1.0
+
+
 class Master:
-    """The restricted master problem in HiGHS: rows for groups, families, bin classes and limits of pools.
+    """The restricted master problem in HiGHS: rows for groups, families, blocks of bins and limits of pools.
 
     A family of one group needs no row of its own. Columns are (holder, pattern); `holders` and `patterns` keep them.
+    The column of a block of several bins is for all of them once: its holder is the first of them, its pattern the sum
+    of theirs, which `apart` keeps by the column's number. `together` [H] are the bins of such blocks.
     """
 
-    def __init__(self, instance: Instance, demand: Demand) -> None:
+    def __init__(self, instance: Instance, demand: Demand, blocks: Sequence[IntArray] | None = None) -> None:
+        """`blocks` are those of the bins that may be taken (see `make_blocks`); None: every class of bins by itself."""
         self.instance = instance
         self.holders: list[int] = []
         self.patterns: list[IntArray] = []
+        self.apart: dict[int, IntArray] = {}
         self._known: set[tuple[int, bytes]] = set()
         problem, arrays = instance.problem, instance.arrays
         self.groups = np.flatnonzero(instance.placeable)
         sizes = np.bincount(problem.family, minlength=len(demand.family))
         self.families = np.flatnonzero(sizes > 1)
-        self.bins = np.flatnonzero(instance.kind_of < 0)
+        bins = np.flatnonzero(instance.kind_of < 0)
+        self.blocks = [bins[i : i + 1] for i in range(len(bins))] if blocks is None else list(blocks)
         self.limits = [tuple(at) for at in np.argwhere(instance.pool_left < NO_LIMIT)]
         self._family_row = np.full(len(demand.family), -1)
         self._family_row[self.families] = len(self.groups) + np.arange(len(self.families))
         self._bin_row = np.full(instance.holders, -1)
-        self._bin_row[self.bins] = len(self.groups) + len(self.families) + np.arange(len(self.bins))
-        self._first_limit = len(self.groups) + len(self.families) + len(self.bins)
+        self.together = np.zeros(instance.holders, np.bool_)
+        self._first_block = len(self.groups) + len(self.families)
+        for i, block in enumerate(self.blocks):
+            self._bin_row[block] = self._first_block + i
+            self.together[block] = len(block) > 1
+        self._first_limit = self._first_block + len(self.blocks)
         self._first_count = self._first_limit + len(self.limits)
         self._counted: list[BoolArray] = []
+        self._rent = np.zeros(len(self.blocks))
         self._lp = quiet_highs()
         for _ in range(len(self.groups) + len(self.families)):
             self._lp.addRow(0.0, highspy.kHighsInf, 0, np.zeros(0, np.int32), np.zeros(0))
-        for holder in self.bins:
-            self._lp.addRow(-highspy.kHighsInf, float(arrays.stock[holder]), 0, np.zeros(0, np.int32), np.zeros(0))
+        for block in self.blocks:
+            self._lp.addRow(-highspy.kHighsInf, _most(block, arrays.stock), 0, np.zeros(0, np.int32), np.zeros(0))
         for pool, what in self.limits:
             # Scaled to a limit of one.
             room = 1.0 if instance.pool_left[pool, what] > 0 else 0.0
@@ -144,8 +160,8 @@ class Master:
 
     def offer(self, stock: IntArray, pool_left: IntArray) -> None:
         """Sets how many of each bin class and how much of each pool's limits are still to be had."""
-        for holder in self.bins:
-            self._lp.changeRowBounds(int(self._bin_row[holder]), -highspy.kHighsInf, float(stock[holder]))
+        for i, block in enumerate(self.blocks):
+            self._lp.changeRowBounds(self._first_block + i, -highspy.kHighsInf, _most(block, stock))
         for i, (pool, what) in enumerate(self.limits):
             whole = max(1.0, float(self.instance.pool_left[pool, what]))
             self._lp.changeRowBounds(self._first_limit + i, -highspy.kHighsInf, max(0.0, pool_left[pool, what] / whole))
@@ -204,11 +220,29 @@ class Master:
         self.patterns.append(pattern.copy())
         return True
 
+    def rent(self) -> FloatArray:
+        """[H] what the latest program would pay for one more of each bin class; of a block, for all of it."""
+        rent = np.zeros(self.instance.holders)
+        for block, worth in zip(self.blocks, self._rent, strict=True):
+            rent[block] = worth
+        return rent
+
+    def add_together(self, patterns: IntArray, block: int, pods: IntArray) -> bool:
+        """Adds a column for a block, unless it is there: `pods` [G] in all, each of its bins by its pattern [bins, G].
+
+        Of a class of several bins the pattern is that of one of them.
+        """
+        if not self.add(int(self.blocks[block][0]), pods):
+            return False
+        self.apart[len(self.holders) - 1] = patterns.astype(np.int32)
+        return True
+
     def solve(self) -> tuple[FloatArray, Duals, float]:
         """How much of each column to take, the duals, and the least cost over the columns (micro-dollars an hour)."""
         if self._lp.run() == highspy.HighsStatus.kError:
             raise RuntimeError("HiGHS refused to solve; was it used in this process with another number of threads?")
         solution = self._lp.getSolution()
+        self._rent = np.maximum(0.0, -np.array(solution.row_dual[self._first_block : self._first_limit])) * UNIT
         amount = np.maximum(np.array(solution.col_value[self._extra :]), 0.0)
         return amount, self._duals(np.array(solution.row_dual)), self._lp.getObjectiveValue() * UNIT
 
