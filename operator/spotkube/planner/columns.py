@@ -78,7 +78,7 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
                 instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, over, enough=NO_END
             )
         if not added:
-            added = _round(instance, state, pricer, state.duals.blend(centre, float(__import__('os').environ.get('SM','0.5')) if state.cost>1.05*state.bound else 0.5), 1, over)
+            added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1, over)
         if not added and state.cost - state.bound > CLOSE * state.cost and not over():
             added = _round(instance, state, pricer, state.duals, THOROUGH, over, exactly=True)
         if not added or state.cost - state.bound <= CLOSE * state.cost:
@@ -120,12 +120,12 @@ def _round(
             break
         upper[holders] = np.minimum(upper[holders], above) if level else above
         consider(instance, state, duals, upper)
-        added += _add_better(instance, state, holders, patterns, found)
+        added += add_better(state.master, state.duals, holders, patterns)
         better = found > best[holders]
         shapes[holders[better]] = patterns[better]
         best[holders] = np.maximum(best[holders], found)
         holders = pricer.lean[(upper > np.maximum(pay, best) * (1 + CLOSE))[pricer.lean]]
-    added += _add_blocks(state, shapes)
+    added += add_blocks(state.master, state.duals, shapes)
     if exactly and added < enough:
         added += _price_exactly(instance, state, pricer, duals, holders, upper, over, enough)
     return added
@@ -149,30 +149,29 @@ def _price_exactly(
         few = worst[first : first + AT_ONCE]
         patterns, found, most = pricer.price_exactly(few, instance.upper, duals, pay[few], over)
         upper[few] = np.minimum(upper[few], most)
-        added += _add_better(instance, state, few, patterns, found)
+        added += add_better(state.master, state.duals, few, patterns)
         if added >= enough or over():
             break
     consider(instance, state, duals, upper)
     return added
 
 
-def _add_better(instance: Instance, state: Relaxation, holders: IntArray, patterns: IntArray, found: FloatArray) -> int:
-    """Adds the patterns that the latest duals say are worth more than they cost; how many they are."""
-    pay = (instance.arrays.price + charges(instance, state.duals) + state.master.rent())[holders]
-    worth = patterns @ state.duals.pod(instance)
-    better = (found > 0) & (worth > pay * (1 + 1e-9) + 1e-6) & ~state.master.together[holders]
-    return sum(state.master.add(int(holders[i]), patterns[i]) for i in np.flatnonzero(better))
+def add_better(master: Master, duals: Duals, holders: IntArray, patterns: IntArray) -> int:
+    """Adds the patterns that the duals say are worth more than they cost; how many they are. Not those of blocks."""
+    pay = (master.instance.arrays.price + charges(master.instance, duals) + master.rent())[holders]
+    worth = patterns @ duals.pod(master.instance)
+    better = (worth > pay * (1 + 1e-9) + 1e-6) & ~master.together[holders]
+    return sum(master.add(int(holders[i]), patterns[i]) for i in np.flatnonzero(better))
 
 
-def _add_blocks(state: Relaxation, shapes: IntArray) -> int:
+def add_blocks(master: Master, duals: Duals, shapes: IntArray) -> int:
     """The same for blocks of several bins, from the patterns of all holders, [H, G]."""
-    master, added = state.master, 0
-    rent, value = master.rent(), state.duals.pod(master.instance)
+    rent, value, added = master.rent(), duals.pod(master.instance), 0
     for i, block in enumerate(master.blocks):
         if len(block) > 1:
-            worth = float(master.instance.arrays.stock[block] @ (shapes[block] @ value))
-            if worth > rent[block[0]] * (1 + 1e-9) + 1e-6:
-                added += master.add_together(shapes[block], i, master.instance.arrays.stock[block] @ shapes[block])
+            pods = master.instance.arrays.stock[block] @ shapes[block]
+            if pods @ value > rent[block[0]] * (1 + 1e-9) + 1e-6:
+                added += master.add_together(shapes[block], i, pods)
     return added
 
 

@@ -98,7 +98,8 @@ class Master:
 
     A family of one group needs no row of its own. Columns are (holder, pattern); `holders` and `patterns` keep them.
     The column of a block of several bins is for all of them once: its holder is the first of them, its pattern the sum
-    of theirs, which `apart` keeps by the column's number. `together` [H] are the bins of such blocks.
+    of theirs, which `apart` keeps by the column's number. `together` [H] are the bins of such blocks,
+    `known` the holders that may be taken at all.
     """
 
     def __init__(self, instance: Instance, demand: Demand, blocks: Sequence[IntArray] | None = None) -> None:
@@ -118,10 +119,12 @@ class Master:
         self._family_row = np.full(len(demand.family), -1)
         self._family_row[self.families] = len(self.groups) + np.arange(len(self.families))
         self._bin_row = np.full(instance.holders, -1)
+        self.known = instance.kind_of >= 0
         self.together = np.zeros(instance.holders, np.bool_)
         self._first_block = len(self.groups) + len(self.families)
         for i, block in enumerate(self.blocks):
             self._bin_row[block] = self._first_block + i
+            self.known[block] = True
             self.together[block] = len(block) > 1
         self._first_limit = self._first_block + len(self.blocks)
         self._first_count = self._first_limit + len(self.limits)

@@ -13,7 +13,6 @@ from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import rows_needed
 from spotkube.planner.genetic import pod_values
 from spotkube.planner.instance import FloatArray, Instance
-from spotkube.planner.master import Demand
 from spotkube.planner.nodes import place
 from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import IntArray
@@ -21,6 +20,7 @@ from spotkube.planner.proof import charges
 from spotkube.planner.recreate import BRANCHES
 from spotkube.planner.refill import fill_gaps, pack_rest
 from spotkube.planner.scoring import by_price, retype
+from spotkube.planner.settling import rest_of, settle
 from spotkube.planner.state import Nodes, make_nodes
 
 # Parts from this on are rounded up at once.
@@ -40,23 +40,27 @@ def dive(
     nodes = make_nodes(instance, rows_needed(instance))
     master = relaxation.master
     demand = master.demand
+    if master.together.any():
+        master = settle(instance, relaxation, pricer, nodes, chance or np.random.default_rng(0))
+        yield nodes
     amount, _, _ = master.solve()
     try:
         while _fix(instance, master.holders, master.patterns, amount, nodes, chance):
             yield nodes
             if not (nodes.remain[instance.placeable] > 0).any():
                 return
-            master.require(_rest(instance, nodes.remain))
+            master.require(rest_of(instance, nodes.remain))
             master.offer(nodes.stock, nodes.pool_left)
             amount, duals, _ = master.solve()
-            pay = (instance.arrays.price + charges(instance, duals))[pricer.lean]
-            patterns, found, _ = pricer.price(pricer.lean, nodes.remain, duals, pay, 100, 0.03)
-            better = [master.add(int(pricer.lean[i]), patterns[i]) for i in np.flatnonzero(found > pay * (1 + 1e-9))]
+            open_ = pricer.lean[(nodes.stock > 0)[pricer.lean] & master.known[pricer.lean]]
+            pay = (instance.arrays.price + charges(instance, duals))[open_]
+            patterns, found, _ = pricer.price(open_, nodes.remain, duals, pay, 100, 0.03)
+            better = [master.add(int(open_[i]), patterns[i]) for i in np.flatnonzero(found > pay * (1 + 1e-9))]
             if any(better):
                 amount, _, _ = master.solve()
     finally:
-        master.require(demand)
-        master.offer(instance.arrays.stock, instance.pool_left)
+        relaxation.master.require(demand)
+        relaxation.master.offer(instance.arrays.stock, instance.pool_left)
 
 
 def pack_left(instance: Instance, relaxation: Relaxation, pricer: Pricer, nodes: Nodes) -> None:
@@ -68,13 +72,6 @@ def pack_left(instance: Instance, relaxation: Relaxation, pricer: Pricer, nodes:
         instance.arrays, pricer.work, nodes, best, pricer.by_promise(relaxation.proof), value, 0.0, pricer.mu, BRANCHES
     )
     retype(instance.arrays, nodes, by_price(instance))
-
-
-def _rest(instance: Instance, remain: IntArray) -> Demand:
-    """Each group of the plan's own split has to be covered: families are decided by now."""
-    families = np.zeros(int(instance.problem.family.max(initial=-1)) + 1, np.int64)
-    np.add.at(families, instance.problem.family, remain)
-    return Demand(remain, families)
 
 
 def _fix(
