@@ -17,13 +17,13 @@ MOST_BLOCKS = 192
 APART = 100.0
 
 
-def make_blocks(instance: Instance, bins: IntArray) -> list[IntArray]:
+def make_blocks(instance: Instance, bins: IntArray, most: int = MOST_BLOCKS) -> list[IntArray]:
     """The bins among the holders in blocks: the one that is widest for its number is cut in halves, again and again."""
-    if len(bins) <= MOST_BLOCKS:
+    if len(bins) <= most:
         return [bins[i : i + 1] for i in range(len(bins))]
     places, blocks = _places(instance, bins), [np.arange(len(bins))]
     width = [_width(places)]
-    while len(blocks) < MOST_BLOCKS:
+    while len(blocks) < most:
         widest = int(np.argmax(width))
         block = blocks[widest]
         axis = int(np.argmax(np.ptp(places[block], axis=0)))

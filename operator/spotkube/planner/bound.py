@@ -1,21 +1,25 @@
 """The lower bound by itself: what the pods of a problem must cost at least, however they are placed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from spotkube.planner.blocks import make_blocks
 from spotkube.planner.clock import Clock
+from spotkube.planner.coarse import Coarse, make_coarse, refine
 from spotkube.planner.columns import Relaxation, add_plan, generate, sharpen
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.instance import Instance
-from spotkube.planner.master import Master
+from spotkube.planner.master import Demand, Duals, Master
 from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import Budget, IntArray, Problem
 from spotkube.planner.proof import demand_of
 from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.state import Nodes
+
+# Rounds on the smaller problem at most, and the part of the seconds for columns that they may take.
+COARSE_ROUNDS, COARSE_SHARE = 25, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +64,40 @@ def relax(
     shares: tuple[float, float],
 ) -> Relaxation:
     """Column generation from the patterns of the plans at hand, then a sharper proof, each up to its share of time."""
-    missing = np.where(instance.placeable, 0, instance.problem.count)
-    blocks = make_blocks(instance, np.flatnonzero(instance.kind_of < 0))
-    master = Master(instance, demand_of(instance.problem, missing), blocks)
-    for nodes in plans:
-        add_plan(instance, master, nodes)
+    demand = demand_of(instance.problem, np.where(instance.placeable, 0, instance.problem.count))
 
     def stopped(done: int) -> bool:
         return (budget.column_rounds is not None and done >= budget.column_rounds) or clock.over(shares[0])
 
-    relaxation = generate(instance, master, pricer, stopped)
+    coarse = make_coarse(instance)
+    if coarse is None:
+        master, before, prices = Master(instance, demand, _blocks(instance)), 0, None
+    else:
+
+        def begun(done: int) -> bool:
+            return done >= COARSE_ROUNDS or stopped(done) or clock.over(shares[0] * COARSE_SHARE)
+
+        master, before, prices = _begin(instance, coarse, demand, pricer, begun)
+    for nodes in plans:
+        add_plan(instance, master, nodes)
+    relaxation = generate(instance, master, pricer, lambda done: stopped(before + done), prices)
+    relaxation.rounds += before
     sharpen(instance, relaxation, pricer, lambda: clock.over(shares[1]))
     return relaxation
+
+
+def _begin(
+    instance: Instance, coarse: Coarse, demand: Demand, pricer: Pricer, stopped: Callable[[int], bool]
+) -> tuple[Master, int, Duals]:
+    """The master to begin with, the rounds that it took and the prices found; the pricer knows what they are for."""
+    small, learner = coarse.instance, Pricer(coarse.instance)
+    master = Master(small, demand, _blocks(small))
+    add_plan(small, master, first_fit_nodes(small))
+    begin = generate(small, master, learner, stopped)
+    for holders, charges in zip(coarse.members, learner.mu, strict=True):
+        pricer.mu[holders] = charges
+    return refine(coarse, master, instance), begin.rounds, begin.proof.duals if begin.proof else begin.duals
+
+
+def _blocks(instance: Instance) -> list[IntArray]:
+    return make_blocks(instance, np.flatnonzero(instance.kind_of < 0))

@@ -25,9 +25,9 @@ NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
 # With fewer groups the first columns are found sooner than the fluid's prices.
 FLUID_FROM = 32
 NO_END = 2**31
-# Of the bins in blocks those that a round leaves open are looked at more closely if they are no more than one in so
-# many, up to so many levels.
-FEW, MOST_LEVELS = 4, 5
+# With bins in blocks, what all of them leave open adds up: where so many rounds made the columns cheaper by no more
+# than this part, the next ones look closely, up to so many levels.
+STALLED, PART, DEEP = 3, 5e-3, 5
 # Holders that are priced exactly before it is asked whether that was enough.
 AT_ONCE = 8
 # Rounds for the proof of a plan that leaves pods out.
@@ -57,18 +57,32 @@ class Relaxation:
     rounds: int = 0
 
 
-def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callable[[int], bool]) -> Relaxation:
-    """Generates columns until the bound meets the cost of the columns, or `stopped(rounds)`."""
+def generate(
+    instance: Instance,
+    master: Master,
+    pricer: Pricer,
+    stopped: Callable[[int], bool],
+    begin: Duals | None = None,
+) -> Relaxation:
+    """Generates columns until the bound meets the cost of the columns, or `stopped(rounds)`.
+
+    `begin` are prices that are nearly right.
+    """
     amount, duals, cost = master.solve()
     state = Relaxation(master, amount, cost, duals, rounds=1)
 
     def over() -> bool:
         return stopped(state.rounds)
 
-    fluid = fluid_duals(instance, master.demand, master.blocks) if instance.problem.groups >= FLUID_FROM else None
-    if fluid is not None:
-        prices, pricer.mu = fluid
-        _round(instance, state, pricer, prices, 1, over)
+    if begin is not None:
+        _round(instance, state, pricer, begin, DEEP, over, NO_END)
+        state.amount, state.duals, state.cost = master.solve()
+    elif instance.problem.groups >= FLUID_FROM:
+        fluid = fluid_duals(instance, master.demand, master.blocks)
+        if fluid is not None:
+            prices, pricer.mu = fluid
+            _round(instance, state, pricer, prices, 1, over)
+    costs = [state.cost]
     every = CENTRE_EVERY + instance.problem.groups // 5
     while not over():
         centre = state.proof.duals if state.proof else state.duals
@@ -77,6 +91,8 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
             added = _round(
                 instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, over, enough=NO_END
             )
+        elif len(costs) > STALLED and costs[-STALLED - 1] - costs[-1] <= PART * costs[-1] and master.together.any():
+            added = _round(instance, state, pricer, state.duals, DEEP, over, NO_END)
         if not added:
             added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1, over)
         if not added and state.cost - state.bound > CLOSE * state.cost and not over():
@@ -85,6 +101,7 @@ def generate(instance: Instance, master: Master, pricer: Pricer, stopped: Callab
             break
         state.amount, state.duals, state.cost = master.solve()
         state.rounds += 1
+        costs.append(state.cost)
     return state
 
 
@@ -109,11 +126,7 @@ def _round(
     holders, upper, best = pricer.lean, np.zeros(instance.holders), np.zeros(instance.holders)
     shapes = np.zeros((instance.holders, instance.problem.groups), np.int64)
     added = 0
-    for level, (branches, step) in enumerate(LEVELS[:MOST_LEVELS]):
-        if level >= levels or added >= enough:
-            holders = _few_bins(instance, state.master, holders)
-        if not len(holders):
-            break
+    for level, (branches, step) in enumerate(LEVELS[:levels]):
         patterns, found, above = pricer.price(holders, instance.upper, duals, pay[holders], branches, step, over)
         if np.isinf(above).any():
             exactly &= level > 0
@@ -125,6 +138,8 @@ def _round(
         shapes[holders[better]] = patterns[better]
         best[holders] = np.maximum(best[holders], found)
         holders = pricer.lean[(upper > np.maximum(pay, best) * (1 + CLOSE))[pricer.lean]]
+        if added >= enough or not len(holders):
+            break
     added += add_blocks(state.master, state.duals, shapes)
     if exactly and added < enough:
         added += _price_exactly(instance, state, pricer, duals, holders, upper, over, enough)
@@ -173,15 +188,6 @@ def add_blocks(master: Master, duals: Duals, shapes: IntArray) -> int:
             if pods @ value > rent[block[0]] * (1 + 1e-9) + 1e-6:
                 added += master.add_together(shapes[block], i, pods)
     return added
-
-
-def _few_bins(instance: Instance, master: Master, holders: IntArray) -> IntArray:
-    """The bins among these holders that are in blocks, if they are few: to look closely at them takes little time.
-
-    Most bins with little room left are priced to the end at once; what the others leave open adds up.
-    """
-    few = holders[master.together[holders]]
-    return few if len(few) * FEW <= master.together.sum() else few[:0]
 
 
 def add_plan(instance: Instance, master: Master, plan: Nodes) -> None:

@@ -55,7 +55,7 @@ def solve(
         plans.append(from_solution(instance, warm))
     watch.plan(*score(instance.arrays, _best(instance, plans))[:2])
     clock.lap("seeds")
-    pricer, effort = Pricer(instance), effort_for(problem.groups)
+    pricer, effort = Pricer(instance), effort_for(problem.groups, int((instance.kind_of < 0).sum()))
     front: tuple[tuple[int, float], ...] = ()
     try:
         relaxation = relax(instance, pricer, plans, budget, clock, (effort.columns_share, effort.proof_share))
