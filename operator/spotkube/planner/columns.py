@@ -1,6 +1,6 @@
 """Column generation: better and better packing patterns, priced by the duals of those found so far."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +26,8 @@ NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
 FLUID_FROM = 32
 NO_END = 2**31
 # With bins in blocks, what all of them leave open adds up: where so many rounds made the columns cheaper by no more
-# than this part, the next ones look closely, up to so many levels.
-STALLED, PART, DEEP = 3, 5e-3, 5
+# than this part, and the proof is farther away than that, the next one looks closely, up to so many levels.
+STALLED, PART, LOOSE, DEEP = 3, 5e-3, 2e-2, 5
 # Holders that are priced exactly before it is asked whether that was enough.
 AT_ONCE = 8
 # Rounds for the proof of a plan that leaves pods out.
@@ -91,7 +91,7 @@ def generate(
             added = _round(
                 instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, over, enough=NO_END
             )
-        elif len(costs) > STALLED and costs[-STALLED - 1] - costs[-1] <= PART * costs[-1] and master.together.any():
+        elif master.together.any() and _stalled(state, costs):
             added = _round(instance, state, pricer, state.duals, DEEP, over, NO_END)
         if not added:
             added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1, over)
@@ -103,6 +103,16 @@ def generate(
         state.rounds += 1
         costs.append(state.cost)
     return state
+
+
+def _stalled(state: Relaxation, costs: Sequence[float]) -> bool:
+    """Whether the columns hardly got cheaper of late, though they are far from what is proven."""
+    latest = costs[-STALLED - 1 :]
+    return (
+        len(latest) > STALLED
+        and latest[0] - latest[-1] <= PART * state.cost
+        and state.cost - state.bound > LOOSE * state.cost
+    )
 
 
 def _round(
