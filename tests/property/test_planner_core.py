@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from spotkube.planner import bound, coarse, columns, settling
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.exact import exact_pattern
 from spotkube.planner.firstfit import first_fit
@@ -25,10 +27,11 @@ WORK = Budget(seconds=None, column_rounds=20, generations=8)
 CALM = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
-def random_problem(seed: int, *, limits: bool = False) -> Problem:
-    """Up to four groups, four kinds and two bins, with families, caps, conflicts and needs."""
+def random_problem(seed: int, *, limits: bool = False, bins: int | None = None) -> Problem:
+    """Up to four groups, four kinds and two bins (or so many), with families, caps, conflicts and needs."""
     rng = np.random.default_rng(seed)
-    groups, kinds, bins = int(rng.integers(1, 5)), int(rng.integers(1, 5)), int(rng.integers(0, 3))
+    groups, kinds, some = int(rng.integers(1, 5)), int(rng.integers(1, 5)), int(rng.integers(0, 3))
+    bins = some if bins is None else bins
     demand = np.column_stack([rng.integers(1, 8, groups), rng.integers(0, 8, groups), np.ones(groups, int)])
     count = rng.integers(1, 5, groups)
     family = np.sort(rng.integers(0, groups, groups))
@@ -297,3 +300,43 @@ def test_pods_that_fit_nowhere_do_not_keep_others_out(seed: int) -> None:
     assert validate(giant, result.solution) == []
     assert result.solution.unplaced[0] == giant.count[0]
     assert result.solution.unplaced[1:].sum() == np.where(reduce_problem(giant).placeable, 0, giant.count)[1:].sum()
+
+
+@contextmanager
+def few_blocks() -> Iterator[None]:
+    """What else begins with hundreds of bins: blocks of several, a smaller problem to begin with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bound, "MOST_BLOCKS", 2)
+        patch.setattr(settling, "MOST_BLOCKS", 2)
+        patch.setattr(coarse, "BINS", 3)
+        patch.setattr(coarse, "PAYS_FROM", 1)
+        patch.setattr(columns, "FLUID_FROM", 1)
+        yield
+
+
+@CALM
+@given(st.integers(0, 10_000))
+def test_bins_in_blocks_are_planned_within_the_rules_and_their_bound_is_none_too_high(seed: int) -> None:
+    problem = random_problem(seed, bins=6)
+    placed, optimum = exact(problem)
+    missing = int(problem.count.sum()) - placed
+    with few_blocks():
+        for rounds in (1, 3, 30):
+            assert optimum < 0 or lower_bound(problem, Budget(None, rounds)).value <= optimum
+        result = solve(problem, seed=seed, budget=WORK)
+    assert validate(problem, result.solution) == []
+    assert result.lower_bound <= result.solution.cost(problem)
+    if optimum >= 0 and result.solution.unplaced.sum() == missing:
+        assert result.solution.cost(problem) >= optimum >= result.lower_bound
+
+
+@settings(CALM, max_examples=20)
+@given(st.integers(0, 10_000))
+def test_bins_in_blocks_get_the_same_plan_for_the_same_work(seed: int) -> None:
+    problem = with_wishes(random_problem(seed, limits=True, bins=8), seed)
+    with few_blocks():
+        one, two = (solve(problem, seed=seed, budget=WORK) for _ in range(2))
+    assert validate(problem, one.solution) == []
+    assert (one.solution.node_pods == two.solution.node_pods).all()
+    assert (one.solution.bin_pods == two.solution.bin_pods).all()
+    assert (one.lower_bound, one.front, one.generations) == (two.lower_bound, two.front, two.generations)

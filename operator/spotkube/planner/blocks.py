@@ -11,14 +11,14 @@ import numpy as np
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.problem import IntArray
 
-# So many classes of bins may have a row each; more are put into so many blocks.
+# So many classes of bins may have a row of the master each; more are put into so many blocks.
 MOST_BLOCKS = 192
 # How far apart bins are that are open to different groups: more than by any room.
 APART = 100.0
 
 
-def make_blocks(instance: Instance, bins: IntArray, most: int = MOST_BLOCKS) -> list[IntArray]:
-    """The bins among the holders in blocks: the one that is widest for its number is cut in halves, again and again."""
+def make_blocks(instance: Instance, bins: IntArray, most: int) -> list[IntArray]:
+    """These holders in at most so many blocks: whichever is widest for its number is cut in halves, again and again."""
     if len(bins) <= most:
         return [bins[i : i + 1] for i in range(len(bins))]
     places, blocks = _places(instance, bins), [np.arange(len(bins))]
@@ -44,4 +44,4 @@ def _places(instance: Instance, bins: IntArray) -> FloatArray:
 
 
 def _width(places: FloatArray) -> float:
-    return float(np.ptp(places, axis=0).max()) * len(places) ** 0.5
+    return float(np.ptp(places, axis=0).max() * np.sqrt(len(places)))

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spotkube.planner.blocks import make_blocks
+from spotkube.planner.blocks import MOST_BLOCKS, make_blocks
 from spotkube.planner.clock import Clock
-from spotkube.planner.coarse import Coarse, make_coarse, refine
+from spotkube.planner.coarse import Coarse, make_coarse, transfer
 from spotkube.planner.columns import Relaxation, add_plan, generate, sharpen
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.instance import Instance
-from spotkube.planner.master import Demand, Duals, Master
+from spotkube.planner.master import Demand, Master
 from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import Budget, IntArray, Problem
 from spotkube.planner.proof import demand_of
@@ -64,20 +64,18 @@ def relax(
     shares: tuple[float, float],
 ) -> Relaxation:
     """Column generation from the patterns of the plans at hand, then a sharper proof, each up to its share of time."""
-    demand = demand_of(instance.problem, np.where(instance.placeable, 0, instance.problem.count))
+    coarse, prices, before = make_coarse(instance), None, 0
 
     def stopped(done: int) -> bool:
         return (budget.column_rounds is not None and done >= budget.column_rounds) or clock.over(shares[0])
 
-    coarse = make_coarse(instance)
     if coarse is None:
-        master, before, prices = Master(instance, demand, _blocks(instance)), 0, None
+        master = Master(instance, _demand(instance), _blocks(instance))
     else:
-
-        def begun(done: int) -> bool:
-            return done >= COARSE_ROUNDS or stopped(done) or clock.over(shares[0] * COARSE_SHARE)
-
-        master, before, prices = _begin(instance, coarse, demand, pricer, begun)
+        begin = _begin(coarse, pricer, lambda done: stopped(done) or clock.over(shares[0] * COARSE_SHARE))
+        prices, before = begin.prices, begin.rounds
+        master = Master(instance, _demand(instance), coarse.blocks(begin.master))
+        transfer(coarse, begin.master, master)
     for nodes in plans:
         add_plan(instance, master, nodes)
     relaxation = generate(instance, master, pricer, lambda done: stopped(before + done), prices)
@@ -86,18 +84,20 @@ def relax(
     return relaxation
 
 
-def _begin(
-    instance: Instance, coarse: Coarse, demand: Demand, pricer: Pricer, stopped: Callable[[int], bool]
-) -> tuple[Master, int, Duals]:
-    """The master to begin with, the rounds that it took and the prices found; the pricer knows what they are for."""
+def _begin(coarse: Coarse, pricer: Pricer, stopped: Callable[[int], bool]) -> Relaxation:
+    """Some rounds on the smaller problem. What its pricer has learnt, the other one knows too."""
     small, learner = coarse.instance, Pricer(coarse.instance)
-    master = Master(small, demand, _blocks(small))
+    master = Master(small, _demand(small), _blocks(small))
     add_plan(small, master, first_fit_nodes(small))
-    begin = generate(small, master, learner, stopped)
+    begin = generate(small, master, learner, lambda done: done >= COARSE_ROUNDS or stopped(done))
     for holders, charges in zip(coarse.members, learner.mu, strict=True):
         pricer.mu[holders] = charges
-    return refine(coarse, master, instance), begin.rounds, begin.proof.duals if begin.proof else begin.duals
+    return begin
 
 
 def _blocks(instance: Instance) -> list[IntArray]:
-    return make_blocks(instance, np.flatnonzero(instance.kind_of < 0))
+    return make_blocks(instance, np.flatnonzero(instance.kind_of < 0), MOST_BLOCKS)
+
+
+def _demand(instance: Instance) -> Demand:
+    return demand_of(instance.problem, np.where(instance.placeable, 0, instance.problem.count))

@@ -27,6 +27,10 @@ class Coarse:
     instance: Instance
     members: list[IntArray]
 
+    def blocks(self, small: Master) -> list[IntArray]:
+        """The blocks of the whole problem that stand for those of the smaller one."""
+        return [np.concatenate([self.members[h] for h in block]) for block in small.blocks]
+
 
 def make_coarse(instance: Instance) -> Coarse | None:
     """None where it would save little."""
@@ -38,27 +42,29 @@ def make_coarse(instance: Instance) -> Coarse | None:
     arrays = instance.arrays
     arrays = arrays._replace(**{name: getattr(arrays, name)[chosen] for name in BY_HOLDER})
     arrays.stock[len(kinds) :] = [instance.arrays.stock[holders].sum() for holders in members[len(kinds) :]]
-    bins_of = tuple(instance.bins_of[h] for h in chosen)
-    return Coarse(replace(instance, arrays=arrays, kind_of=instance.kind_of[chosen], bins_of=bins_of), members)
+    small = replace(
+        instance,
+        arrays=arrays,
+        kind_of=instance.kind_of[chosen],
+        bins_of=tuple(instance.bins_of[h] for h in chosen),
+        placeable=np.asarray(arrays.allowed.any(axis=0)),
+    )
+    return Coarse(small, members)
 
 
-def refine(coarse: Coarse, small: Master, instance: Instance) -> Master:
-    """The master of the whole problem, in the same blocks, with what fits of the columns."""
-    blocks = [np.concatenate([coarse.members[h] for h in block]) for block in small.blocks]
+def transfer(coarse: Coarse, small: Master, master: Master) -> None:
+    """Gives the master of the whole problem, in the same blocks, the columns of the smaller one as far as they fit.
+
+    Of kinds all; of bins those that are in use, without the bins that are too small for their part.
+    """
     number = {int(block[0]): i for i, block in enumerate(small.blocks)}
-    master = Master(instance, small.demand, blocks)
+    amount, _, _ = small.solve()
     for column, (holder, pattern) in enumerate(zip(small.holders, small.patterns, strict=True)):
         if holder not in number:
             master.add(int(coarse.members[holder][0]), pattern)
-    amount, _, _ = small.solve()
-    for column in np.flatnonzero(amount > 0).tolist():
-        if small.holders[column] in number:
-            i = number[small.holders[column]]
-            own = small.apart.get(column, small.patterns[column][None]).astype(np.int64)
-            times = [len(coarse.members[h]) for h in small.blocks[i]]
-            shapes = np.repeat(own, times, axis=0)
-            for j, bin_ in enumerate(blocks[i].tolist()):
-                if not fits(instance, bin_, shapes[j]):
-                    shapes[j] = 0
-            master.add_together(shapes, i, instance.arrays.stock[blocks[i]] @ shapes)
-    return master
+        elif amount[column] > 0:
+            i = number[holder]
+            own = small.apart.get(column, pattern[None]).astype(np.int64)
+            shapes = np.repeat(own, [len(coarse.members[h]) for h in small.blocks[i]], axis=0)
+            shapes *= [[fits(master.instance, int(h), pods)] for h, pods in zip(master.blocks[i], shapes, strict=True)]
+            master.add_shapes(shapes, i)

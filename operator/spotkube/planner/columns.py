@@ -56,6 +56,11 @@ class Relaxation:
     bound: float = 0.0
     rounds: int = 0
 
+    @property
+    def prices(self) -> Duals:
+        """Those of the best proof, or else the latest."""
+        return self.proof.duals if self.proof else self.duals
+
 
 def generate(
     instance: Instance,
@@ -85,7 +90,7 @@ def generate(
     costs = [state.cost]
     every = CENTRE_EVERY + instance.problem.groups // 5
     while not over():
-        centre = state.proof.duals if state.proof else state.duals
+        centre = state.prices
         added = 0
         if state.rounds % every == 0:
             added = _round(
@@ -172,7 +177,7 @@ def _price_exactly(
     added = 0
     for first in range(0, len(worst), AT_ONCE):
         few = worst[first : first + AT_ONCE]
-        patterns, found, most = pricer.price_exactly(few, instance.upper, duals, pay[few], over)
+        patterns, _, most = pricer.price_exactly(few, instance.upper, duals, pay[few], over)
         upper[few] = np.minimum(upper[few], most)
         added += add_better(state.master, state.duals, few, patterns)
         if added >= enough or over():
@@ -196,7 +201,7 @@ def add_blocks(master: Master, duals: Duals, shapes: IntArray) -> int:
         if len(block) > 1:
             pods = master.instance.arrays.stock[block] @ shapes[block]
             if pods @ value > rent[block[0]] * (1 + 1e-9) + 1e-6:
-                added += master.add_together(shapes[block], i, pods)
+                added += master.add_shapes(shapes[block], i)
     return added
 
 
@@ -212,7 +217,7 @@ def add_plan(instance: Instance, master: Master, plan: Nodes) -> None:
             master.add(holder, plan.pods[row])
     for i, block in enumerate(master.blocks):
         if len(block) > 1:
-            master.add_together(shapes[block], i, held[block].sum(axis=0))
+            master.add_shapes(shapes[block], i, held[block].sum(axis=0))
 
 
 def consider(instance: Instance, state: Relaxation, duals: Duals, upper: FloatArray) -> None:
@@ -228,7 +233,7 @@ def sharpen(instance: Instance, state: Relaxation, pricer: Pricer, over: Callabl
     for part in TOWARDS_CENTRE:
         if over() or state.cost - state.bound <= CLOSE * state.cost:
             return
-        centre = state.proof.duals if state.proof else state.duals
+        centre = state.prices
         _round(instance, state, pricer, state.duals.blend(centre, part), THOROUGH, over, NO_END, exactly=True)
 
 

@@ -15,9 +15,7 @@ MOST_FLOWS = 60_000
 MANY_FLOWS = 8_000
 
 
-def fluid_duals(
-    instance: Instance, demand: Demand, blocks: Sequence[IntArray]
-) -> tuple[Duals, FloatArray] | None:
+def fluid_duals(instance: Instance, demand: Demand, blocks: Sequence[IntArray]) -> tuple[Duals, FloatArray] | None:
     """Prices of pods when nodes may be bought and pods be cut in any fractions, and what a unit of each holder's
     resources is worth then, [H, R]; None if there is too much for that.
 

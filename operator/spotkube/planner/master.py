@@ -230,14 +230,17 @@ class Master:
             rent[block] = worth
         return rent
 
-    def add_together(self, patterns: IntArray, block: int, pods: IntArray) -> bool:
-        """Adds a column for a block, unless it is there: `pods` [G] in all, each of its bins by its pattern [bins, G].
+    def add_shapes(self, shapes: IntArray, block: int, pods: IntArray | None = None) -> bool:
+        """Adds a column that gives each bin of a block its pattern, [bins, G], unless it is there.
 
-        Of a class of several bins the pattern is that of one of them.
+        Bins of a class all have the same pattern, unless `pods` [G] says what the block holds in all.
         """
-        if not self.add(int(self.blocks[block][0]), pods):
+        holders = self.blocks[block]
+        if len(holders) == 1:
+            return self.add(int(holders[0]), shapes[0])
+        if not self.add(int(holders[0]), self.instance.arrays.stock[holders] @ shapes if pods is None else pods):
             return False
-        self.apart[len(self.holders) - 1] = patterns.astype(np.int32)
+        self.apart[len(self.holders) - 1] = shapes.astype(np.int32)
         return True
 
     def solve(self) -> tuple[FloatArray, Duals, float]:

@@ -41,9 +41,9 @@ def dive(
     master = relaxation.master
     demand = master.demand
     if master.together.any():
-        master = settle(instance, relaxation, pricer, nodes, chance or np.random.default_rng(0))
-        yield nodes
-    amount, _, _ = master.solve()
+        master, amount = yield from settle(instance, relaxation, pricer, nodes, chance or np.random.default_rng(0))
+    else:
+        amount, _, _ = master.solve()
     try:
         while _fix(instance, master.holders, master.patterns, amount, nodes, chance):
             yield nodes

@@ -5,11 +5,12 @@ A basic solution takes one pattern for most blocks, and as many more as there ar
 get new blocks and new patterns for the pods that remain, and so on until each is by itself.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 
-from spotkube.planner.blocks import make_blocks
+from spotkube.planner.blocks import MOST_BLOCKS, make_blocks
 from spotkube.planner.columns import Relaxation, add_better, add_blocks
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Demand, Duals, Master
@@ -37,19 +38,21 @@ class _Open:
 
 def settle(
     instance: Instance, relaxation: Relaxation, pricer: Pricer, nodes: Nodes, chance: np.random.Generator
-) -> Master:
-    """Places what whole parts of the blocks hold. Returns a master for what then remains, with the columns at hand.
+) -> Generator[Nodes, None, tuple[Master, FloatArray]]:
+    """Places what whole parts of the blocks hold, and yields after each time.
 
-    Its bins, each by itself, are those that are left over of blocks with several patterns.
+    Returns a master for what then remains, with the columns at hand, and its fractional plan. Its bins, each by itself,
+    are those that are left over of blocks with several patterns.
     """
     master, (amount, duals, _) = relaxation.master, relaxation.master.solve()
     for _ in range(SETTLINGS):
         still = _settle_blocks(instance, master, amount, nodes, chance)
+        yield nodes
         master = _master_for(instance, master, nodes, still)
         amount = _find_patterns(instance, master, pricer, nodes, duals)
         if not master.together.any():
             break
-    return master
+    return master, amount
 
 
 def rest_of(instance: Instance, remain: IntArray) -> Demand:
@@ -74,10 +77,11 @@ def _settle_blocks(
         shares = [int((amount[column] + WHOLE) * len(block)) for column in mine]
         for i in chance.permutation(len(block)):
             holder, own = int(block[i]), [pattern[i].astype(np.int64) for pattern in patterns]
-            for k in np.flatnonzero(shares):
-                if place(instance.arrays, nodes, holder, own[k], int(nodes.stock[holder])):
+            for k, share in enumerate(shares):
+                # A class by itself may share its bins out; in a block every class counts once.
+                most = int(nodes.stock[holder]) if len(block) > 1 else share
+                if share and most and place(instance.arrays, nodes, holder, own[k], most):
                     shares[k] -= 1
-                    break
             if own and nodes.stock[holder]:
                 still.append(_Open(holder, own))
     return still
@@ -86,7 +90,7 @@ def _settle_blocks(
 def _master_for(instance: Instance, before: Master, nodes: Nodes, still: list[_Open]) -> Master:
     """A master for the pods that remain: all columns of kinds, and the open bins in new blocks."""
     bins = {one.holder: one for one in still}
-    blocks = make_blocks(instance, np.array(sorted(bins), np.int64))
+    blocks = make_blocks(instance, np.array(sorted(bins), np.int64), MOST_BLOCKS)
     master = Master(instance, rest_of(instance, nodes.remain), blocks)
     master.offer(nodes.stock, nodes.pool_left)
     for holder, pattern in zip(before.holders, before.patterns, strict=True):
@@ -95,10 +99,7 @@ def _master_for(instance: Instance, before: Master, nodes: Nodes, still: list[_O
     for i, block in enumerate(blocks):
         for best in range(BEST):
             own = np.array([bins[h].patterns[min(best, len(bins[h].patterns) - 1)] for h in block.tolist()])
-            if len(block) > 1:
-                master.add_together(own, i, nodes.stock[block] @ own)
-            else:
-                master.add(int(block[0]), own[0])
+            master.add_shapes(own, i)
     return master
 
 

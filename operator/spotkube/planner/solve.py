@@ -55,6 +55,8 @@ def solve(
         plans.append(from_solution(instance, warm))
     watch.plan(*score(instance.arrays, _best(instance, plans))[:2])
     clock.lap("seeds")
+    if _free(instance, _best(instance, plans)):
+        return Result(to_solution(instance, _best(instance, plans)), 0, 0, 0, ((0, 0.0),), 0, clock.phases)
     pricer, effort = Pricer(instance), effort_for(problem.groups, int((instance.kind_of < 0).sum()))
     front: tuple[tuple[int, float], ...] = ()
     try:
@@ -107,6 +109,11 @@ def _best(instance: Instance, plans: list[Nodes]) -> Nodes:
     return min(plans, key=order)
 
 
+def _free(instance: Instance, nodes: Nodes) -> bool:
+    """Whether the plan holds all pods that can be placed, and buys nothing: none is cheaper or safer."""
+    return not (nodes.remain[instance.placeable] > 0).any() and score(instance.arrays, nodes)[1] == 0.0
+
+
 def _stopper(limit: int | None, clock: Clock, share: float) -> Callable[[int], bool]:
     def stopped(done: int) -> bool:
         return (limit is not None and done >= limit) or clock.over(share)
@@ -138,6 +145,8 @@ def _search(
                 pack_left(instance, relaxation, pricer, latest)
                 plans.append(latest)
                 watch.plan(*score(instance.arrays, latest)[:2])
+                if _free(instance, latest):
+                    return steps, ((0, 0.0),)
             if stopped(steps):
                 break
         search = Search(instance, relaxation, pricer, plans, seed)
