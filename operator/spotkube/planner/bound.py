@@ -64,7 +64,7 @@ def relax(
     shares: tuple[float, float],
 ) -> Relaxation:
     """Column generation from the patterns of the plans at hand, then a sharper proof, each up to its share of time."""
-    coarse, prices, before = make_coarse(instance), None, 0
+    coarse, begin, before = make_coarse(instance), None, 0
 
     def stopped(done: int) -> bool:
         return (budget.column_rounds is not None and done >= budget.column_rounds) or clock.over(shares[0])
@@ -73,12 +73,12 @@ def relax(
         master = Master(instance, _demand(instance), _blocks(instance))
     else:
         begin = _begin(coarse, pricer, lambda done: stopped(done) or clock.over(shares[0] * COARSE_SHARE))
-        prices, before = begin.prices, begin.rounds
+        before = begin.rounds
         master = Master(instance, _demand(instance), coarse.blocks(begin.master))
         transfer(coarse, begin.master, master)
     for nodes in plans:
         add_plan(instance, master, nodes)
-    relaxation = generate(instance, master, pricer, lambda done: stopped(before + done), prices)
+    relaxation = generate(instance, master, pricer, lambda done: stopped(before + done), begin)
     relaxation.rounds += before
     sharpen(instance, relaxation, pricer, lambda: clock.over(shares[1]))
     return relaxation

@@ -1,8 +1,8 @@
-"""A smaller problem to begin with: of bins that are nearly alike one stands for all.
+"""A smaller problem to begin with: bins that are nearly alike are all as small as the smallest of them.
 
 With thousands of bins a round of the column generation takes long, and most rounds pass before the prices are about
-right. Those of the smaller problem nearly are, and most of its patterns fit. What is proven is proven later, with every
-bin.
+right. Those of the smaller problem nearly are, and its patterns fit. What is proven is proven later, with every bin as
+it is.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotkube.planner.blocks import make_blocks
-from spotkube.planner.expand import fits
 from spotkube.planner.instance import Instance
 from spotkube.planner.master import Master
 from spotkube.planner.problem import IntArray
@@ -38,10 +37,15 @@ def make_coarse(instance: Instance) -> Coarse | None:
     if len(bins) < BINS * PAYS_FROM:
         return None
     members = [*(kinds[i : i + 1] for i in range(len(kinds))), *make_blocks(instance, bins, BINS)]
-    chosen = np.array([holders[len(holders) // 2] for holders in members], np.int64)
-    arrays = instance.arrays
-    arrays = arrays._replace(**{name: getattr(arrays, name)[chosen] for name in BY_HOLDER})
-    arrays.stock[len(kinds) :] = [instance.arrays.stock[holders].sum() for holders in members[len(kinds) :]]
+    chosen = np.array([holders[0] for holders in members], np.int64)
+    whole = instance.arrays
+    arrays = whole._replace(**{name: getattr(whole, name)[chosen] for name in BY_HOLDER})
+    for one, holders in enumerate(members[len(kinds) :], start=len(kinds)):
+        arrays.stock[one] = whole.stock[holders].sum()
+        for name in ("room", "caps", "met"):
+            getattr(arrays, name)[one] = getattr(whole, name)[holders].min(axis=0)
+        fit = (whole.demand <= arrays.room[one]).all(axis=1)
+        arrays.allowed[one] = whole.allowed[holders].all(axis=0) & fit
     small = replace(
         instance,
         arrays=arrays,
@@ -53,10 +57,7 @@ def make_coarse(instance: Instance) -> Coarse | None:
 
 
 def transfer(coarse: Coarse, small: Master, master: Master) -> None:
-    """Gives the master of the whole problem, in the same blocks, the columns of the smaller one as far as they fit.
-
-    Of kinds all; of bins those that are in use, without the bins that are too small for their part.
-    """
+    """Gives the master of the whole problem, in the same blocks, the columns of kinds, and those of bins in use."""
     number = {int(block[0]): i for i, block in enumerate(small.blocks)}
     amount, _, _ = small.solve()
     for column, (holder, pattern) in enumerate(zip(small.holders, small.patterns, strict=True)):
@@ -66,5 +67,4 @@ def transfer(coarse: Coarse, small: Master, master: Master) -> None:
             i = number[holder]
             own = small.apart.get(column, pattern[None]).astype(np.int64)
             shapes = np.repeat(own, [len(coarse.members[h]) for h in small.blocks[i]], axis=0)
-            shapes *= [[fits(master.instance, int(h), pods)] for h, pods in zip(master.blocks[i], shapes, strict=True)]
             master.add_shapes(shapes, i)

@@ -26,7 +26,8 @@ NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
 FLUID_FROM = 32
 NO_END = 2**31
 # With bins in blocks, what all of them leave open adds up: where so many rounds made the columns cheaper by no more
-# than this part, and the proof is farther away than that, the next one looks closely, up to so many levels.
+# than this part, and the proof is farther away than that, the next one looks closely, up to so many levels: as long as
+# better bounds of the holders could still prove so much more.
 STALLED, PART, LOOSE, DEEP = 3, 5e-3, 2e-2, 5
 # Holders that are priced exactly before it is asked whether that was enough.
 AT_ONCE = 8
@@ -67,11 +68,11 @@ def generate(
     master: Master,
     pricer: Pricer,
     stopped: Callable[[int], bool],
-    begin: Duals | None = None,
+    begin: Relaxation | None = None,
 ) -> Relaxation:
     """Generates columns until the bound meets the cost of the columns, or `stopped(rounds)`.
 
-    `begin` are prices that are nearly right.
+    `begin` is what is known of a problem much like this one.
     """
     amount, duals, cost = master.solve()
     state = Relaxation(master, amount, cost, duals, rounds=1)
@@ -80,7 +81,7 @@ def generate(
         return stopped(state.rounds)
 
     if begin is not None:
-        _round(instance, state, pricer, begin, DEEP, over, NO_END)
+        _round(instance, state, pricer, begin.prices, DEEP, over, NO_END)
         state.amount, state.duals, state.cost = master.solve()
     elif instance.problem.groups >= FLUID_FROM:
         fluid = fluid_duals(instance, master.demand, master.blocks)
@@ -147,13 +148,15 @@ def _round(
             exactly &= level > 0
             break
         upper[holders] = np.minimum(upper[holders], above) if level else above
-        consider(instance, state, duals, upper)
+        proven = consider(instance, state, duals, upper)
         added += add_better(state.master, state.duals, holders, patterns)
         better = found > best[holders]
         shapes[holders[better]] = patterns[better]
         best[holders] = np.maximum(best[holders], found)
         holders = pricer.lean[(upper > np.maximum(pay, best) * (1 + CLOSE))[pricer.lean]]
         if added >= enough or not len(holders):
+            break
+        if levels == DEEP and Proof(instance, duals, best).value(state.master.demand)[0] - proven <= LOOSE * state.cost:
             break
     added += add_blocks(state.master, state.duals, shapes)
     if exactly and added < enough:
@@ -220,12 +223,13 @@ def add_plan(instance: Instance, master: Master, plan: Nodes) -> None:
             master.add_shapes(shapes[block], i, held[block].sum(axis=0))
 
 
-def consider(instance: Instance, state: Relaxation, duals: Duals, upper: FloatArray) -> None:
-    """Keeps the proof that these prices give if it proves more. `upper` is 0 for holders that are beaten by others."""
+def consider(instance: Instance, state: Relaxation, duals: Duals, upper: FloatArray) -> float:
+    """What these prices prove; kept if it is more. `upper` is 0 for holders that are beaten by others."""
     proof = Proof(instance, duals, upper.copy())
     value, _ = proof.value(state.master.demand)
     if state.proof is None or value > state.bound:
         state.proof, state.bound = proof, value
+    return value
 
 
 def sharpen(instance: Instance, state: Relaxation, pricer: Pricer, over: Callable[[], bool]) -> None:
