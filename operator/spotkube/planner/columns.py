@@ -29,6 +29,8 @@ NO_END = 2**31
 # than this part, and the proof is farther away than that, the next one looks closely, up to so many levels: as long as
 # better bounds of the holders could still prove so much more.
 STALLED, PART, LOOSE, DEEP = 3, 5e-3, 2e-2, 5
+# Of a smaller problem, a proof farther from the columns than that is from before its prices were about right.
+FAR = 5e-2
 # Holders that are priced exactly before it is asked whether that was enough.
 AT_ONCE = 8
 # Rounds for the proof of a plan that leaves pods out.
@@ -81,7 +83,8 @@ def generate(
         return stopped(state.rounds)
 
     if begin is not None:
-        _round(instance, state, pricer, begin.prices, DEEP, over, NO_END)
+        prices = begin.duals if begin.cost - begin.bound > FAR * begin.cost else begin.prices
+        _round(instance, state, pricer, prices, DEEP, over, NO_END)
         state.amount, state.duals, state.cost = master.solve()
     elif instance.problem.groups >= FLUID_FROM:
         fluid = fluid_duals(instance, master.demand, master.blocks)
