@@ -22,8 +22,8 @@ from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.rounding import dive, pack_left
 from spotkube.planner.state import Nodes
 
-# Of the time, after which the dives end; the MIP has the rest.
-DIVES_SHARE = 0.5
+# Dives at most; the part of the time after which they end. The MIP has the rest.
+DIVES, DIVES_SHARE = 4, 0.5
 # Prices are given to HiGHS in thousandths of a dollar.
 UNIT = 1000.0
 
@@ -59,8 +59,8 @@ def _without_risk(problem: Problem) -> Problem:
 
 
 def _rounded(instance: Instance, relaxation: Relaxation, pricer: Pricer, clock: Clock) -> Iterator[Nodes]:
-    """The seeds of the search, the same chances included."""
-    for number in range(effort_for(instance.problem.groups).dives):
+    """Dives as the search begins with, and more of them, since here nothing comes after."""
+    for number in range(DIVES):
         if number and clock.over(DIVES_SHARE):
             return
         latest = None

@@ -64,6 +64,11 @@ class Relaxation:
         """Those of the best proof, or else the latest."""
         return self.proof.duals if self.proof else self.duals
 
+    @property
+    def gap(self) -> float:
+        """How far the cost is above the bound, as a part of it."""
+        return self.cost / self.bound - 1.0 if self.bound > 0.0 else float("inf")
+
 
 def generate(
     instance: Instance,

@@ -172,6 +172,13 @@ def flock_of(arrays: Arrays, plans: list[Nodes]) -> Flock:
     )
 
 
+def rows_of(flock: Flock, groups: int) -> IntArray:
+    """[rows, G] the pods on each node of every row."""
+    pods = np.zeros((len(flock.holder), groups), np.int64)
+    pods[np.repeat(np.arange(len(flock.holder)), np.diff(flock.item_start)), flock.group] = flock.pods
+    return pods
+
+
 def select(sources: Sequence[Flock], chosen: list[tuple[int, int]]) -> Flock:
     """A flock of the chosen plans, each (s, i): plan i of source s."""
     rows = [np.arange(sources[w].row_start[i], sources[w].row_start[i + 1]) for w, i in chosen]

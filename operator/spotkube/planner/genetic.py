@@ -1,8 +1,8 @@
 """The genetic search: DEAP's NSGA-II over whole plans, with dollars an hour and expected interruptions as objectives.
 
 A plan is its rows of like nodes. Children take rows of two parents, or all of one; the compiled call then repairs them,
-guided by the duals, and works on each with rounds of ruin and recreate. The cheapest plans
-always survive.
+guided by the duals, and works on each with rounds of ruin and recreate. Others are rebuilt of one parent by dives. The
+cheapest plans always survive.
 """
 
 import random
@@ -14,12 +14,15 @@ import numpy as np
 from deap import base, tools
 
 from spotkube.planner.columns import Relaxation
-from spotkube.planner.effort import effort_for
+from spotkube.planner.effort import breeding_for
 from spotkube.planner.expand import rows_needed
-from spotkube.planner.flock import Flock, Recipes, breed, flock_of, select, unload
-from spotkube.planner.instance import FloatArray, Instance
+from spotkube.planner.flock import Flock, Recipes, breed, flock_of, rows_of, select, unload
+from spotkube.planner.instance import Instance
 from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import IntArray
+from spotkube.planner.rebuild import Rebuilder
+from spotkube.planner.rest import Pool
+from spotkube.planner.rounding import pod_values
 from spotkube.planner.scoring import by_price
 from spotkube.planner.scratch import Work
 from spotkube.planner.state import Left, Nodes, make_nodes
@@ -64,6 +67,7 @@ class Scratch(NamedTuple):
     work: Work
     nodes: Nodes
     best: IntArray
+    rebuilder: Rebuilder
 
 
 class Search:
@@ -76,11 +80,18 @@ class Search:
         self.value = pod_values(instance, relaxation)
         self.mu = pricer.mu.copy()
         rows, groups = rows_needed(instance), instance.problem.groups
+        self.pool = Pool(instance, relaxation.master)
         self.scratches = [
-            Scratch(work, make_nodes(instance, rows), np.zeros(groups, np.int64)) for work in pricer.works
+            Scratch(
+                work,
+                make_nodes(instance, rows),
+                np.zeros(groups, np.int64),
+                Rebuilder(instance, relaxation, pricer, self.pool),
+            )
+            for work in pricer.works
         ]
         self.flock = flock_of(instance.arrays, seeds)
-        self.effort = effort_for(groups)
+        self.breeding = breeding_for(groups, relaxation.gap)
         self.random = random.Random(seed)
         self.by_price = by_price(instance)
         lean = pricer.by_promise(relaxation.proof)
@@ -127,30 +138,41 @@ class Search:
 
     def _generation(self, over: Callable[[], bool]) -> bool:
         """Whether it was finished in time."""
-        recipes = self._recipes()
-        children: list[Flock | None] = [None] * self.effort.children
+        recipes, rebuilds = self._recipes(), self._rebuilds()
+        born: list[Flock | None] = [None] * (len(rebuilds) + self.breeding.children)
 
-        def bear(scratch: Scratch, child: int) -> None:
+        def bear(scratch: Scratch, number: int) -> None:
             if over():
                 return
+            if number < len(rebuilds):
+                nodes = scratch.rebuilder.child(self.flock, *rebuilds[number], over)
+                born[number] = flock_of(self.instance.arrays, [nodes]) if nodes else None
+                return
+            child = number - len(rebuilds)
             recipe = Recipes._make(of_each[child : child + 1] for of_each in recipes)
-            children[child] = breed(
+            born[number] = breed(
                 self.instance.arrays, scratch.work, scratch.nodes, self.flock, recipe, self.left, scratch.best,
                 self.holders, self.by_price, self.value, self.mu,
             )  # fmt: skip
 
-        share_out(self.scratches, len(children), bear)
-        born = [child for child in children if child is not None]
-        if len(born) < len(children):
+        share_out(self.scratches, len(born), bear)
+        if over():
             return False
-        flocks = [self.flock, *born]
+        flocks = [self.flock, *(flock for flock in born if flock is not None)]
         everyone = _individuals(*flocks)
         cheapest = sorted(everyone, key=lambda one: one.fitness.values)
         elite = _distinct(cheapest)[:ELITE]
         others = [one for one in everyone if one not in elite]
         chosen = elite + tools.selNSGA2(others, min(POPULATION - len(elite), len(others)))
+        for new in sorted({one.source for one in chosen} - {0}):
+            self.pool.learn(flocks[new].holder, rows_of(flocks[new], self.instance.problem.groups))
         self.flock = select(flocks, [(one.source, one.index) for one in chosen])
         return True
+
+    def _rebuilds(self) -> list[tuple[int, int]]:
+        """(plan, seed) of each child that is to be rebuilt of one of the cheapest plans."""
+        cheap = np.lexsort((self.flock.interrupted, self.flock.cost + self.flock.unmet, self.flock.missing))[:ELITE]
+        return [(int(random.choice(cheap)), random.getrandbits(31)) for _ in range(self.breeding.rebuilds)]
 
     def _recipes(self) -> Recipes:
         size = len(self.flock.cost)
@@ -158,7 +180,7 @@ class Search:
         tools.selNSGA2(population, size)  # sets the crowding distances
         cheap = sorted(population, key=lambda one: one.fitness.values)[:ELITE]
         mothers, fathers, share, price, choice, steps, most, heat = [], [], [], [], [], [], [], []
-        for _ in range(self.effort.children):
+        for _ in range(self.breeding.children):
             thrifty = random.random() < CHEAP_SHARE
             mother = random.choice(cheap) if thrifty else _tournament(population)
             father = _tournament(population) if random.random() < 0.3 else None
@@ -167,7 +189,7 @@ class Search:
             share.append(random.uniform(0.5, 0.95))
             price.append(0.0 if thrifty else self._risk_price() * random.random() ** 2)
             choice.append(self.lean if thrifty and not self.choosy else len(self.holders))
-            steps.append(self.effort.steps)
+            steps.append(self.breeding.steps)
             most.append(random.choice((3, 6, 10)))
             heat.append(random.choice(HEATS) * self._node_price(mother.index))
         seeds = [random.getrandbits(31) for _ in mothers]
@@ -184,16 +206,6 @@ class Search:
     def _risk_price(self) -> float:
         """What an interruption may cost at most in the search: four hours of a pod."""
         return 4.0 * float(self.flock.cost.max()) / max(1, int(self.instance.problem.count.sum()))
-
-
-def pod_values(instance: Instance, relaxation: Relaxation) -> FloatArray:
-    """The worth of a pod of each group: its dual, but never nothing, so that every pod gets packed."""
-    duals = relaxation.proof.duals if relaxation.proof else relaxation.duals
-    value = duals.pod(instance)
-    arrays = instance.arrays
-    share = (arrays.demand / np.maximum(arrays.room.max(axis=0, initial=1), 1)).max(axis=1, initial=0.0)
-    least: FloatArray = np.maximum(1e-3 * share * float(arrays.price.max(initial=1.0)), 1e-3)
-    return np.maximum(value, least)
 
 
 def _tournament(population: list[Individual]) -> Individual:

@@ -20,11 +20,11 @@ SHARED_FROM = 60
 class Pricer:
     """Prices holders, and remembers for each where its bound was tight."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, threads: int = THREADS) -> None:
         self.instance = instance
         groups, resources = instance.arrays.demand.shape
         shape = groups, resources, instance.arrays.caps.shape[1], instance.arrays.met.shape[1]
-        self.works = [make_work(*shape) for _ in range(THREADS)]
+        self.works = [make_work(*shape) for _ in range(threads)]
         self.work: Work = self.works[0]
         self.lean = np.flatnonzero(instance.arrays.lean)
         self.mu = np.zeros((instance.holders, resources))

@@ -11,7 +11,6 @@ import numpy as np
 from spotkube.planner.columns import Relaxation
 from spotkube.planner.effort import effort_for
 from spotkube.planner.expand import rows_needed
-from spotkube.planner.genetic import pod_values
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.nodes import place
 from spotkube.planner.pricing import Pricer
@@ -72,6 +71,16 @@ def pack_left(instance: Instance, relaxation: Relaxation, pricer: Pricer, nodes:
         instance.arrays, pricer.work, nodes, best, pricer.by_promise(relaxation.proof), value, 0.0, pricer.mu, BRANCHES
     )
     retype(instance.arrays, nodes, by_price(instance))
+
+
+def pod_values(instance: Instance, relaxation: Relaxation) -> FloatArray:
+    """The worth of a pod of each group: its dual, but never nothing, so that every pod gets packed."""
+    duals = relaxation.proof.duals if relaxation.proof else relaxation.duals
+    value = duals.pod(instance)
+    arrays = instance.arrays
+    share = (arrays.demand / np.maximum(arrays.room.max(axis=0, initial=1), 1)).max(axis=1, initial=0.0)
+    least: FloatArray = np.maximum(1e-3 * share * float(arrays.price.max(initial=1.0)), 1e-3)
+    return np.maximum(value, least)
 
 
 def _fix(

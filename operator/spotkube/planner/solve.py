@@ -10,7 +10,7 @@ from spotkube.planner.bound import relax
 from spotkube.planner.branching import Tree, pays
 from spotkube.planner.clock import Clock
 from spotkube.planner.columns import Relaxation, prove
-from spotkube.planner.effort import effort_for
+from spotkube.planner.effort import breeding_for, effort_for
 from spotkube.planner.expand import check_shape, from_solution, to_solution
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.genetic import Search
@@ -134,7 +134,7 @@ def _search(
     steps = 0
     search: Search | None = None
     try:
-        for number in range(effort_for(instance.problem.groups).dives):
+        for number in range(breeding_for(instance.problem.groups, relaxation.gap).dives):
             chance = np.random.default_rng((seed, number)) if number else None
             latest: Nodes | None = None
             for nodes in dive(instance, relaxation, pricer, chance):
