@@ -48,7 +48,7 @@ controlplane: setup ## Build the local cluster's parts (once, about 15 minutes o
 
 .PHONY: compiled
 compiled: setup
-	@echo "Compiling the planner: two minutes the first time, else five seconds"
+	@echo "Compiling the planner: two minutes the first time, else a second"
 	@$(RUN) -c "from spotkube.planner.warmup import warm_up; warm_up()"
 
 .PHONY: demo

@@ -24,7 +24,7 @@ from spotkube.reports.tables import print_report
 
 BAD_INPUT = 1
 SOME_UNPLACEABLE = 2
-# About, where nothing was kept on disk; else five seconds.
+# About, where nothing was kept on disk; else a second.
 COMPILE_SECONDS = 120.0
 
 

@@ -7,12 +7,12 @@ import numpy as np
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas
 from spotkube.planner.solve import solve
 
-# Enough for all dives, and to breed after them.
-WORK = Budget(seconds=None, column_rounds=3, generations=120)
+# Enough to breed after the dives, with each kind of child.
+WORK = Budget(seconds=None, column_rounds=3, generations=20)
 
 
 def warm_up() -> float:
-    """Returns the seconds it took: about two minutes the first time, five seconds where the code was kept on disk."""
+    """Returns the seconds it took: about two minutes the first time, a second where the code was kept on disk."""
     started = time.perf_counter()
     problem = small_problem()
     first = solve(problem, seed=0, budget=WORK)
