@@ -35,7 +35,7 @@ _FEW = Effort(columns_share=0.33, proof_share=0.4, dive_steps=40)
 _MANY = Effort(columns_share=0.2, proof_share=0.25, dive_steps=15)
 # With columns that cost so little more than the bound, dives into them find what ruin and recreate never does.
 NEAR = 0.01
-_BY_DIVES = Breeding(dives=1, children=2, steps=60, rebuilds=10)
+_BY_DIVES = Breeding(dives=2, children=2, steps=60, rebuilds=10)
 _BY_RUIN = Breeding(dives=4, children=8, steps=60, rebuilds=1)
 _BY_RUIN_OF_MANY = Breeding(dives=1, children=4, steps=30, rebuilds=1)
 
