@@ -54,6 +54,16 @@ def make_problem(
     )
 
 
+def test_where_nothing_has_to_be_bought_nothing_is_searched() -> None:
+    fitting = make_problem([400], [4], [1000], [100], bins=(800, 900))
+    result = solve(fitting, seed=0, budget=WORK)
+    assert (len(result.solution.node_kind), result.solution.unplaced.sum(), result.lower_bound) == (0, 0, 0)
+    assert (result.column_rounds, result.generations) == (0, 0)
+    short = solve(replace(fitting, count=np.array([5]), sure_count=np.array([5])), seed=0, budget=WORK)
+    assert (len(short.solution.node_kind), short.solution.unplaced.sum()) == (1, 0)
+    assert short.column_rounds > 0
+
+
 def test_a_perfect_packing_is_found_and_proven() -> None:
     problem = make_problem([600, 400], [3, 3], [1000, 600], [100, 70])
     result = solve(problem, seed=0, budget=WORK)

@@ -1,5 +1,7 @@
 """Ruin and dive: parts of plans are packed anew, from patterns that hold no more than what is left."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,10 +14,10 @@ from spotkube.planner.expand import rows_needed, to_solution
 from spotkube.planner.firstfit import first_fit_nodes
 from spotkube.planner.flock import Flock, flock_of
 from spotkube.planner.instance import Instance
-from spotkube.planner.master import Master
+from spotkube.planner.master import Master, penalties
 from spotkube.planner.nodes import place
 from spotkube.planner.pricing import Pricer
-from spotkube.planner.problem import Budget, Problem
+from spotkube.planner.problem import NO_LIMIT, Budget, Problem
 from spotkube.planner.proof import demand_of
 from spotkube.planner.rebuild import Rebuilder
 from spotkube.planner.reduction import reduce_problem
@@ -126,3 +128,18 @@ class TestRest:
         place(instance.arrays, nodes, small, np.array([2, 0]), 2)
         program.limit(nodes)
         assert program.solve()[0].tolist() == [0.0]
+
+    def test_limits_of_pools_hold_however_large_their_numbers_are(self) -> None:
+        """A limit of 2.5 nodes, in bytes, and what a byte of it is worth."""
+        giga = 10**9
+        problem = make_problem([300 * giga], [9], [1000 * giga], [100])
+        problem = replace(problem, pool_left=np.array([[2500 * giga, NO_LIMIT, NO_LIMIT, NO_LIMIT]]))
+        instance = reduce_problem(problem)
+        nodes = make_nodes(instance, rows_needed(instance))
+        program = RestProgram(instance, nodes)
+        program.add(np.array([0]), np.array([[3]]), nodes)
+        amount, duals, _ = program.solve()
+        assert amount == pytest.approx([2.5])
+        # Three pods would each spare the penalty: the limit, in bytes, is worth what they are, less the node's price.
+        worth = 3 * float(penalties(instance)[0]) - 100
+        assert duals.pool[0, 0] * 1000 * giga == pytest.approx(worth)

@@ -88,6 +88,20 @@ def add_columns(lp: highspy.Highs, cost: FloatArray, most: FloatArray, rows: Int
     )  # fmt: skip
 
 
+def run(lp: highspy.Highs) -> None:
+    """Solves the program. Raises RuntimeError where HiGHS refuses."""
+    if lp.run() == highspy.HighsStatus.kError:
+        raise RuntimeError("HiGHS refused to solve; was it used in this process with another number of threads?")
+
+
+def penalties(instance: Instance) -> FloatArray:
+    """[G] what leaving out a pod costs, micro-dollars an hour: more than any node, and more for a higher priority."""
+    dearest = max(1.0, float(instance.arrays.price.max(initial=0.0)))
+    _, rank = np.unique(instance.arrays.weight, return_inverse=True)
+    penalty: FloatArray = PENALTY * dearest * RANK_STEP ** np.minimum(rank, MOST_STEPS)
+    return penalty
+
+
 def _most(block: IntArray, stock: IntArray) -> float:
     """How often a column of the block may be taken: that of several bins stands for all of them."""
     return float(stock[block[0]]) if len(block) == 1 else 1.0
@@ -139,9 +153,7 @@ class Master:
             # Scaled to a limit of one.
             room = 1.0 if instance.pool_left[pool, what] > 0 else 0.0
             self._lp.addRow(-highspy.kHighsInf, room, 0, np.zeros(0, np.int32), np.zeros(0))
-        dearest = max(1.0, float(arrays.price.max(initial=0.0)))
-        _, rank = np.unique(arrays.weight, return_inverse=True)
-        penalty = PENALTY * dearest * RANK_STEP ** np.minimum(rank, MOST_STEPS)
+        penalty = penalties(instance)
         for row, group in enumerate(self.groups):
             rows = [row] + ([int(self._family_row[problem.family[group]])] if self._has_family_row(int(group)) else [])
             self._column(float(penalty[group]), rows, [1.0] * len(rows))
@@ -245,8 +257,7 @@ class Master:
 
     def solve(self) -> tuple[FloatArray, Duals, float]:
         """How much of each column to take, the duals, and the least cost over the columns (micro-dollars an hour)."""
-        if self._lp.run() == highspy.HighsStatus.kError:
-            raise RuntimeError("HiGHS refused to solve; was it used in this process with another number of threads?")
+        run(self._lp)
         solution = self._lp.getSolution()
         self._rent = np.maximum(0.0, -np.array(solution.row_dual[self._first_block : self._first_limit])) * UNIT
         amount = np.maximum(np.array(solution.col_value[self._extra :]), 0.0)

@@ -25,7 +25,7 @@ from spotkube.planner.rest import Pool, RestProgram
 from spotkube.planner.rounding import pack_left, pod_values
 from spotkube.planner.state import Nodes, make_nodes, reset
 
-# How many nodes are taken away: fewer than half of them, and no more than a dive packs well and fast.
+# How many nodes are taken away: no more than half of a large plan, or than a dive packs well and fast.
 FEWEST, MOST = 3, 20
 # How much chance adds to what pods on a node are worth for its price when the least worth are taken away.
 CHANCES = (0.02, 0.1, 0.5)
@@ -80,7 +80,6 @@ class Rebuilder:
             if rounds == ROUNDS and least >= cost * (1.0 - 1e-9):
                 return False
             rounds = 1
-            program.steps += 1
             if not self._fix(program, amount, nodes, chance) or not nodes.remain.any():
                 return True
             program.limit(nodes)
@@ -88,11 +87,11 @@ class Rebuilder:
 
     def _price(self, program: RestProgram, nodes: Nodes, duals: Duals) -> bool:
         """Adds the patterns that the duals ask for; whether there were any."""
-        lean = self.pricer.lean
-        pay = (self.instance.arrays.price + charges(self.instance, duals))[lean]
-        patterns, found, _ = self.pricer.price(lean, nodes.remain, duals, pay, BRANCHES, COARSE)
-        better = (found > pay * (1 + 1e-9)) & (nodes.stock[lean] > 0)
-        program.add(lean[better], patterns[better], nodes)
+        holders = self.pricer.lean[nodes.stock[self.pricer.lean] > 0]
+        pay = (self.instance.arrays.price + charges(self.instance, duals))[holders]
+        patterns, found, _ = self.pricer.price(holders, nodes.remain, duals, pay, BRANCHES, COARSE)
+        better = found > pay * (1 + 1e-9)
+        program.add(holders[better], patterns[better], nodes)
         return bool(better.any())
 
     def _fix(self, program: RestProgram, amount: FloatArray, nodes: Nodes, chance: np.random.Generator) -> bool:

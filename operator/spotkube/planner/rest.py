@@ -8,7 +8,7 @@ import highspy
 import numpy as np
 
 from spotkube.planner.instance import FloatArray, Instance
-from spotkube.planner.master import PENALTY, UNIT, Duals, Master, add_columns, add_rows, quiet_highs
+from spotkube.planner.master import UNIT, Duals, Master, add_columns, add_rows, penalties, quiet_highs, run
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray
 from spotkube.planner.state import Nodes
 
@@ -72,13 +72,14 @@ class RestProgram:
         self.groups = np.flatnonzero(nodes.remain > 0)
         self.bins = np.flatnonzero((instance.kind_of < 0) & (nodes.stock > 0))
         self.limits = [tuple(at) for at in np.argwhere(instance.pool_left < NO_LIMIT)]
+        # Scaled to a limit of one: memory comes in bytes.
+        self._whole = {at: max(1.0, float(instance.pool_left[at])) for at in self.limits}
         self.holders = np.zeros(0, np.int64)
         self.patterns = np.zeros((0, instance.problem.groups), np.int64)
         self._lp = quiet_highs()
-        self.steps = 0
         rows = len(self.groups) + len(self.bins) + len(self.limits)
         add_rows(self._lp, np.full(rows, -highspy.kHighsInf), np.full(rows, highspy.kHighsInf))
-        penalty = np.full(len(self.groups), PENALTY * max(1.0, float(instance.arrays.price.max(initial=0.0))) / UNIT)
+        penalty = penalties(instance)[self.groups] / UNIT
         most = np.full(len(self.groups), highspy.kHighsInf)
         own = np.arange(len(self.groups))
         add_columns(self._lp, penalty, most, own[:, None], np.ones((len(own), 1)))
@@ -88,7 +89,7 @@ class RestProgram:
         """Sets what there is to cover, and how often each column can still be had."""
         low = nodes.remain[self.groups].astype(float)
         high = [nodes.stock[self.bins].astype(float)]
-        high += [np.array([max(0, int(nodes.pool_left[at])) for at in self.limits], float)]
+        high += [np.array([max(0.0, nodes.pool_left[at] / self._whole[at]) for at in self.limits])]
         first = len(self.groups)
         for row, need in enumerate(low):
             self._lp.changeRowBounds(row, need, highspy.kHighsInf)
@@ -102,7 +103,9 @@ class RestProgram:
         """Adds columns."""
         arrays = self.instance.arrays
         values = [patterns[:, self.groups], holders[:, None] == self.bins]
-        used = [(arrays.pool[holders] == pool) * arrays.pool_use[holders, what] for pool, what in self.limits]
+        used = [
+            (arrays.pool[holders] == at[0]) * arrays.pool_use[holders, at[1]] / self._whole[at] for at in self.limits
+        ]
         entries = np.column_stack([*values, *used]).astype(float)
         rows = np.broadcast_to(np.arange(entries.shape[1]), entries.shape)
         add_columns(self._lp, arrays.price[holders] / UNIT, self._most(patterns, nodes), rows, entries)
@@ -110,15 +113,18 @@ class RestProgram:
         self.patterns = np.concatenate([self.patterns, patterns])
 
     def solve(self) -> tuple[FloatArray, Duals, float]:
-        """How much of each column to take, the duals, and what that costs (micro-dollars an hour)."""
-        self._lp.run()
+        """How much of each column to take, the duals, and what that costs (micro-dollars an hour).
+
+        Raises RuntimeError as the master does.
+        """
+        run(self._lp)
         solution = self._lp.getSolution()
         prices, first = np.array(solution.row_dual) * UNIT, len(self.groups)
         problem = self.instance.problem
         group, pool = np.zeros(problem.groups), np.zeros(self.instance.pool_left.shape)
         group[self.groups] = np.maximum(prices[:first], 0.0)
         for at, price in zip(self.limits, prices[first + len(self.bins) :], strict=True):
-            pool[at] = max(0.0, -price)
+            pool[at] = max(0.0, -price) / self._whole[at]
         family = np.zeros(int(problem.family.max(initial=-1)) + 1)
         amount = np.maximum(np.array(solution.col_value)[first:], 0.0)
         return amount, Duals(group, family, pool), self._lp.getObjectiveValue() * UNIT

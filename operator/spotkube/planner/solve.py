@@ -110,8 +110,9 @@ def _best(instance: Instance, plans: list[Nodes]) -> Nodes:
 
 
 def _free(instance: Instance, nodes: Nodes) -> bool:
-    """Whether the plan holds all pods that can be placed, and buys nothing: none is cheaper or safer."""
-    return not (nodes.remain[instance.placeable] > 0).any() and score(instance.arrays, nodes)[1] == 0.0
+    """Whether the plan holds all pods that can be placed, buys nothing and meets all preferences: none is better."""
+    _, cost, unmet, interrupted = score(instance.arrays, nodes)
+    return not (nodes.remain[instance.placeable] > 0).any() and cost + unmet + interrupted == 0.0
 
 
 def _stopper(limit: int | None, clock: Clock, share: float) -> Callable[[int], bool]:
