@@ -21,6 +21,8 @@ from spotkube.cluster.resources import (
     WORKLOADS,
     Resource,
 )
+from spotkube.controllers.workloads.status import is_over
+from spotkube.convert.workloads import key_of
 from spotkube.model.labels import WORKLOAD
 
 Json = Mapping[str, Any]
@@ -33,13 +35,14 @@ CREATORS = 32
 
 @dataclass(frozen=True, slots=True)
 class PodSeen:
-    """A pod. `node` and `nominated` are "" when there is none; `covered` says whether a budget protects it."""
+    """A pod. `node`, `nominated` and `workload` (namespace/name) are "" when there is none; `covered` says whether a
+    budget protects it."""
 
     key: str
     phase: str
     node: str
     nominated: str
-    has_workload: bool
+    workload: str
     is_daemon: bool
     is_ready: bool
     is_ending: bool
@@ -100,10 +103,12 @@ class Scene:
         return len(pods) >= at_least and placed and self.all_made()
 
     def all_made(self) -> bool:
-        """Whether every Workload has as many pods as it wants. Counted here: a Job tells later than its pods do."""
-        wanted = [workload.status.replicas for workload in self.workloads]
-        there = sum(pod.has_workload and not pod.is_ending for pod in self.work)
-        return None not in wanted and there >= sum(filter(None, wanted))
+        """Whether every Workload has as many pods as it wants. Counted here: a Job tells later than its pods do.
+
+        A job that is over may have no pod left: one that ends while it is evicted is deleted for good.
+        """
+        there = Counter(pod.workload for pod in self.work if not pod.is_ending)
+        return all(is_over(each) or _has_all(each, there[key_of(each)]) for each in self.workloads)
 
 
 class Eyes:
@@ -172,7 +177,7 @@ def _to_pod(pod: Json, budgets: Sequence[tuple[str, Json]]) -> PodSeen:
         phase=status.get("phase", WAITING),
         node=spec.get("nodeName") or "",
         nominated=status.get("nominatedNodeName") or "",
-        has_workload=WORKLOAD in labels,
+        workload=f"{metadata['namespace']}/{labels[WORKLOAD]}" if WORKLOAD in labels else "",
         is_daemon=any(owner["kind"] == DAEMON for owner in metadata.get("ownerReferences") or ()),
         is_ready=_is_ready(status),
         is_ending=bool(metadata.get("deletionTimestamp")),
@@ -181,6 +186,10 @@ def _to_pod(pod: Json, budgets: Sequence[tuple[str, Json]]) -> PodSeen:
             for namespace, selector in budgets
         ),
     )
+
+
+def _has_all(workload: Workload, pods: int) -> bool:
+    return workload.status.replicas is not None and pods >= workload.status.replicas
 
 
 def _to_node(node: Json) -> NodeSeen:

@@ -65,6 +65,11 @@ def service(name: str, spot: Json | None = None, **status: Any) -> Json:
     return {"metadata": {"namespace": "shop", "name": name}, "spec": spec, "status": status}
 
 
+def job(name: str, **status: Any) -> Json:
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main"}]}}
+    return {"metadata": {"namespace": "shop", "name": name}, "spec": {"job": {"template": template}}, "status": status}
+
+
 def scene(
     *,
     pods: tuple[Json, ...] = (),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo_builders import addition, budget, claim, daemon, plan, pod, scene, service
+from demo_builders import addition, budget, claim, daemon, job, plan, pod, scene, service
 
 from spotkube.model.labels import WORKLOAD
 
@@ -43,6 +43,19 @@ def test_a_workload_that_lacks_pods_does_not_run() -> None:
 def test_a_pod_that_is_ending_does_not_count_for_its_workload() -> None:
     pods = (pod("cart-1", "n1", ending=True, **{WORKLOAD: "cart"}),)
     assert not scene(pods=pods, workloads=(service("cart", replicas=1),)).all_made()
+
+
+def test_a_workload_does_not_count_the_pods_of_another() -> None:
+    pods = (pod("cart-1", "n1", **{WORKLOAD: "cart"}), pod("cart-2", "n1", **{WORKLOAD: "cart"}))
+    assert not scene(pods=pods, workloads=(service("cart", replicas=1), service("wiki", replicas=1))).all_made()
+
+
+def test_a_job_whose_pod_ended_while_it_was_evicted_lacks_nothing() -> None:
+    over = {"type": "Ready", "status": "False", "reason": "JobComplete", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    running = {**over, "reason": "JobRunning"}
+    pods = (pod("cart-1", "n1"),)
+    assert scene(pods=pods, workloads=(job("resize", replicas=1, conditions=[over]),)).all_run()
+    assert not scene(pods=pods, workloads=(job("resize", replicas=1, conditions=[running]),)).all_run()
 
 
 def test_the_price_is_that_of_all_claims() -> None:
