@@ -18,6 +18,10 @@ COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 RUN /opt/spotkube/bin/pip install --no-deps . \
     && /opt/spotkube/bin/pip uninstall --yes pip
+# The planner is compiled here, where it takes minutes, and not in each pod. For no special processor: the nodes that
+# the image will run on are not known.
+RUN NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/opt/spotkube/share/spotkube/numba PYTHONDONTWRITEBYTECODE=1 \
+    /opt/spotkube/bin/python -c "from spotkube.planner.warmup import warm_up; warm_up()"
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="SpotKube" \
@@ -26,9 +30,11 @@ LABEL org.opencontainers.image.title="SpotKube" \
 RUN python -m pip uninstall --yes --root-user-action=ignore pip
 COPY --from=build /opt/spotkube /opt/spotkube
 
-# Output appears at once; no .pyc is written; the planner's compiled code goes where writing is allowed.
+# Output appears at once; no .pyc is written; the planner's compiled code goes where writing is allowed, first that which
+# the image brings (operator/spotkube/planner/shipped.py).
 ENV PATH=/opt/spotkube/bin:$PATH \
     HOME=/tmp \
+    NUMBA_CPU_NAME=generic \
     NUMBA_CACHE_DIR=/tmp/numba \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1

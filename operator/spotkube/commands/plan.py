@@ -17,6 +17,7 @@ from spotkube.commands.durations import parse_seconds
 from spotkube.commands.waiting import bar
 from spotkube.convert.documents import Mistakes, read_documents
 from spotkube.convert.manifests import Manifests, to_snapshot
+from spotkube.convert.misspelt import note_misspelt
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.reports.machine import to_values
 from spotkube.reports.summary import Report
@@ -81,7 +82,9 @@ def plan(
     except ValueError as error:
         _complain(str(error).splitlines())
         raise typer.Exit(BAD_INPUT) from error
-    manifests = to_snapshot(read_documents(sources, sys.stdin, mistakes), offerings, mistakes)
+    documents = read_documents(sources, sys.stdin, mistakes)
+    note_misspelt(documents, mistakes)
+    manifests = to_snapshot(documents, offerings, mistakes)
     _complain(mistakes.lines)
     if mistakes.lines and not manifests.snapshot.pods:
         raise typer.Exit(BAD_INPUT)
@@ -94,7 +97,7 @@ def plan(
         case Output.YAML:
             typer.echo(yaml.dump(to_values(report), Dumper=yaml.CSafeDumper, sort_keys=False, width=120), nl=False)
     if mistakes.lines:
-        typer.echo("The plan is one for the rest, without what the errors above name.", err=True)
+        typer.echo("The plan is one for the rest: what the errors above name is not in it.", err=True)
         raise typer.Exit(BAD_INPUT)
     if report.plan.unplaceable:
         raise typer.Exit(SOME_UNPLACEABLE)

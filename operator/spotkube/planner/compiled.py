@@ -1,13 +1,17 @@
 """The decorator of the hot path: numba, with the machine code kept on disk where there is a place for it."""
 
+import os
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from spotkube.planner.shipped import unpack
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,8 +21,10 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compiles at the first call, without fastmath: the same input gives the same bits.
 
     numba caches beside the module or in the user's cache folder; on a read-only file system neither may exist, and then
-    each process compiles for itself.
+    each process compiles for itself. In the operator's image the code was compiled when that was built.
     """
+    if folder := os.environ.get("NUMBA_CACHE_DIR"):
+        unpack(Path(folder))
     try:
         dispatcher = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
     except RuntimeError:
@@ -32,11 +38,10 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @cache
-def _stamp() -> tuple[float, int]:
-    """Latest change and total size of the sources beside this file that are compiled."""
-    sources = [file for file in Path(__file__).parent.glob("*.py") if b"@compiled" in file.read_bytes()]
-    states = [file.stat() for file in sources]
-    return max(state.st_mtime for state in states), sum(state.st_size for state in states)
+def _stamp() -> str:
+    """The sources beside this file that are compiled, as one hash: copies of them have other times."""
+    sources = (file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    return sha256(b"".join(source for source in sources if b"@compiled" in source)).hexdigest()
 
 
 @compiled
