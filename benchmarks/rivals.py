@@ -60,8 +60,9 @@ def _without_risk(problem: Problem) -> Problem:
 
 def _rounded(instance: Instance, relaxation: Relaxation, pricer: Pricer, clock: Clock) -> Iterator[Nodes]:
     """Dives as the search begins with, and more of them, since here nothing comes after."""
+    stop = clock.stop(DIVES_SHARE)
     for number in range(DIVES):
-        if number and clock.over(DIVES_SHARE):
+        if number and stop():
             return
         latest = None
         for nodes in dive(instance, relaxation, pricer, np.random.default_rng((0, number)) if number else None):

@@ -9,6 +9,7 @@ import pytest
 
 from spotkube.planner import columns, pricing
 from spotkube.planner.bound import lower_bound
+from spotkube.planner.clock import Clock, Stop
 from spotkube.planner.firstfit import first_fit, first_fit_nodes
 from spotkube.planner.genetic import Search
 from spotkube.planner.master import Duals, Master
@@ -23,6 +24,18 @@ from spotkube.planner.validate import validate
 from spotkube.planner.warmup import small_problem
 
 WORK = Budget(seconds=None, column_rounds=30, generations=10)
+
+
+class OutOfTime(Stop):
+    """Time is over once it was looked at so often, by whatever thread."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__(None, None)
+        self._looks = looks
+
+    def near(self) -> bool:
+        self._looks -= 1
+        return self._looks < 0
 
 
 def make_problem(
@@ -172,6 +185,7 @@ def test_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = small_problem()
     result = solve(problem, seed=0, budget=WORK)
     assert validate(problem, result.solution) == []
+    assert result.passes is None
     # What first-fit made of it, at least.
     assert result.solution.unplaced.sum() <= first_fit(problem).unplaced.sum()
 
@@ -183,12 +197,12 @@ def test_a_generation_that_is_cut_short_leaves_no_trace() -> None:
     first = first_fit_nodes(instance)
     for row in range(int(first.rows[0])):
         master.add(int(first.holder[row]), first.pods[row])
-    relaxation = columns.generate(instance, master, pricer, lambda rounds: rounds >= 3)
+    relaxation = columns.generate(instance, master, pricer, Clock(None).stop(), most=3)
     search = Search(instance, relaxation, pricer, [first], seed=0)
-    flock, looks = search.flock, iter([False] * 3)
-    assert list(search.generations(lambda: next(looks, True))) == []
+    flock = search.flock
+    assert list(search.generations(OutOfTime(looks=3))) == []
     assert search.flock is flock
-    assert next(search.generations(lambda: False)) == 1
+    assert next(search.generations(Clock(None).stop())) == 1
     assert search.flock is not flock
 
 
@@ -270,7 +284,7 @@ def test_pricing_that_is_cut_short_claims_nothing() -> None:
     pricer, worth = Pricer(instance), Duals(np.full(2, 30.0), np.zeros(2), np.zeros((1, 4)))
     bars = np.zeros(len(pricer.lean))
     many = SHARED_FROM
-    patterns, found, upper = pricer.price(pricer.lean, instance.upper, worth, bars, many, 1e-3, lambda: True)
+    patterns, found, upper = pricer.price(pricer.lean, instance.upper, worth, bars, many, 1e-3, Clock(0.0).stop())
     assert not patterns.any() and not found.any() and np.isinf(upper).all()
     patterns, found, upper = pricer.price(pricer.lean, instance.upper, worth, bars, many, 1e-3)
     assert patterns.any() and (upper >= found).all() and np.isfinite(upper).all()
@@ -288,10 +302,9 @@ def test_a_bound_that_is_cut_short_anywhere_is_none_too_high(looks: int) -> None
         master.add(int(first.holder[row]), first.pods[row])
     amount, duals, cost = master.solve()
     relaxation = columns.Relaxation(master, amount, cost, duals)
-    seen = iter([False] * looks)
-    columns.sharpen(instance, relaxation, pricer, lambda: next(seen, True))
+    columns.sharpen(instance, relaxation, pricer, OutOfTime(looks))
     assert relaxation.bound <= cheapest
-    assert columns.prove(instance, relaxation, pricer, first, lambda: True) <= cheapest
+    assert columns.prove(instance, relaxation, pricer, first, Clock(0.0).stop()) <= cheapest
 
 
 def test_a_node_is_filled_so_that_all_its_resources_run_out_together() -> None:

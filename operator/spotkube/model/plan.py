@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from spotkube.model.offerings import Offering
 
+# How often each stop of a search let it go on (see `planner.clock`).
+Passes = tuple[int, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedNode:
@@ -43,11 +46,25 @@ class FrontPoint:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How much was done, so that a replay can stop at the same point."""
+    """How much was done. The counts are those of the search that made the plan.
+
+    `passes` has an entry for each search and each bound of the decision, in their order, None where somebody broke it
+    off. A replay needs these, and nothing else.
+    """
 
     column_rounds: int = 0
     generations: int = 0
     branch_programs: int = 0
+    passes: tuple[Passes | None, ...] = ()
+
+    def known_passes(self) -> tuple[Passes, ...]:
+        """Raises ValueError where a search was broken off."""
+        known = tuple(passes for passes in self.passes if passes is not None)
+        if len(known) < len(self.passes):
+            raise ValueError(
+                "the search was broken off by hand: where it stopped is not known, so it can't be repeated"
+            )
+        return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """The lower bound by itself: what the pods of a problem must cost at least, however they are placed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from spotkube.model.plan import Passes
 from spotkube.planner.blocks import MOST_BLOCKS, make_blocks
-from spotkube.planner.clock import Clock
+from spotkube.planner.clock import Clock, Stop
 from spotkube.planner.coarse import Coarse, make_coarse, transfer
 from spotkube.planner.columns import Relaxation, add_plan, generate, sharpen
 from spotkube.planner.firstfit import first_fit_nodes
@@ -32,6 +33,7 @@ class Bound:
         pods: [G] how many pods of each group it is for: all, or none where no node kind and no bin takes the group.
         pod_value: [G] micro-dollars an hour that one more pod of each group adds to the fractional plan.
         column_rounds: the work done.
+        passes: what each of its stops let pass, for a replay.
     """
 
     value: int
@@ -39,11 +41,12 @@ class Bound:
     pods: IntArray
     pod_value: np.ndarray
     column_rounds: int
+    passes: Passes | None
 
 
 def lower_bound(problem: Problem, budget: Budget) -> Bound:
     """Column generation to the end or until the budget is used up; always valid."""
-    instance, clock = reduce_problem(problem), Clock(budget.seconds)
+    instance, clock = reduce_problem(problem), Clock(budget.seconds, budget.passes)
     relaxation = relax(instance, Pricer(instance), [first_fit_nodes(instance)], budget, clock, shares=(0.8, 1.0))
     missing = np.where(instance.placeable, 0, problem.count)
     return Bound(
@@ -52,6 +55,7 @@ def lower_bound(problem: Problem, budget: Budget) -> Bound:
         pods=problem.count - missing,
         pod_value=relaxation.duals.pod(instance),
         column_rounds=relaxation.rounds,
+        passes=clock.passes,
     )
 
 
@@ -65,31 +69,28 @@ def relax(
 ) -> Relaxation:
     """Column generation from the patterns of the plans at hand, then a sharper proof, each up to its share of time."""
     coarse, begin, before = make_coarse(instance), None, 0
-
-    def stopped(done: int) -> bool:
-        return (budget.column_rounds is not None and done >= budget.column_rounds) or clock.over(shares[0])
-
     if coarse is None:
         master = Master(instance, _demand(instance), _blocks(instance))
     else:
-        begin = _begin(coarse, pricer, lambda done: stopped(done) or clock.over(shares[0] * COARSE_SHARE))
+        begin = _begin(coarse, pricer, clock.stop(shares[0] * COARSE_SHARE), budget.column_rounds)
         before = begin.rounds
         master = Master(instance, _demand(instance), coarse.blocks(begin.master))
         transfer(coarse, begin.master, master)
     for nodes in plans:
         add_plan(instance, master, nodes)
-    relaxation = generate(instance, master, pricer, lambda done: stopped(before + done), begin)
+    most = None if budget.column_rounds is None else budget.column_rounds - before
+    relaxation = generate(instance, master, pricer, clock.stop(shares[0]), most, begin)
     relaxation.rounds += before
-    sharpen(instance, relaxation, pricer, lambda: clock.over(shares[1]))
+    sharpen(instance, relaxation, pricer, clock.stop(shares[1]))
     return relaxation
 
 
-def _begin(coarse: Coarse, pricer: Pricer, stopped: Callable[[int], bool]) -> Relaxation:
+def _begin(coarse: Coarse, pricer: Pricer, stop: Stop, most: int | None) -> Relaxation:
     """Some rounds on the smaller problem. What its pricer has learnt, the other one knows too."""
     small, learner = coarse.instance, Pricer(coarse.instance)
     master = Master(small, _demand(small), _blocks(small))
     add_plan(small, master, first_fit_nodes(small))
-    begin = generate(small, master, learner, lambda done: done >= COARSE_ROUNDS or stopped(done))
+    begin = generate(small, master, learner, stop, COARSE_ROUNDS if most is None else min(COARSE_ROUNDS, most))
     for holders, charges in zip(coarse.members, learner.mu, strict=True):
         pricer.mu[holders] = charges
     return begin

@@ -1,10 +1,11 @@
 """Column generation: better and better packing patterns, priced by the duals of those found so far."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from spotkube.planner.clock import Stop
 from spotkube.planner.fluid import fluid_duals
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Duals, Master
@@ -74,10 +75,11 @@ def generate(
     instance: Instance,
     master: Master,
     pricer: Pricer,
-    stopped: Callable[[int], bool],
+    stop: Stop,
+    most: int | None = None,
     begin: Relaxation | None = None,
 ) -> Relaxation:
-    """Generates columns until the bound meets the cost of the columns, or `stopped(rounds)`.
+    """Generates columns until the bound meets the cost of the columns, or `stop`, or the `most` rounds are done.
 
     `begin` is what is known of a problem much like this one.
     """
@@ -85,17 +87,17 @@ def generate(
     state = Relaxation(master, amount, cost, duals, rounds=1)
 
     def over() -> bool:
-        return stopped(state.rounds)
+        return (most is not None and state.rounds >= most) or stop()
 
     if begin is not None:
         prices = begin.duals if begin.cost - begin.bound > FAR * begin.cost else begin.prices
-        _round(instance, state, pricer, prices, DEEP, over, NO_END)
+        _round(instance, state, pricer, prices, DEEP, stop, NO_END)
         state.amount, state.duals, state.cost = master.solve()
     elif instance.problem.groups >= FLUID_FROM:
         fluid = fluid_duals(instance, master.demand, master.blocks)
         if fluid is not None:
             prices, pricer.mu = fluid
-            _round(instance, state, pricer, prices, 1, over)
+            _round(instance, state, pricer, prices, 1, stop)
     costs = [state.cost]
     every = CENTRE_EVERY + instance.problem.groups // 5
     while not over():
@@ -103,14 +105,14 @@ def generate(
         added = 0
         if state.rounds % every == 0:
             added = _round(
-                instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, over, enough=NO_END
+                instance, state, pricer, state.duals.blend(centre, NEAR_CENTRE), THOROUGH, stop, enough=NO_END
             )
         elif master.together.any() and _stalled(state, costs):
-            added = _round(instance, state, pricer, state.duals, DEEP, over, NO_END)
+            added = _round(instance, state, pricer, state.duals, DEEP, stop, NO_END)
         if not added:
-            added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1, over)
+            added = _round(instance, state, pricer, state.duals.blend(centre, SMOOTHING), 1, stop)
         if not added and state.cost - state.bound > CLOSE * state.cost and not over():
-            added = _round(instance, state, pricer, state.duals, THOROUGH, over, exactly=True)
+            added = _round(instance, state, pricer, state.duals, THOROUGH, stop, exactly=True)
         if not added or state.cost - state.bound <= CLOSE * state.cost:
             break
         state.amount, state.duals, state.cost = master.solve()
@@ -135,7 +137,7 @@ def _round(
     pricer: Pricer,
     duals: Duals,
     levels: int,
-    over: Callable[[], bool],
+    stop: Stop,
     enough: int = 1,
     *,
     exactly: bool = False,
@@ -144,14 +146,14 @@ def _round(
 
     `exactly`: if the levels do not suffice, what they leave open is priced to the end.
 
-    A level that is not done when `over` comes true leaves no trace; without the first there is nothing to go on from.
+    A level after which `stop` ends it leaves no trace; without the first there is nothing to go on from.
     """
     pay = instance.arrays.price + charges(instance, duals)
     holders, upper, best = pricer.lean, np.zeros(instance.holders), np.zeros(instance.holders)
     shapes = np.zeros((instance.holders, instance.problem.groups), np.int64)
     added = 0
     for level, (branches, step) in enumerate(LEVELS[:levels]):
-        patterns, found, above = pricer.price(holders, instance.upper, duals, pay[holders], branches, step, over)
+        patterns, found, above = pricer.price(holders, instance.upper, duals, pay[holders], branches, step, stop)
         if np.isinf(above).any():
             exactly &= level > 0
             break
@@ -168,7 +170,7 @@ def _round(
             break
     added += add_blocks(state.master, state.duals, shapes)
     if exactly and added < enough:
-        added += _price_exactly(instance, state, pricer, duals, holders, upper, over, enough)
+        added += _price_exactly(instance, state, pricer, duals, holders, upper, stop, enough)
     return added
 
 
@@ -179,7 +181,7 @@ def _price_exactly(
     duals: Duals,
     holders: IntArray,
     upper: FloatArray,
-    over: Callable[[], bool],
+    stop: Stop,
     enough: int,
 ) -> int:
     """Prices the holders whose upper bounds are too high to the end, a few at a time; columns added."""
@@ -188,10 +190,10 @@ def _price_exactly(
     added = 0
     for first in range(0, len(worst), AT_ONCE):
         few = worst[first : first + AT_ONCE]
-        patterns, _, most = pricer.price_exactly(few, instance.upper, duals, pay[few], over)
+        patterns, _, most = pricer.price_exactly(few, instance.upper, duals, pay[few], stop)
         upper[few] = np.minimum(upper[few], most)
         added += add_better(state.master, state.duals, few, patterns)
-        if added >= enough or over():
+        if added >= enough or stop():
             break
     consider(instance, state, duals, upper)
     return added
@@ -240,16 +242,16 @@ def consider(instance: Instance, state: Relaxation, duals: Duals, upper: FloatAr
     return value
 
 
-def sharpen(instance: Instance, state: Relaxation, pricer: Pricer, over: Callable[[], bool]) -> None:
+def sharpen(instance: Instance, state: Relaxation, pricer: Pricer, stop: Stop) -> None:
     """Looks closely at prices on the way from the best proof's to the latest, as long as that proves more."""
     for part in TOWARDS_CENTRE:
-        if over() or state.cost - state.bound <= CLOSE * state.cost:
+        if stop() or state.cost - state.bound <= CLOSE * state.cost:
             return
         centre = state.prices
-        _round(instance, state, pricer, state.duals.blend(centre, part), THOROUGH, over, NO_END, exactly=True)
+        _round(instance, state, pricer, state.duals.blend(centre, part), THOROUGH, stop, NO_END, exactly=True)
 
 
-def prove(instance: Instance, state: Relaxation, pricer: Pricer, plan: Nodes, over: Callable[[], bool]) -> int:
+def prove(instance: Instance, state: Relaxation, pricer: Pricer, plan: Nodes, stop: Stop) -> int:
     """The lower bound for the pods that the plan places, micro-dollars an hour.
 
     Where limits or bins did not suffice for all, the prices were those of scarcity, and prove little for the pods that
@@ -262,6 +264,6 @@ def prove(instance: Instance, state: Relaxation, pricer: Pricer, plan: Nodes, ov
         state.bound = state.proof.value(demand)[0] if state.proof else 0.0
         for _ in range(REPROOFS):
             state.amount, state.duals, state.cost = state.master.solve()
-            if not _round(instance, state, pricer, state.duals, THOROUGH, over):
+            if not _round(instance, state, pricer, state.duals, THOROUGH, stop):
                 break
     return state.proof.lower_bound(demand) if state.proof else 0

@@ -10,14 +10,14 @@ from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.offerings import ON_DEMAND, Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.model.resources import CPU, MEMORY
-from spotkube.planner.bound import lower_bound
 from spotkube.planner.build import Built, build_fleet
 from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.preferences import unmet_pods
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.quotas import why_full
-from spotkube.planner.rounds import plan_in_rounds, share_of
+from spotkube.planner.rounds import plan_in_rounds
+from spotkube.planner.solver import Solver
 
 # Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
 _SEARCH_SHARE = 0.7
@@ -34,7 +34,7 @@ class _Dealt:
     left: tuple[tuple[str, ...], ...]
 
 
-def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan:
+def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat: Work | None = None) -> Plan:
     """Plans for the pools of one mode.
 
     Args:
@@ -42,15 +42,20 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         mode: only NodePools in this mode may buy. Paused pools are never planned for.
         seed: of the search.
         budget: for the whole decision.
+        repeat: the work of an earlier plan of the same snapshot, mode and seed: then the clock decides nothing, and
+            that plan comes out again.
+
+    Raises ValueError where that work was broken off by hand.
     """
+    solver = Solver(seed, budget, None if repeat is None else repeat.known_passes())
     pools = [pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting]
-    built, result = plan_in_rounds(snapshot, pools, seed=seed, budget=share_of(budget, _SEARCH_SHARE))
+    built, result = plan_in_rounds(snapshot, pools, solver, _SEARCH_SHARE)
     dealt = _deal(built, result)
     names = frozenset(pool.name for pool in pools)
     owned = [claim for claim in snapshot.claims if claim.pool in names]
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
-    bound = _fleet_bound(built, result, fleet, share_of(budget, 1 - _SEARCH_SHARE))
+    bound = _fleet_bound(built, result, fleet, solver)
     staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
     return Plan(
         additions=tuple(_additions(built, result, dealt)),
@@ -61,7 +66,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         lower_bound_micro_usd_hour=bound,
         placed_pods=len(placed),
         front=_front(result, staying),
-        work=Work(result.column_rounds, result.generations, result.branch_programs),
+        work=Work(result.column_rounds, result.generations, result.branch_programs, solver.passes),
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )
@@ -106,13 +111,13 @@ def _crammed(built: Built) -> frozenset[str]:
     return frozenset(pod.uid for b in full for pod in b.residents)
 
 
-def _fleet_bound(built: Built, result: Result, fleet: Built, budget: Budget) -> int:
+def _fleet_bound(built: Built, result: Result, fleet: Built, solver: Solver) -> int:
     if not fleet.groups:
         return 0
     if _from_nothing(built, fleet) and not built.narrowed:
         # The search's own bound knows the rules over domains as well.
         return result.lower_bound
-    return lower_bound(fleet.problem, budget).value
+    return solver.bound(fleet.problem, 1 - _SEARCH_SHARE)
 
 
 def _from_nothing(built: Built, fleet: Built) -> bool:

@@ -6,13 +6,14 @@ cheapest plans always survive.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 from deap import base, tools
 
+from spotkube.planner.clock import Stop
 from spotkube.planner.columns import Relaxation
 from spotkube.planner.effort import breeding_for
 from spotkube.planner.expand import rows_needed
@@ -102,12 +103,12 @@ class Search:
         self.choosy = len(instance.arrays.unmet) > 0 or len(instance.quota_left) > 0
         self.left = Left(instance.problem.count, instance.arrays.stock, instance.pool_left, instance.quota_left)
 
-    def generations(self, over: Callable[[], bool]) -> Iterator[int]:
-        """Yields the number of each generation when it is done. Ends when `over`; an unfinished one leaves no trace."""
+    def generations(self, stop: Stop) -> Iterator[int]:
+        """Yields the number of each generation when it is done. One after which `stop` ends it leaves no trace."""
         done = 0
         while True:
             with seeded_random(self.random):
-                if not self._generation(over):
+                if not self._generation(stop):
                     return
             done += 1
             yield done
@@ -136,16 +137,16 @@ class Search:
     def _first(self) -> int:
         return int(np.lexsort((self.flock.interrupted, self.flock.cost + self.flock.unmet, self.flock.missing))[0])
 
-    def _generation(self, over: Callable[[], bool]) -> bool:
+    def _generation(self, stop: Stop) -> bool:
         """Whether it was finished in time."""
         recipes, rebuilds = self._recipes(), self._rebuilds()
         born: list[Flock | None] = [None] * (len(rebuilds) + self.breeding.children)
 
         def bear(scratch: Scratch, number: int) -> None:
-            if over():
+            if stop.near():
                 return
             if number < len(rebuilds):
-                nodes = scratch.rebuilder.child(self.flock, *rebuilds[number], over)
+                nodes = scratch.rebuilder.child(self.flock, *rebuilds[number], stop.near)
                 born[number] = flock_of(self.instance.arrays, [nodes]) if nodes else None
                 return
             child = number - len(rebuilds)
@@ -156,7 +157,7 @@ class Search:
             )  # fmt: skip
 
         share_out(self.scratches, len(born), bear)
-        if over():
+        if stop():
             return False
         flocks = [self.flock, *(flock for flock in born if flock is not None)]
         everyone = _individuals(*flocks)

@@ -1,9 +1,8 @@
 """Which pattern of pods a node of each kind would hold best at given prices, and how much it could hold at most."""
 
-from collections.abc import Callable
-
 import numpy as np
 
+from spotkube.planner.clock import Stop
 from spotkube.planner.exact import exact_pattern
 from spotkube.planner.instance import FloatArray, Instance
 from spotkube.planner.master import Duals
@@ -37,14 +36,13 @@ class Pricer:
         bars: FloatArray,
         branches: int,
         step: float,
-        over: Callable[[], bool] = lambda: False,
+        stop: Stop | None = None,
     ) -> tuple[IntArray, FloatArray, FloatArray]:
         """(patterns [n, G], their worth [n], upper bounds [n]) for the holders listed.
 
-        Once `over` is true the rest of them get no pattern and an upper bound of infinity.
+        Where `stop` ends it they get no pattern, and an upper bound of infinity.
         """
-        patterns = np.zeros((len(holders), self.instance.problem.groups), np.int64)
-        found, upper = np.zeros(len(holders)), np.full(len(holders), np.inf)
+        patterns, found, upper = self._nothing(holders)
         value, mu = duals.pod(self.instance), self.mu.copy()
 
         def some(work: Work, part: slice) -> None:
@@ -54,11 +52,13 @@ class Pricer:
             )  # fmt: skip
 
         def one(work: Work, turn: int) -> None:
-            if not over():
+            if stop is None or not stop.near():
                 some(work, slice(turn, turn + 1))
 
         if branches >= SHARED_FROM:
             share_out(self.works, len(holders), one)
+            if stop is not None and stop():
+                return self._nothing(holders)
         else:
             some(self.works[0], slice(None))
         if np.isfinite(upper).all():
@@ -66,20 +66,23 @@ class Pricer:
         return patterns, found, upper
 
     def price_exactly(
-        self, holders: IntArray, stock: IntArray, duals: Duals, bars: FloatArray, over: Callable[[], bool]
+        self, holders: IntArray, stock: IntArray, duals: Duals, bars: FloatArray, stop: Stop
     ) -> tuple[IntArray, FloatArray, FloatArray]:
         """The same, with bounds that are the worth of the best patterns, but for bounds below the bars."""
-        patterns = np.zeros((len(holders), self.instance.problem.groups), np.int64)
-        found, upper = np.zeros(len(holders)), np.full(len(holders), np.inf)
+        patterns, found, upper = self._nothing(holders)
         value = duals.pod(self.instance)
 
         def one(_: Work, i: int) -> None:
-            if not over():
+            if not stop.near():
                 h = int(holders[i])
                 patterns[i], found[i], upper[i] = exact_pattern(self.instance, h, stock, value, self.mu[h], bars[i])
 
         share_out(self.works, len(holders), one)
-        return patterns, found, upper
+        return self._nothing(holders) if stop() else (patterns, found, upper)
+
+    def _nothing(self, holders: IntArray) -> tuple[IntArray, FloatArray, FloatArray]:
+        shape = len(holders), self.instance.problem.groups
+        return np.zeros(shape, np.int64), np.zeros(len(holders)), np.full(len(holders), np.inf)
 
     def by_promise(self, proof: Proof | None) -> IntArray:
         """The lean holders, those first that hold most worth for their price. A search that begins there ends early."""

@@ -5,10 +5,12 @@ quotas, D their domains. Amounts are int64 in the units of `spotkube.model.resou
 hour.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spotkube.model.plan import Passes
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -160,15 +162,21 @@ class Solution:
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop: at whichever comes first. A replay gives the recorded work and no seconds.
+    """When to stop: at whichever comes first.
 
     `branch_programs` are the linear programs that sharpen the bound of small problems; without seconds None means none.
+    With `passes`, what an earlier search let pass, the clock is not asked: the same limits then give the same result.
     """
 
     seconds: float | None = 5.0
     column_rounds: int | None = None
     generations: int | None = None
     branch_programs: int | None = None
+    passes: Passes | None = None
+
+    def part(self, share: float, passes: Passes | None = None) -> "Budget":
+        """A part of its seconds; other limits stay."""
+        return replace(self, seconds=None if self.seconds is None else self.seconds * share, passes=passes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +184,7 @@ class Result:
     """The chosen solution, a bound that no solution of the same pods can be below, and how it was reached.
 
     `front` holds (micro-dollars an hour, expected interrupted pods a month) of the alternatives, at most 20, by cost.
+    `passes` is None where somebody broke the search off.
     """
 
     solution: Solution
@@ -186,3 +195,4 @@ class Result:
     chosen: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     branch_programs: int = 0
+    passes: Passes | None = ()

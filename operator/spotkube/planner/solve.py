@@ -2,13 +2,12 @@
 """One decision of the planner: bound, seeds, search, and the best plan with the proof of how good it is."""
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 
 from spotkube.planner.bound import relax
 from spotkube.planner.branching import Tree, pays
-from spotkube.planner.clock import Clock
+from spotkube.planner.clock import Clock, Stop
 from spotkube.planner.columns import Relaxation, prove
 from spotkube.planner.effort import breeding_for, effort_for
 from spotkube.planner.expand import check_shape, from_solution, to_solution
@@ -38,12 +37,13 @@ def solve(
 ) -> Result:
     """The cheapest solution found within the budget, with a bound that covers exactly the pods it places.
 
-    The same problem, seed, warm solution and amount of work (column rounds, generations, programs of the branch and
-    bound) give the same result. A keyboard interrupt ends the search early and gives the best solution so far.
+    The same problem, seed, warm solution and amount of work (column rounds, generations and programs of the branch and
+    bound without seconds, or the recorded passes) give the same result. A keyboard interrupt ends the search early and
+    gives the best solution so far.
     `progress` is called with the seconds since the start, cost and bound when there is a first plan that places all
     pods that can be placed, and whenever the cost or the bound got better.
     """
-    clock = Clock(budget.seconds)
+    clock = Clock(budget.seconds, budget.passes)
     instance = reduce_problem(problem)
     nowhere = ~instance.placeable
     watch = Watch(progress, clock, unplaceable=int(instance.arrays.weight[nowhere] @ problem.count[nowhere]))
@@ -56,19 +56,21 @@ def solve(
     watch.plan(*score(instance.arrays, _best(instance, plans))[:2])
     clock.lap("seeds")
     if _free(instance, _best(instance, plans)):
-        return Result(to_solution(instance, _best(instance, plans)), 0, 0, 0, ((0, 0.0),), 0, clock.phases)
+        free = to_solution(instance, _best(instance, plans))
+        return Result(free, 0, 0, 0, ((0, 0.0),), 0, clock.phases, passes=clock.passes)
     pricer, effort = Pricer(instance), effort_for(problem.groups, int((instance.kind_of < 0).sum()))
     front: tuple[tuple[int, float], ...] = ()
     try:
         relaxation = relax(instance, pricer, plans, budget, clock, (effort.columns_share, effort.proof_share))
     except KeyboardInterrupt:
-        return Result(to_solution(instance, _best(instance, plans)), 0, 0, 0, front, 0, clock.phases)
+        cut = to_solution(instance, _best(instance, plans))
+        return Result(cut, 0, 0, 0, front, 0, clock.phases, passes=None)
     watch.bound(relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0)
     clock.lap("columns")
-    steps, branching = 0, pays(instance, relaxation) and not clock.over(BRANCHING_SHARE)
+    steps, branching = 0, pays(instance, relaxation) and not clock.stop(BRANCHING_SHARE)()
     if problem.count.any() and instance.holders:
-        stopped = _stopper(budget.generations, clock, SEARCH_SHARE if branching else 1.0)
-        steps, front = _search(instance, relaxation, pricer, plans, seed, stopped, watch)
+        stop = clock.stop(SEARCH_SHARE if branching else 1.0)
+        steps, front = _search(instance, relaxation, pricer, plans, seed, stop, budget.generations, watch)
     clock.lap("search")
     best = _best(instance, plans)
     lower, programs = 0, 0
@@ -76,9 +78,9 @@ def solve(
         lower, programs = _branch(instance, relaxation, pricer, best, budget, clock, watch)
         clock.lap("branching")
     solution = to_solution(instance, best)
-    lower = max(lower, prove(instance, relaxation, pricer, best, clock.over))
+    lower = max(lower, prove(instance, relaxation, pricer, best, clock.stop()))
     clock.lap("expand")
-    return Result(solution, lower, relaxation.rounds, steps, front, 0, clock.phases, programs)
+    return Result(solution, lower, relaxation.rounds, steps, front, 0, clock.phases, programs, clock.passes)
 
 
 def _branch(
@@ -87,14 +89,17 @@ def _branch(
     """A sharper bound for all placeable pods, and the programs that it took."""
     limit = 0 if budget.seconds is None and budget.branch_programs is None else budget.branch_programs
     tree = Tree(instance, relaxation, pricer, score(instance.arrays, best)[1])
-    stopped = _stopper(limit, clock, 1.0)
+    stop = clock.stop()
+    stopped = _stopper(limit, stop)
 
     def told(programs: int) -> bool:
         watch.bound(tree.lower_bound())
         return stopped(programs)
 
-    with suppress(KeyboardInterrupt):
+    try:
         tree.grow(told)
+    except KeyboardInterrupt:
+        stop.break_off()
     watch.bound(tree.lower_bound())
     return tree.lower_bound(), tree.programs
 
@@ -115,9 +120,9 @@ def _free(instance: Instance, nodes: Nodes) -> bool:
     return not (nodes.remain[instance.placeable] > 0).any() and cost + unmet + interrupted == 0.0
 
 
-def _stopper(limit: int | None, clock: Clock, share: float) -> Callable[[int], bool]:
+def _stopper(limit: int | None, stop: Stop) -> Callable[[int], bool]:
     def stopped(done: int) -> bool:
-        return (limit is not None and done >= limit) or clock.over(share)
+        return (limit is not None and done >= limit) or stop()
 
     return stopped
 
@@ -128,11 +133,12 @@ def _search(
     pricer: Pricer,
     plans: list[Nodes],
     seed: int,
-    stopped: Callable[[int], bool],
+    stop: Stop,
+    most: int | None,
     watch: Watch,
 ) -> tuple[int, tuple[tuple[int, float], ...]]:
     """Dives, then breeds; adds what it finds to the plans. Steps of both count as generations."""
-    steps = 0
+    steps, stopped = 0, _stopper(most, stop)
     search: Search | None = None
     try:
         for number in range(breeding_for(instance.problem.groups, relaxation.gap).dives):
@@ -152,13 +158,13 @@ def _search(
                 break
         search = Search(instance, relaxation, pricer, plans, seed)
         if not stopped(steps):
-            for _ in search.generations(lambda: stopped(0)):
+            for _ in search.generations(stop):
                 steps += 1
                 watch.plan(*search.best())
                 if stopped(steps):
                     break
     except KeyboardInterrupt:
-        pass
+        stop.break_off()
     if search is None:
         return steps, ()
     plans.append(search.cheapest())
