@@ -7,7 +7,7 @@ from spotkube.model.notices import Notice
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.pods import DaemonSet, Labels, Pod, SpotRule
 from spotkube.model.resources import ResourceList
-from spotkube.model.selectors import Taint, Term
+from spotkube.model.selectors import SortedSet, Taint, Term
 
 
 class Mode(StrEnum):
@@ -129,5 +129,5 @@ class Snapshot:
     daemonsets: tuple[DaemonSet, ...] = ()
     namespaces: tuple[tuple[str, Labels], ...] = ()
     offerings: tuple[Offering, ...] = field(default=(), repr=False)
-    resting: frozenset[OfferingKey] = frozenset()
+    resting: SortedSet[OfferingKey] = frozenset()
     preference_percent: float = 5.0

@@ -11,6 +11,8 @@ CATEGORY: Final = "spotkube"
 NODEPOOL: Final = f"{GROUP}/nodepool"
 NODECLAIM: Final = f"{GROUP}/nodeclaim"
 WORKLOAD: Final = f"{GROUP}/workload"
+CAPACITYPLAN: Final = f"{GROUP}/capacityplan"
+"""On a ConfigMap: the plan of which it holds the snapshot."""
 
 # Labels that say what was bought; requirements of a NodePool may name them.
 CAPACITY_TYPE: Final = f"{GROUP}/capacity-type"

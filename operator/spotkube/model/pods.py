@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from spotkube.model.resources import ResourceList
-from spotkube.model.selectors import LabelSelector, Term, Toleration
+from spotkube.model.selectors import LabelSelector, SortedSet, Term, Toleration
 from spotkube.model.volumes import AttachedVolume, ClaimKey, ClaimUse
 
 Labels = tuple[tuple[str, str], ...]
@@ -41,7 +41,7 @@ class PodTerm:
 
     topology_key: str
     selector: LabelSelector | None
-    namespaces: frozenset[str]
+    namespaces: SortedSet[str]
     namespace_selector: LabelSelector | None = None
 
     def means(self, pod: "Pod") -> bool:

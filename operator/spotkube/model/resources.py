@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from decimal import InvalidOperation
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
 from spotkube.model.quantities import parse_quantity
 
 CPU = "cpu"
@@ -80,6 +83,12 @@ class ResourceList(Mapping[str, int]):
     def __reduce__(self) -> tuple[type["ResourceList"], tuple[dict[str, int]]]:
         # Hashes of strings differ from process to process, so the stored one must not travel.
         return ResourceList, (self._amounts,)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # In stored snapshots it is the plain map that it is made of.
+        written = core_schema.plain_serializer_function_ser_schema(dict)
+        return core_schema.no_info_after_validator_function(cls, handler(dict[str, int]), serialization=written)
 
     def __repr__(self) -> str:
         return f"ResourceList({self._amounts})"

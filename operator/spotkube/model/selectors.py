@@ -4,7 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, TypeVar
 
+from pydantic import PlainSerializer
+
+T = TypeVar("T")
+# Sets have another order in every process: what is stored of them must not.
+SortedSet = Annotated[frozenset[T], PlainSerializer(sorted)]
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
