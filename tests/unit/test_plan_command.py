@@ -99,7 +99,7 @@ def test_json_has_every_node_and_pod(spotkube_plan: Command) -> None:
     assert (plan["version"], plan["seed"]) == (1, 7)
     assert set(plan) == {
         "version", "seed", "totals", "nodes", "placements", "unplaceable", "alternatives", "work", "notes",
-        "errors",
+        "errors", "replay",
     }  # fmt: skip
     assert plan["totals"] == {
         "costNowUSDPerHour": 0.0,

@@ -1,9 +1,8 @@
-"""`spotkube plan`: the cheapest nodes for what manifests ask for, without a cluster."""
+"""`spotkube plan`: the cheapest nodes for what manifests ask for, without a cluster; or a decision made again."""
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,17 +13,20 @@ from rich.console import Console
 
 from spotkube.catalog import load_catalog
 from spotkube.commands.durations import parse_seconds
+from spotkube.commands.questions import DEFAULT_SECONDS, Question, of_manifests, of_snapshot
 from spotkube.commands.waiting import bar
 from spotkube.convert.documents import Mistakes, read_documents
-from spotkube.convert.manifests import Manifests, to_snapshot
+from spotkube.convert.manifests import to_snapshot
 from spotkube.convert.misspelt import note_misspelt
-from spotkube.model.cluster import Mode, Snapshot
+from spotkube.convert.snapshots import digest, to_bytes, to_record
+from spotkube.model.cluster import Mode
 from spotkube.reports.machine import to_values
-from spotkube.reports.summary import Report
+from spotkube.reports.summary import Replay, Report
 from spotkube.reports.tables import print_report
 
 BAD_INPUT = 1
 SOME_UNPLACEABLE = 2
+ANOTHER_PLAN = 3
 # About, where nothing was kept on disk; else a second.
 COMPILE_SECONDS = 120.0
 
@@ -54,13 +56,29 @@ def plan(
     more: Annotated[list[str] | None, typer.Argument(metavar="[FILES]...", help="More of them.")] = None,
     catalog: Annotated[Path | None, typer.Option(help="A catalog of your own instead of the shipped one.")] = None,
     seed: Annotated[
-        int,
-        typer.Option(min=0, help="Of the search. The same seed gives the same plan where time does not cut it off."),
-    ] = 0,
-    budget: Annotated[str, typer.Option(help="How long to search, such as 500ms, 5s or 1m.")] = "5s",
+        int | None,
+        typer.Option(min=0, help="Of the search. Without it 0, or the one in the snapshot."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="How long to search, such as 500ms or 1m. Without it 5s; a replay needs none.")
+    ] = None,
     mode: Annotated[
-        PoolChoice, typer.Option(help="NodePools that may buy: of this mode alone, or all that are not Paused.")
-    ] = PoolChoice.ALL,
+        PoolChoice | None,
+        typer.Option(help="NodePools that may buy: of this mode alone. Without it all that are not Paused."),
+    ] = None,
+    snapshot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Instead of manifests: what a decision was made from, as a CapacityPlan names it in status.snapshot "
+            "(kubectl get configmap NAME -o yaml), as --save-snapshot wrote it, or - for standard input. Its plan is "
+            "made again bit for bit; with another --seed or with --budget one is made anew.",
+        ),
+    ] = None,
+    save_snapshot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what the plan was made from, to make it again with --snapshot."),
+    ] = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="table for people, json and yaml with every node and pod.")
     ] = Output.TABLE,
@@ -71,24 +89,27 @@ def plan(
     run), Pods, NodePools, NodeClaims and Nodes (these are filled first). Exits with 0 when all pods have a place, with
     2 when some have none (the reasons are told), and with 1 on bad input: objects that can't be used are named, and
     the rest is planned.
+
+    A decision of the operator is made again, bit for bit, from the snapshot that its CapacityPlan names:
+
+    kubectl get configmap -n NAMESPACE NAME -o yaml | spotkube plan --snapshot -
+
+    A replay exits with 3 when another plan comes out, as on another kind of processor it may.
     """
-    mistakes = Mistakes()
+    sources = [*(files or ()), *(more or ())]
     try:
-        seconds = _seconds(budget)
-        sources = [*(files or ()), *(more or ())]
-        if not sources:
-            raise ValueError("-f: no manifests given; name files, folders or patterns, or - for standard input")
-        offerings = load_catalog(catalog).offerings
+        seconds = None if budget is None else _seconds(budget)
+        if snapshot is None:
+            question = _of_manifests(sources, catalog, mode or PoolChoice.ALL, seed or 0, seconds or DEFAULT_SECONDS)
+        else:
+            _refuse_beside_snapshot({"-f": sources, "--catalog": catalog, "--mode": mode})
+            question = of_snapshot(snapshot, seed, seconds)
     except ValueError as error:
         _complain(str(error).splitlines())
         raise typer.Exit(BAD_INPUT) from error
-    documents = read_documents(sources, sys.stdin, mistakes)
-    note_misspelt(documents, mistakes)
-    manifests = to_snapshot(documents, offerings, mistakes)
-    _complain(mistakes.lines)
-    if mistakes.lines and not manifests.snapshot.pods:
-        raise typer.Exit(BAD_INPUT)
-    report = make_report(manifests, mode, seed=seed, seconds=seconds, mistakes=mistakes.lines)
+    report = make_report(question)
+    if save_snapshot is not None:
+        _save(question, report, save_snapshot)
     match output:
         case Output.TABLE:
             print_report(Console(), report)
@@ -96,9 +117,12 @@ def plan(
             typer.echo(json.dumps(to_values(report), indent=2))
         case Output.YAML:
             typer.echo(yaml.dump(to_values(report), Dumper=yaml.CSafeDumper, sort_keys=False, width=120), nl=False)
-    if mistakes.lines:
+    if report.errors:
         typer.echo("The plan is one for the rest: what the errors above name is not in it.", err=True)
         raise typer.Exit(BAD_INPUT)
+    if report.replay is not None and not report.replay.same:
+        typer.echo(f"error: {report.replay}", err=True)
+        raise typer.Exit(ANOTHER_PLAN)
     if report.plan.unplaceable:
         raise typer.Exit(SOME_UNPLACEABLE)
 
@@ -108,28 +132,61 @@ def _complain(mistakes: Sequence[str]) -> None:
         typer.echo(f"error: {line}", err=True)
 
 
-def make_report(
-    manifests: Manifests, choice: PoolChoice, *, seed: int, seconds: float, mistakes: Sequence[str] = ()
-) -> Report:
+def _of_manifests(
+    sources: Sequence[str], catalog: Path | None, choice: PoolChoice, seed: int, seconds: float
+) -> Question:
+    """Raises ValueError; exits where mistakes leave nothing to plan."""
+    if not sources:
+        raise ValueError("-f: no manifests given; name files, folders or patterns, or - for standard input")
+    offerings, mistakes = load_catalog(catalog).offerings, Mistakes()
+    documents = read_documents(sources, sys.stdin, mistakes)
+    note_misspelt(documents, mistakes)
+    manifests = to_snapshot(documents, offerings, mistakes)
+    _complain(mistakes.lines)
+    if mistakes.lines and not manifests.snapshot.pods:
+        raise typer.Exit(BAD_INPUT)
+    modes = (Mode.APPLY, Mode.RECOMMEND) if choice is PoolChoice.ALL else (Mode(choice.value),)
+    return of_manifests(manifests, modes, seed, seconds, mistakes.lines)
+
+
+def _refuse_beside_snapshot(options: Mapping[str, object]) -> None:
+    for name, value in options.items():
+        if value:
+            raise ValueError(
+                f"{name} can't stand beside --snapshot, which holds pods, nodes, NodePools and offerings as they were: "
+                "leave one of them out"
+            )
+
+
+def make_report(question: Question) -> Report:
     """Plans within the time, with a bar on the terminal."""
     # Imported late: the solver and the compiler take a second, for which no other command should wait.
     from spotkube.planner.decide import decide  # noqa: PLC0415
     from spotkube.planner.problem import Budget  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
 
-    snapshot = _recommending(manifests.snapshot, choice)
+    again = question.again
     with bar("compiling the planner, which takes a while once", COMPILE_SECONDS):
         warm_up()
-    with bar(f"planning {sum(1 for pod in snapshot.pods if pod.node is None)} pods", seconds):
-        decision = decide(snapshot, Mode.RECOMMEND, seed=seed, budget=Budget(seconds=seconds))
-    return Report(decision, manifests.pod_names, seed, manifests.notes, mistakes)
+    with bar(f"planning {question.waiting} pods", question.seconds or DEFAULT_SECONDS):
+        decision = decide(
+            question.snapshot,
+            question.mode,
+            seed=question.seed,
+            budget=Budget(seconds=question.seconds),
+            repeat=again.work if again else None,
+        )
+    replay = Replay(again.plan, digest(decision)) if again else None
+    return Report(decision, question.pod_names, question.seed, question.notes, question.errors, replay)
 
 
-def _recommending(snapshot: Snapshot, choice: PoolChoice) -> Snapshot:
-    """The pools that may buy in mode Recommend, since nothing is carried out, and the others Paused."""
-    chosen = (Mode.APPLY, Mode.RECOMMEND) if choice is PoolChoice.ALL else (Mode(choice.value),)
-    pools = [replace(p, mode=Mode.RECOMMEND if p.mode in chosen else Mode.PAUSED) for p in snapshot.pools]
-    return replace(snapshot, pools=tuple(pools))
+def _save(question: Question, report: Report, file: Path) -> None:
+    record = to_record(question.snapshot, question.mode, question.seed, question.seconds, report.plan)
+    try:
+        file.write_bytes(to_bytes(record))
+    except OSError as error:
+        _complain([f"--save-snapshot: {file}: {error.strerror or error}; name a file that can be written"])
+        raise typer.Exit(BAD_INPUT) from error
 
 
 def _seconds(budget: str) -> float:

@@ -11,16 +11,18 @@ nodes           to buy, each with nodePool, instanceType, zone, capacityType, pr
 placements      onto nodes and claims that exist: node, pods
 unplaceable     name, pods, reason
 alternatives    usdPerHour, interruptionsPerMonth, chosen
-work            columnRounds, generations: the same seed and counts give the same plan
+work            columnRounds, generations, branchPrograms
 notes           what was assumed or left out
 errors          objects that could not be used, so that the plan is one for the rest; a sentence each
+replay          of a snapshot's plan that was made again, else null: same (true or false), planSHA256 and
+                recordedPlanSHA256
 """
 
 from collections import defaultdict
 from typing import Any
 
 from spotkube.model.plan import PlannedNode
-from spotkube.reports.summary import Report, usd, usd_or_none
+from spotkube.reports.summary import Replay, Report, usd, usd_or_none
 
 VERSION = 1
 
@@ -51,7 +53,14 @@ def to_values(report: Report) -> dict[str, Any]:
         },
         "notes": list(report.notes),
         "errors": list(report.errors),
+        "replay": _replay(report.replay),
     }
+
+
+def _replay(replay: Replay | None) -> dict[str, Any] | None:
+    if replay is None:
+        return None
+    return {"same": replay.same, "planSHA256": replay.found, "recordedPlanSHA256": replay.recorded}
 
 
 def _totals(report: Report) -> dict[str, Any]:

@@ -9,6 +9,27 @@ MICRO_USD = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """The digests of the plan that was recorded, and of the one that came out now."""
+
+    recorded: str
+    found: str
+
+    @property
+    def same(self) -> bool:
+        return self.recorded == self.found
+
+    def __str__(self) -> str:
+        if self.same:
+            return f"this is the recorded plan, bit for bit (SHA-256 {self.found[:12]})"
+        return (
+            f"this is not the recorded plan (its SHA-256 is {self.found[:12]}, recorded was {self.recorded[:12]}): "
+            "other versions of libraries or another kind of processor may round differently; replay it with the image "
+            "that made it, on a machine like that one"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A Plan, the name of each pod by uid, the remarks to print with it, and what could not be planned at all."""
 
@@ -17,6 +38,7 @@ class Report:
     seed: int
     notes: Sequence[str] = ()
     errors: Sequence[str] = ()
+    replay: Replay | None = None
 
     def names(self, uids: Sequence[str]) -> list[str]:
         return [self.pod_names.get(uid, uid) for uid in uids]

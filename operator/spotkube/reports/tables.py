@@ -26,6 +26,8 @@ def print_report(console: Console, report: Report) -> None:
             console.print(f"[bold]{title}[/bold]")
             console.print(table)
             console.print()
+    if report.replay is not None and report.replay.same:
+        console.print(f"replayed: {report.replay}", highlight=False)
     for note in report.notes:
         console.print(f"note: {escape(note)}", highlight=False)
 
