@@ -18,6 +18,7 @@ from spotkube.cluster.leader import LeaderElector, SoleReplica
 from spotkube.cluster.leases import LeaseTimes
 from spotkube.cluster.resources import Resource
 from spotkube.cluster.running import OperatorContext, run_operator
+from spotkube.controllers.archive import Archive, Shelf
 from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.empties import EmptyNodes
@@ -121,6 +122,8 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         load_catalog(settings.catalog_file).offerings if settings.catalog_file else None,
         settings.preference_percent,
     )
+    shelf = Shelf(settings.namespace, settings.snapshot_max_kib, settings.snapshot_folder, settings.plan_history)
+    archive = Archive(tools, shelf)
     controllers = Controllers(
         claims=ClaimController(tools),
         placement=placement,
@@ -130,7 +133,7 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         pools=PoolController(tools),
         queues=QueueController(tools),
         garbage=GarbageCollector(tools),
-        carrier=Carrier(tools, placement, settings.plan_history),
+        carrier=Carrier(tools, placement, settings.plan_history, archive),
         empties=EmptyNodes(),
     )
     pace = Pace(settings.cycle_seconds)
@@ -143,6 +146,7 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         warming.cancel()
         await asyncio.gather(warming, return_exceptions=True)
         await planning.stop()
+        await archive.settled()
 
 
 def _elector(

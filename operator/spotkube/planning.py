@@ -9,6 +9,7 @@ from spotkube.batching import Batch
 from spotkube.controllers.headroom import Headroom
 from spotkube.controllers.plans import Decision
 from spotkube.controllers.view import View
+from spotkube.convert.snapshots import to_record
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan, PlannedNode
@@ -108,7 +109,9 @@ class Planning:
         planned: Planned = await self._worker.plan(snapshot, mode, self._seed, seconds)
         self._metrics.plan_solve_seconds.observe(planned.seconds)
         example = f"such as {waiting[0].key}" if waiting else ""
-        return Decision(mode, self._seed, f"{len(waiting)} pods wait, {example}", planned.plan, planned.seconds)
+        record = to_record(snapshot, mode, self._seed, seconds, planned.plan)
+        trigger = f"{len(waiting)} pods wait, {example}"
+        return Decision(mode, self._seed, trigger, planned.plan, planned.seconds, record=record)
 
     async def stop(self) -> None:
         if self._search is not None:

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     namespace: str = Field(
         default_factory=own_namespace,
         min_length=1,
-        description="Namespace of the leader election's Lease. In a pod: its own; else `spotkube-system`.",
+        description="Namespace of the Lease and of kept snapshots. In a pod: its own; else `spotkube-system`.",
     )
     api_qps: float = Field(200, gt=0, description="Calls a second to the API server in the long run.")
     api_burst: int = Field(
@@ -83,6 +83,17 @@ class Settings(BaseSettings):
         "affinity, taints with effect `PreferNoSchedule`); 0 passes over them.",
     )
     plan_history: int = Field(10, ge=1, description="CapacityPlans kept; older ones are deleted.")
+    snapshot_max_kib: int = Field(
+        900,
+        ge=0,
+        le=1000,
+        description="Largest snapshot, in KiB, that is kept in a ConfigMap beside its CapacityPlan, so that `spotkube "
+        "plan --snapshot` can make the plan again; 0 keeps none. 900 are enough for about 20,000 pods.",
+    )
+    snapshot_folder: Path | None = Field(
+        None,
+        description="Folder for snapshots as files, of whatever size. As many are kept there as `plan_history` says.",
+    )
     resting_seconds: float = Field(
         180, ge=0, description="An offering that failed or was interrupted is not bought for this time."
     )

@@ -115,7 +115,7 @@ class FrontPoint(StatusModel):
 
 
 class WorkDone(StatusModel):
-    """How much was computed; a replay stops at the same counts and so gives the same plan."""
+    """How much was computed in the search that made the plan. Its snapshot has every count, for a replay."""
 
     column_rounds: Count = 0
     """Rounds of column generation for the bound."""
@@ -125,6 +125,23 @@ class WorkDone(StatusModel):
     """Linear programs of the branch and bound that sharpens the bound of small problems."""
     evaluations: Count = 0
     """Candidate plans that were evaluated."""
+
+
+class KeptSnapshot(StatusModel):
+    """What the decision was made from, with the work that it took: `spotkube plan --snapshot` makes it again."""
+
+    config_map: Name | None = None
+    """The ConfigMap that holds it; it goes when the plan goes."""
+    namespace: Name | None = None
+    """The namespace of the ConfigMap: the operator's own."""
+    file: Text | None = None
+    """The file that holds it, where the setting snapshot_folder names a folder."""
+    bytes: Count | None = None
+    """Its size."""
+    plan_digest: Annotated[str, Field(max_length=64)] | None = None
+    """SHA-256 of the plan as it was decided, before anything of it was dropped that was no longer needed."""
+    message: Text | None = None
+    """Why it is not kept, where it is not."""
 
 
 class Baselines(StatusModel):
@@ -167,6 +184,8 @@ class CapacityPlanStatus(ObservedStatus):
     """How long the decision took, in seconds."""
     baselines: Baselines | None = None
     """What simpler ways would have cost for the same pods."""
+    snapshot: KeptSnapshot | None = None
+    """Where it is kept what the decision was made from; absent where no search was needed."""
 
 
 class CapacityPlan(KubeObject):

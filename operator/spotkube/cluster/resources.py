@@ -46,6 +46,7 @@ class Resource:
 PODS: Final = Resource("", "v1", "pods", True, "Pod")
 NODES: Final = Resource("", "v1", "nodes", False, "Node")
 NAMESPACES: Final = Resource("", "v1", "namespaces", False, "Namespace")
+CONFIGMAPS: Final = Resource("", "v1", "configmaps", True, "ConfigMap")
 PERSISTENTVOLUMECLAIMS: Final = Resource("", "v1", "persistentvolumeclaims", True, "PersistentVolumeClaim")
 PERSISTENTVOLUMES: Final = Resource("", "v1", "persistentvolumes", False, "PersistentVolume")
 STORAGECLASSES: Final = Resource("storage.k8s.io", "v1", "storageclasses", False, "StorageClass")

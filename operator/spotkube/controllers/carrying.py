@@ -9,6 +9,7 @@ from spotkube.api.nodepool import PoolMode
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS
+from spotkube.controllers.archive import Archive
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.plans import Decision, outdated, plan_name, to_claims, to_status
 from spotkube.controllers.toolbox import Toolbox, each
@@ -26,8 +27,11 @@ class Carrier:
     """Between the record and the last claim the operator may be killed at any moment: what was bought by then is there
     for the next plan to use, and nothing is bought for the same pods again."""
 
-    def __init__(self, tools: Toolbox, placement: PlacementController, plan_history: int) -> None:
+    def __init__(
+        self, tools: Toolbox, placement: PlacementController, plan_history: int, archive: Archive | None = None
+    ) -> None:
         self._tools = tools
+        self._archive = archive
         self._placement = placement
         self._plan_history = plan_history
 
@@ -79,8 +83,10 @@ class Carrier:
         self._tools.require_leader()
         spec = CapacityPlanSpec(mode=PoolMode(decision.mode), seed=decision.seed, trigger=decision.trigger[:1024])
         body = CapacityPlan(metadata=ObjectMeta(name=name), spec=spec).to_dict()
-        await self._tools.client.create(CAPACITYPLANS, {k: v for k, v in body.items() if k != "status"})
+        raw = await self._tools.client.create(CAPACITYPLANS, {k: v for k, v in body.items() if k != "status"})
         await self._write_status(name, status)
+        if self._archive is not None and decision.record is not None:
+            self._archive.keep(name, raw["metadata"]["uid"], decision.record)
 
     async def _write_status(self, name: str, status: CapacityPlanStatus) -> None:
         self._tools.require_leader()

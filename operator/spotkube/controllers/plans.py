@@ -26,6 +26,7 @@ from spotkube.api.common import Taint as ApiTaint
 from spotkube.api.nodeclaim import CapacityType, NodeClaimSpec
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO
+from spotkube.convert.snapshots import Record
 from spotkube.model import labels
 from spotkube.model.cluster import Mode, Pool
 from spotkube.model.plan import Plan, PlannedNode
@@ -35,7 +36,10 @@ from spotkube.planner.kinds import node_labels
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A Plan with what the record needs: why it was made and how long it took. `drains` are claims with reasons."""
+    """A Plan with what the CapacityPlan needs: why it was made and how long it took. `drains` are claims with reasons.
+
+    `record` is what the plan was made from, None where no search was needed.
+    """
 
     mode: Mode
     seed: int
@@ -43,6 +47,7 @@ class Decision:
     plan: Plan
     solve_seconds: float
     drains: tuple[tuple[str, str], ...] = ()
+    record: Record | None = None
 
 
 def plan_name(mode: Mode, now: float) -> str:
