@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from spotkube.cluster.resources import CONFIGMAPS
 from spotkube.controllers.archive import KIB, UID_BYTES, Archive, Shelf
 from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.plans import Decision
-from spotkube.convert.snapshots import KEY, Record, from_bytes, to_record
+from spotkube.convert.snapshots import KEY, Record, from_bytes, to_bytes, to_record
 from spotkube.model.cluster import Mode
 from spotkube.model.plan import Plan, PlannedNode
 
@@ -134,3 +135,22 @@ async def test_the_limit_itself_is_allowed(size: int, monkeypatch: pytest.Monkey
     found = await kept(World(), Shelf(NAMESPACE, most_kib=1))
     assert (found.config_map is not None) == bool(size)
     assert size or str(found.message).startswith("it has 2 KiB and snapshot_max_kib is 1")
+
+
+async def test_claims_are_written_while_it_is_still_being_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    bought = threading.Event()
+
+    def slow(record: Record) -> bytes:
+        assert bought.wait(30), "the claims waited for the snapshot"
+        return to_bytes(record)
+
+    monkeypatch.setattr("spotkube.controllers.archive.to_bytes", slow)
+    world = World()
+    world.add_pool()
+    archive = Archive(world.tools, Shelf(NAMESPACE))
+    carrier = Carrier(world.tools, world.placement, 3, archive)
+    await carrier.carry_out(Decision(Mode.APPLY, 7, "", PLAN, 0.1, record=RECORD), await world.look())
+    assert (len(world.claims), config_maps(world)) == (1, [])
+    bought.set()
+    await archive.settled()
+    assert len(config_maps(world)) == 1

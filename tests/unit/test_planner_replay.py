@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import itertools
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,9 +22,13 @@ from test_planner_core_solve import make_problem
 
 import spotkube.planner
 from builders import both_ways, make_claim, make_offering, make_pods, make_pool, make_snapshot, node_of, spread
+from differential.drawing import of_seed
+from differential.planned import WORK, read
+from differential.registry import CONSTRAINTS
 from spotkube.catalog import load_catalog
 from spotkube.convert.documents import Mistakes, read_documents
 from spotkube.convert.manifests import to_snapshot
+from spotkube.convert.snapshots import to_bytes, to_record
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.planner import clock, pricing
@@ -253,3 +260,30 @@ def test_no_count_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert without(plan, 0, 0).work.column_rounds < plan.work.column_rounds
     assert without(plan, 0, 2).work.generations < plan.work.generations
     assert without(plan, 1, 0).lower_bound_micro_usd_hour < plan.lower_bound_micro_usd_hour
+
+
+AGAIN = """
+import sys
+from pathlib import Path
+from differential.planned import WORK
+from spotkube.convert.snapshots import digest, from_bytes
+from spotkube.planner.decide import decide
+for file in sorted(Path(sys.argv[1]).iterdir()):
+    record = from_bytes(file.read_bytes())
+    plan = decide(record.snapshot, record.mode, seed=record.seed, budget=WORK, repeat=record.work)
+    print(file.name, digest(plan) == record.plan)
+"""
+
+
+def test_rules_of_every_kind_are_planned_alike_however_strings_are_hashed(tmp_path: Path) -> None:
+    """Sets have another order in each process. The clusters are drawn so that each constraint matters in some."""
+    for seed in range(len(CONSTRAINTS)):
+        snapshot = read(of_seed(seed)).snapshot
+        plan = decide(snapshot, Mode.RECOMMEND, seed=seed, budget=WORK)
+        (tmp_path / f"{seed:03}").write_bytes(to_bytes(to_record(snapshot, Mode.RECOMMEND, seed, None, plan)))
+    environment = {**os.environ, "PYTHONHASHSEED": "4", "PYTHONPATH": os.pathsep.join(sys.path)}
+    again = subprocess.run(
+        [sys.executable, "-c", AGAIN, str(tmp_path)], env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    assert [line for line in again.splitlines() if not line.endswith("True")] == []
+    assert len(again.splitlines()) == len(CONSTRAINTS)
