@@ -35,7 +35,10 @@ from spotkube.planner.kinds import node_labels
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A Plan with what the record needs: why it was made and how long it took. `drains` are claims with reasons."""
+    """A Plan with what the record needs: why it was made and how long it took. `drains` are claims with reasons.
+
+    One that `fills` only gives pods the room that there is: of it there is nothing to record.
+    """
 
     mode: Mode
     seed: int
@@ -43,6 +46,7 @@ class Decision:
     plan: Plan
     solve_seconds: float
     drains: tuple[tuple[str, str], ...] = ()
+    fills: bool = False
 
 
 def plan_name(mode: Mode, now: float) -> str:
