@@ -90,6 +90,12 @@ bench: compiled peers ## Measure cost, search and scale beside peers, write docs
 	$(RUN) benchmarks/page.py $(if $(QUICK),--quick)
 	@rm $(RESULTS)/.unfinished
 
+.PHONY: bench-live
+bench-live: compiled controlplane peers ## Measure whole operators on real control planes beside Karpenter (5 minutes; QUICK=1: 2)
+	@mkdir -p $(RESULTS)
+	$(RUN) benchmarks/end_to_end.py $(if $(QUICK),--quick)
+	$(RUN) benchmarks/page.py $(if $(QUICK),--quick)
+
 .PHONY: peers
 peers: $(if $(PEERS),$(PEERS_VENV)/.ready)
 	@$(if $(PEERS),:,echo "../shared/peers is not here: problems are drawn by ourselves and Karpenter is left out")

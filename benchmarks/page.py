@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import page_cost
+import page_end_to_end
 import page_scale
 import page_search
 from page_parts import Row, Target
@@ -25,12 +26,15 @@ measures a little in four. Problems, pods and prices are described in `benchmark
 WHY = {
     "synthetic": "the columns have not all converged by then, so part of the gap is the bound's; the rest is what"
     " it takes to make fractions of nodes whole",
+    "openb": "with so many shapes of nodes with GPUs the columns are far from converged when the time ends, so that"
+    " plan and bound may both be far from what they could be",
     "diverse": "no near bound is known for pods that exclude one another, so part of the gap may be the bound's",
 }
 PARTS: dict[str, Callable[[Sequence[Row]], tuple[str, list[Target]]]] = {
     "cost": page_cost.render,
     "search": page_search.render,
     "scale": page_scale.render,
+    "end_to_end": page_end_to_end.render,
 }
 
 
@@ -38,7 +42,7 @@ def render(documents: dict[str, Row]) -> str:
     """The page; a part whose results are missing says so."""
     bodies, targets = [], []
     for name, part in PARTS.items():
-        bodies.append(f"## {name.capitalize()}\n")
+        bodies.append(f"## {name.replace('_', ' ').capitalize()}\n")
         if name not in documents or not documents[name]["rows"]:
             bodies.append("Not run.\n")
             continue

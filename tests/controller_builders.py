@@ -359,6 +359,7 @@ class FakeWorker(PlannerWorker):
         super().__init__()
         self.asked: list[Mode] = []
         self.seconds: list[float] = []
+        self.filled: list[Snapshot] = []
         self.error: Exception | None = None
         self.answer: Callable[[Snapshot, Mode], Plan] = plan_simply
 
@@ -368,6 +369,12 @@ class FakeWorker(PlannerWorker):
         if self.error is not None:
             raise self.error
         return Planned(self.answer(snapshot, mode), 0.1)
+
+    async def fill(self, snapshot: Snapshot) -> tuple[Placement, ...]:
+        self.filled.append(snapshot)
+        if self.error is not None:
+            raise self.error
+        return self.answer(snapshot, Mode.APPLY).placements
 
 
 class World:

@@ -161,12 +161,15 @@ class Loop:
 
     async def _act_on(self, decision: Decision, view: View) -> None:
         """Records and carries out what is new in it; a decision that says the same as the last one is dropped."""
+        # Using what is there is nothing to be recommended first: pods behind our gate would else wait for ever.
+        self._controllers.placement.remember(decision.plan.placements)
+        if decision.fills:
+            self._planning.succeeded()
+            return
         self._last_plans[decision.mode] = decision.plan
         record_decision(self._tools.metrics, decision)
         gist = _gist(decision)
         buys = decision.mode is Mode.APPLY and bool(decision.plan.additions)
-        # Using what is there is nothing to be recommended first: pods behind our gate would else wait for ever.
-        self._controllers.placement.remember(decision.plan.placements)
         if buys or self._told.get(decision.mode, _NOTHING) != gist:
             try:
                 await self._controllers.carrier.carry_out(decision, view)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 
 from spotkube.batching import Batch
@@ -24,11 +24,16 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 # A spot notice may be of half a minute only, and what one node held is soon planned for.
 URGENT_SECONDS = 2.0
+# What is found for few pods is found soon: more time would only let them wait.
+LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.005
 logger = logging.getLogger(__name__)
 
 
 class Planning:
-    """At most one search at a time. A question that was answered is not asked again until something differs."""
+    """At most one search at a time. A question that was answered is not asked again until something differs.
+
+    Pods that have room on what is there get it at once; only for the others, company is waited for and a search made.
+    """
 
     def __init__(
         self, worker: PlannerWorker, metrics: Metrics, seed: int, budget_seconds: float, batch: Batch | None = None
@@ -39,6 +44,7 @@ class Planning:
         self._seed = seed
         self._budget_seconds = budget_seconds
         self._answered: dict[Mode, int] = {}
+        self._filled: int | None = None
         self._search: asyncio.Task[Decision] | None = None
         self._outdated = False
         self._failures = 0
@@ -51,18 +57,25 @@ class Planning:
 
     def start_if_due(self, view: View) -> None:
         """Asks the next question, if there is one that has not been answered."""
+        complete = self._batch.is_complete(frozenset(unsettled(view.snapshot)), view.now)
         if self._search is not None or view.now < self._paused_until:
             return
         mode, question = self._next_question(view)
+        if question is None:
+            return
         urgent = _is_urgent(view)
-        if question is not None and (urgent or self._is_time(view)):
+        filling = replace(question, offerings=())
+        if urgent or complete:
             self._batch.close()
             self._answered[mode] = hash(question)
-            self._outdated = False
-            self._search = asyncio.create_task(self._decide(question, mode, urgent))
+            self._start(self._decide(question, mode, urgent))
+        elif (view.snapshot.nodes or view.snapshot.claims) and self._filled != hash(filling):
+            self._filled = hash(filling)
+            self._start(self._fill(filling, mode))
 
-    def _is_time(self, view: View) -> bool:
-        return self._batch.is_complete(frozenset(unsettled(view.snapshot)), view.now)
+    def _start(self, search: Coroutine[None, None, Decision]) -> None:
+        self._outdated = False
+        self._search = asyncio.create_task(search)
 
     def has_question(self, view: View) -> bool:
         """Whether something waits for a decision that has not been made."""
@@ -91,6 +104,7 @@ class Planning:
         """Lets every question be asked anew: an answer was not carried out, or another replica led meanwhile, so that
         the answer to come is to a question of old."""
         self._answered.clear()
+        self._filled = None
         self._outdated = True
 
     def postpone(self, now: float) -> None:
@@ -105,13 +119,18 @@ class Planning:
 
     async def _decide(self, snapshot: Snapshot, mode: Mode, urgent: bool) -> Decision:
         waiting = pods_to_place(snapshot)
-        seconds = min(self._budget_seconds, URGENT_SECONDS) if urgent else self._budget_seconds
+        seconds = min(self._budget_seconds, max(LEAST_SECONDS, SECONDS_PER_POD * len(waiting)))
+        seconds = min(seconds, URGENT_SECONDS) if urgent else seconds
         planned: Planned = await self._worker.plan(snapshot, mode, self._seed, seconds)
         self._metrics.plan_solve_seconds.observe(planned.seconds)
         example = f"such as {waiting[0].key}" if waiting else ""
         record = to_record(snapshot, mode, self._seed, seconds, planned.plan)
         trigger = f"{len(waiting)} pods wait, {example}"
         return Decision(mode, self._seed, trigger, planned.plan, planned.seconds, record=record)
+
+    async def _fill(self, snapshot: Snapshot, mode: Mode) -> Decision:
+        plan = Plan(placements=await self._worker.fill(snapshot))
+        return Decision(mode, self._seed, "", plan, 0.0, fills=True)
 
     async def stop(self) -> None:
         if self._search is not None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from spotkube.model.cluster import Mode, Snapshot
-from spotkube.model.plan import Plan
-from spotkube.planner.decide import decide
+from spotkube.model.plan import Placement, Plan
+from spotkube.planner.decide import decide, fill
 from spotkube.planner.problem import Budget
 from spotkube.planner.warmup import warm_up
 
@@ -75,6 +75,11 @@ class PlannerWorker:
             patience = seconds + self._patience_seconds
             plan = await self._run(executor, patience, self._decide, snapshot, mode, seed, seconds)
             return Planned(plan, time.monotonic() - started)
+
+    async def fill(self, snapshot: Snapshot) -> tuple[Placement, ...]:
+        """Which of the waiting pods have room on what is there. Raises PlannerFailed."""
+        async with self._turn:
+            return await self._run(await self._warm(), self._patience_seconds, fill, snapshot)
 
     async def _warm(self) -> ProcessPoolExecutor:
         if self._executor is None:

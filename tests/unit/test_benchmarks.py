@@ -14,7 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import cases
 import generate
+import live
+import live_rivals
 import page
+import page_end_to_end
 import page_scale
 import papers_ga
 import results
@@ -267,3 +270,34 @@ def test_the_independent_checker_judges_plans_on_nodes_that_are_there(tmp_path: 
     assert runs.check_document(file, both["plan"], cost) is True
     assert runs.check_document(file, both["plan"], cost * 1.01) is False
     assert runs.check_document(file, plan_document(solution, names), cost) is False
+
+
+def live_row(solver: str, p99: float, usd: float, **fields: Any) -> dict[str, Any]:
+    step = {
+        "pods": 1000, "bound": 1000, "all_bound_seconds": 9.0, "p50_seconds": 3.0, "p99_seconds": p99, "nodes": 7,
+        "cost_usd_hour": usd, "bound_usd_hour": 4.0,
+    }  # fmt: skip
+    return {"solver": solver, "deployments": 20, "steps": [step], **fields}
+
+
+def test_whole_operators_are_held_to_half_of_the_peers_time_and_to_less_than_its_price() -> None:
+    _, targets = page_end_to_end.render([live_row("SpotKube", 5.0, 4.1), live_row("Karpenter", 8.0, 4.2)])
+    assert [target.missed for target in targets] == ["1.50 s", "1.00 s", ""]
+
+
+def test_whole_operators_without_the_peer_have_nothing_to_be_held_to() -> None:
+    body, targets = page_end_to_end.render([live_row("SpotKube", 5.0, 4.1)])
+    assert targets == []
+    assert "| 1,000 | SpotKube | 9.00 s |" in body
+
+
+def test_the_share_below_which_so_many_percent_lie() -> None:
+    values = [float(n) for n in range(1, 101)]
+    assert [live.percentile(values, percent) for percent in (50, 99, 100)] == [50.0, 99.0, 100.0]
+    assert live.percentile([7.0], 1) == 7.0
+    assert live.percentile([], 50) is None
+
+
+def test_karpenter_gets_the_same_room_as_we_do() -> None:
+    (made,) = live_rivals.instance_types([{**generate.offerings(2)[0], "cpu_milli": 1900, "memory_mib": 3000}])
+    assert (made["resources"]["cpu"], made["resources"]["memory"]) == ("2000m", "3010Mi")

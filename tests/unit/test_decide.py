@@ -1,5 +1,7 @@
 """Whole decisions on small clusters, judged by a scheduler of the tests' own."""
 
+from collections import Counter
+
 import pytest
 
 from builders import (
@@ -22,7 +24,7 @@ from scheduler_check import complaints
 from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.plan import Plan
-from spotkube.planner.decide import decide
+from spotkube.planner.decide import decide, fill
 from spotkube.planner.problem import Budget
 
 WORK = Budget(seconds=None, column_rounds=20, generations=5)
@@ -260,3 +262,17 @@ def test_the_bound_passes_over_nodes_that_are_too_full_for_a_daemon() -> None:
     )
     plan = plan_of(snapshot)
     assert (plan.lower_bound_micro_usd_hour, plan.cost_after_micro_usd_hour, plan.placed_pods) == (0, 100_000, 2)
+
+
+def test_filling_gives_the_room_that_there_is_and_buys_nothing() -> None:
+    ours = make_claim("ours", make_offering(cpu="4"), node="ours")
+    coming = make_claim("coming", make_offering(cpu="2"), phase=ClaimPhase.LAUNCHED)
+    pods = make_pods(7, cpu="1")
+    snapshot = make_snapshot(
+        pods, [make_offering()], nodes=[node_of(ours)], claims=[ours, coming], pools=[make_pool(mode=Mode.PAUSED)]
+    )
+
+    placed = fill(snapshot)
+
+    assert Counter(placement.target for placement in placed) == {"ours": 4, "coming": 2}
+    assert {placement.pod for placement in placed} < {pod.uid for pod in pods}

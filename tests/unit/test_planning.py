@@ -17,7 +17,15 @@ from spotkube.metrics import Metrics
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
-from spotkube.planning import LONGEST_PAUSE_SECONDS, URGENT_SECONDS, Planning, question_of, still_valid
+from spotkube.planning import (
+    LEAST_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    SECONDS_PER_POD,
+    URGENT_SECONDS,
+    Planning,
+    question_of,
+    still_valid,
+)
 from spotkube.worker import PlannerFailed
 
 CHEAP = make_offering("m.large", 0.1)
@@ -256,7 +264,24 @@ class TestBatches:
         assert worker.asked == []
 
         await ask(planning, view_of(cluster(*pods), START + 2.5))
-        assert worker.seconds == [10.0]
+        assert worker.asked == [Mode.APPLY]
+
+    async def test_pods_that_come_during_a_search_have_waited_for_company_when_it_ends(
+        self, worker: FakeWorker
+    ) -> None:
+        planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=1, max_seconds=3))
+        pods = [make_pod(f"web-{n}") for n in range(9)]
+        for second in (0, 1):
+            planning.start_if_due(view_of(cluster(pods[0]), START + second))
+        assert planning.busy
+        for second in (2, 3, 4):
+            planning.start_if_due(view_of(cluster(*pods[1 : second + 1]), START + second))
+        await asyncio.sleep(0.01)
+        planning.take(view_of(cluster(*pods[1:5]), START + 4.5))
+
+        await ask(planning, view_of(cluster(*pods[1:6]), START + 5))
+
+        assert worker.asked == [Mode.APPLY, Mode.APPLY]
 
     async def test_pods_of_a_node_that_is_leaving_wait_for_nobody(self, worker: FakeWorker) -> None:
         planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=1, max_seconds=5))
@@ -264,5 +289,61 @@ class TestBatches:
         pod, node = make_pod("web", node="c-1"), make_node("c-1", claim="c-1")
 
         await ask(planning, view_of(cluster(pod, claims=(claim,), nodes=(node,))))
+        assert worker.asked == [Mode.APPLY]
+
+    @pytest.mark.parametrize(("pods", "seconds"), [(1, LEAST_SECONDS), (200, 200 * SECONDS_PER_POD), (5000, 10.0)])
+    async def test_few_pods_do_not_wait_for_a_long_search(self, worker: FakeWorker, pods: int, seconds: float) -> None:
+        await ask(Planning(worker, Metrics(), 0, 10.0), view_of(cluster(*(make_pod(f"web-{n}") for n in range(pods)))))
+
+        assert worker.seconds == [seconds]
+
+    async def test_nor_do_those_of_a_node_that_is_leaving(self, worker: FakeWorker) -> None:
+        claim = replace(make_claim("c-1", CHEAP, phase=ClaimPhase.READY), node="c-1", deadline=START + 30)
+        pods = [make_pod(f"web-{n}", node="c-1") for n in range(1000)]
+
+        await ask(
+            Planning(worker, Metrics(), 0, 10.0),
+            view_of(cluster(*pods, claims=(claim,), nodes=(make_node("c-1", claim="c-1"),))),
+        )
 
         assert worker.seconds == [URGENT_SECONDS]
+
+
+class TestFilling:
+    """Pods that have room on what is there wait for no company and no search."""
+
+    @pytest.fixture
+    def planning(self, worker: FakeWorker) -> Planning:
+        return Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=1, max_seconds=5))
+
+    async def test_room_that_there_is_is_given_at_once(self, planning: Planning, worker: FakeWorker) -> None:
+        claim = make_claim("c-1", make_offering("large", cpu="4"), phase=ClaimPhase.PENDING)
+
+        found = await ask(planning, view_of(cluster(make_pod("web"), claims=(claim,))))
+
+        assert found is not None
+        assert (found.fills, found.plan.placements) == (True, (Placement("uid-web", "c-1"),))
+        assert worker.asked == []
+
+    async def test_nothing_is_for_sale_meanwhile(self, planning: Planning, worker: FakeWorker) -> None:
+        claim = make_claim("c-1", CHEAP, phase=ClaimPhase.PENDING)
+
+        await ask(planning, view_of(cluster(claims=(claim,))))
+
+        assert [snapshot.offerings for snapshot in worker.filled] == [()]
+
+    async def test_where_there_is_no_room_it_is_asked_once_and_then_bought(
+        self, planning: Planning, worker: FakeWorker
+    ) -> None:
+        full = make_claim("c-1", make_offering("small", cpu="10m"), phase=ClaimPhase.PENDING)
+        views = [view_of(cluster(make_pod("web"), claims=(full,)), START + tenth / 10) for tenth in range(11)]
+
+        found = [await ask(planning, view) for view in views]
+
+        assert found[:-1] == [None] * 10
+        assert (len(worker.filled), worker.asked) == (1, [Mode.APPLY])
+
+    async def test_an_empty_cluster_has_none(self, planning: Planning, worker: FakeWorker) -> None:
+        await ask(planning, view_of(cluster()))
+
+        assert worker.filled == []

@@ -62,7 +62,7 @@ def test_the_namespace_is_the_pods_own(tmp_path: Path, monkeypatch: pytest.Monke
         ("provider_url: localhost:90", r"provider_url .* is 'localhost:90' but .* `http://127.0.0.1:9090`"),
         ("- a\n- b", r"must hold `name: value` lines"),
         ("a: [", r"is not YAML"),
-        ("batch_idle_seconds: 6", r"batch_idle_seconds \(6\) must not be above batch_max_seconds \(5\)"),
+        ("batch_idle_seconds: 6", r"batch_idle_seconds \(6\) must not be above batch_max_seconds \(3\)"),
         (
             "lease_duration_seconds: 10",
             r"lease_duration_seconds \(10\) must be above lease_renew_deadline_seconds \(10\)",

@@ -39,6 +39,7 @@ class Decision:
     """A Plan with what the CapacityPlan needs: why it was made and how long it took. `drains` are claims with reasons.
 
     `record` is what the plan was made from, None where no search was needed.
+    One that `fills` only gives pods the room that there is: of it there is nothing to record.
     """
 
     mode: Mode
@@ -48,6 +49,7 @@ class Decision:
     solve_seconds: float
     drains: tuple[tuple[str, str], ...] = ()
     record: Record | None = None
+    fills: bool = False
 
 
 def plan_name(mode: Mode, now: float) -> str:

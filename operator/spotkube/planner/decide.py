@@ -72,6 +72,12 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
     )
 
 
+def fill(snapshot: Snapshot) -> tuple[Placement, ...]:
+    """Gives waiting pods the room that there is, on nodes and claims on their way, without a search."""
+    built, result = plan_in_rounds(replace(snapshot, offerings=()), (), Solver(0, Budget(seconds=0.0)), 1.0)
+    return tuple(_placements(built, _deal(built, result)))
+
+
 def _deal(built: Built, result: Result) -> _Dealt:
     """Hands out the pods of each group in their order: to bins first, then to nodes; the newest are left over."""
     queues = [list(group.pods) for group in built.groups]

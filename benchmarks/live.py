@@ -1,0 +1,138 @@
+"""Pods on a real API server: what is created, and when each was bound, as one watch saw it."""
+
+import json
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from localcluster.cluster import Cluster
+
+NAMESPACE = "load"
+CPU_MILLI = (100, 250, 500, 1000, 2000, 4000)
+MIB_PER_MILLI = (1, 2, 4, 8)
+POLL_SECONDS = 0.25
+Json = dict[str, Any]
+
+
+class Watch:
+    """When each object of a kind first came true in some way: seconds of the monotonic clock, by uid."""
+
+    def __init__(self, cluster: Cluster, path: str, moments: dict[str, Callable[[Json], bool]]) -> None:
+        """`path` of the API; each of `moments` says whether it has come for an object."""
+        self.seen: dict[str, dict[str, float]] = {name: {} for name in moments}
+        self.objects: dict[str, Json] = {}
+        self._moments = moments
+        kubectl = str(cluster.binary("kubectl"))
+        command = [kubectl, f"--kubeconfig={cluster.kubeconfig}", "get", "--raw", f"{path}?watch=1"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        for line in self._process.stdout or ():
+            now, event = time.monotonic(), json.loads(line)
+            if event["type"] not in ("ADDED", "MODIFIED"):
+                continue
+            item: Json = event["object"]
+            uid = item["metadata"]["uid"]
+            self.objects[uid] = item
+            for name, has_come in self._moments.items():
+                if uid not in self.seen[name] and has_come(item):
+                    self.seen[name][uid] = now
+
+
+def watch_pods(cluster: Cluster) -> Watch:
+    """`created` and `bound` of the pods of the load."""
+    moments: dict[str, Callable[[Json], bool]] = {
+        "created": lambda _: True,
+        "bound": lambda pod: bool(pod["spec"].get("nodeName")),
+    }
+    return Watch(cluster, f"/api/v1/namespaces/{NAMESPACE}/pods", moments)
+
+
+def shapes(deployments: int, seed: int) -> list[tuple[int, int]]:
+    """(cpu in milli, memory in MiB) of a pod of each Deployment."""
+    chance = random.Random(seed)
+    cpus = [chance.choice(CPU_MILLI) for _ in range(deployments)]
+    return [(cpu, cpu * chance.choice(MIB_PER_MILLI)) for cpu in cpus]
+
+
+def create_deployments(cluster: Cluster, sizes: list[tuple[int, int]]) -> None:
+    """Deployments of no pods yet."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    items = [namespace, *(_deployment(f"d{i:02}", *size) for i, size in enumerate(sizes))]
+    cluster.kubectl("apply", "--server-side", "-f", "-", input="\n---\n".join(json.dumps(item) for item in items))
+
+
+def scale(cluster: Cluster, replicas: int) -> None:
+    """All Deployments to so many pods each."""
+    cluster.kubectl("scale", "deployment", "--all", f"--replicas={replicas}", "--namespace", NAMESPACE)
+
+
+def trickle(cluster: Cluster, deployments: int, have: int, pods: int, seconds: float) -> None:
+    """So many more pods, evenly over the time, in small steps; each Deployment has `have` at first."""
+    began, steps = time.monotonic(), pods // deployments
+    for step in range(steps):
+        time.sleep(max(0.0, began + seconds * step / steps - time.monotonic()))
+        scale(cluster, have + step + 1)
+
+
+def wait_for(watch: Watch, pods: int, seconds: float) -> Iterator[int]:
+    """How many are bound, again and again, until all are or the time is over."""
+    deadline = time.monotonic() + seconds
+    while (bound := len(watch.seen["bound"])) < pods and time.monotonic() < deadline:
+        yield bound
+        time.sleep(POLL_SECONDS)
+    yield bound
+
+
+def percentile(values: list[float], percent: float) -> float | None:
+    """The smallest value that so many percent do not exceed; None of nothing."""
+    ordered = sorted(values)
+    return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)] if ordered else None
+
+
+def usd_hour(nodes: list[Json], prices: dict[tuple[str, str, str], float], capacity_label: str) -> float:
+    """What nodes cost by the catalog, whoever bought them. Raises KeyError for one that is not sold."""
+    total = 0.0
+    for node in nodes:
+        labels = node["metadata"]["labels"]
+        zone = labels["topology.kubernetes.io/zone"]
+        total += prices[labels["node.kubernetes.io/instance-type"], zone, labels[capacity_label]]
+    return total
+
+
+def items(cluster: Cluster, *words: str) -> list[Json]:
+    found: list[Json] = json.loads(cluster.kubectl("get", *words, "-o", "json"))["items"]
+    return found
+
+
+def write(folder: Path, name: str, content: object) -> Path:
+    file = folder / name
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return file
+
+
+def _deployment(name: str, cpu_milli: int, memory_mib: int) -> Json:
+    requests = {"cpu": f"{cpu_milli}m", "memory": f"{memory_mib}Mi"}
+    container = {"name": "main", "image": "load", "resources": {"requests": requests}}
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }

@@ -1,0 +1,175 @@
+"""SpotKube and Karpenter, each whole, on a cluster of its own: the same catalog, the same delay of nodes."""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cases import CACHE, PEERS
+from demo import identity
+from demo.launch import free_port, launch_cloud, launch_operator
+from localcluster.cluster import Cluster, LocalCluster
+
+# Of Karpenter's KWOK provider: what it takes off each node. Given on top, so that both have the same room.
+OVERHEAD_CPU_MILLI, OVERHEAD_MIB = 100, 10
+REGISTRATION_SECONDS = 2
+MOST_VCPU = 32
+CRDS = Path(__file__).resolve().parents[1] / "crds"
+OUR_CAPACITY_LABEL, THEIR_CAPACITY_LABEL = "spotkube.io/capacity-type", "karpenter.sh/capacity-type"
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """`raised` puts it up on a cluster and takes it down; its nodes have `capacity_label`."""
+
+    name: str
+    raised: Callable[[LocalCluster, list[Json]], contextlib.AbstractContextManager[None]]
+    capacity_label: str
+
+
+@contextlib.contextmanager
+def spotkube(cluster: LocalCluster, _: list[Json]) -> Iterator[None]:
+    """The operator under the chart's rights, the fake cloud, and a pool of what Karpenter may buy too."""
+    cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    kubeconfig = identity.install(cluster, cluster.directory)
+    delay = f"--registration-delay={REGISTRATION_SECONDS}s"
+    with contextlib.ExitStack() as stack:
+        cloud, url = launch_cloud(cluster.kubeconfig, cluster.directory, delay)
+        stack.callback(cloud.stop)
+        log = cluster.directory / "operator.log"
+        operator = launch_operator(kubeconfig, identity.NAMESPACE, url, log)
+        stack.callback(operator.stop)
+        _apply(cluster, [our_pool()])
+        yield
+        operator.check()
+        cloud.check()
+
+
+def our_pool() -> Json:
+    """c, m and r of at most so many vCPU, spot or on-demand, also for pods of no Workload."""
+    requirements = [
+        {"key": "spotkube.io/instance-category", "operator": "In", "values": ["c", "m", "r"]},
+        {"key": "spotkube.io/instance-cpu", "operator": "Lt", "values": [str(MOST_VCPU + 1)]},
+    ]
+    return {
+        "apiVersion": "spotkube.io/v1alpha1",
+        "kind": "NodePool",
+        "metadata": {"name": "general"},
+        "spec": {
+            "mode": "Apply",
+            "template": {"spec": {"requirements": requirements}},
+            "spot": {"allowUnmanagedPods": True},
+        },
+    }
+
+
+@contextlib.contextmanager
+def karpenter(cluster: LocalCluster, offerings: list[Json]) -> Iterator[None]:
+    """Karpenter's controller with its KWOK provider, with default batching."""
+    binary, crds = karpenter_binary()
+    for folder in crds:
+        cluster.kubectl("apply", "--server-side", "-f", str(folder))
+    types = cluster.directory / "instance-types.json"
+    types.write_text(json.dumps(instance_types(offerings)), encoding="utf-8")
+    settings = {
+        "SYSTEM_NAMESPACE": "kube-system",
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "CPU_REQUESTS": str(1000 * (os.cpu_count() or 1)),
+        "METRICS_PORT": str(free_port()),
+        "HEALTH_PROBE_PORT": str(free_port()),
+        "INSTANCE_TYPES_FILE_PATH": str(types),
+    }
+    with (cluster.directory / "karpenter.log").open("wb") as log:
+        command = [str(binary), "--disable-leader-election=true"]
+        process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _apply(cluster, _their_pool())
+            yield
+            if process.poll() is not None:
+                raise SystemExit(f"Karpenter ended with {process.returncode}: see {log.name}")
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _their_pool() -> list[Json]:
+    requirements = [
+        {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64", "arm64"]},
+        {"key": THEIR_CAPACITY_LABEL, "operator": "In", "values": ["spot", "on-demand"]},
+    ]
+    ref = {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "default"}
+    return [
+        {
+            "apiVersion": "karpenter.kwok.sh/v1alpha1",
+            "kind": "KWOKNodeClass",
+            "metadata": {"name": "default"},
+            "spec": {"nodeRegistrationDelay": f"{REGISTRATION_SECONDS}s"},
+        },
+        {
+            "apiVersion": "karpenter.sh/v1",
+            "kind": "NodePool",
+            "metadata": {"name": "general"},
+            "spec": {
+                "template": {"spec": {"requirements": requirements, "nodeClassRef": ref, "expireAfter": "Never"}},
+                "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "Never"},
+            },
+        },
+    ]
+
+
+def instance_types(offerings: list[Json]) -> list[Json]:
+    """The catalog as Karpenter's KWOK provider reads it."""
+    made: dict[str, Json] = {}
+    for offering in offerings:
+        name = offering["instance_type"]
+        resources = {
+            "cpu": f"{offering['cpu_milli'] + OVERHEAD_CPU_MILLI}m",
+            "memory": f"{offering['memory_mib'] + OVERHEAD_MIB}Mi",
+            "pods": str(offering["pods"]),
+            "ephemeral-storage": "100Gi",
+        }
+        head = {"name": name, "architecture": offering["arch"], "operatingSystems": ["linux"], "resources": resources}
+        made.setdefault(name, {**head, "offerings": []})["offerings"].append(
+            {
+                "Price": offering["price_usd_hour"],
+                "Available": True,
+                "Requirements": [
+                    {"key": THEIR_CAPACITY_LABEL, "operator": "In", "values": [offering["capacity_type"]]},
+                    {"key": "topology.kubernetes.io/zone", "operator": "In", "values": [offering["zone"]]},
+                ],
+            }
+        )
+    return list(made.values())
+
+
+@functools.cache
+def karpenter_binary() -> tuple[Path, tuple[Path, ...]]:
+    """The controller, built once, and the folders of its CRDs. Raises OSError or SubprocessError."""
+    source = PEERS / "karpenter-kwok"
+    digest = hashlib.sha256((source / "go.mod").read_bytes()).hexdigest()[:12]
+    binary = CACHE / f"karpenter-kwok-{digest}"
+    if not binary.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        print("(building Karpenter: minutes, once) ", end="", file=sys.stderr, flush=True)
+        words = ["go", "build", "-o", str(binary), "sigs.k8s.io/karpenter/kwok"]
+        subprocess.run(words, cwd=source, check=True, capture_output=True, timeout=1200)
+    words = ["go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/karpenter"]
+    module = Path(subprocess.run(words, cwd=source, check=True, capture_output=True, text=True).stdout.strip())
+    return binary, (module / "pkg" / "apis" / "crds", module / "kwok" / "apis" / "crds")
+
+
+def _apply(cluster: Cluster, objects: list[Json]) -> None:
+    cluster.kubectl("apply", "--server-side", "-f", "-", input="\n---\n".join(json.dumps(each) for each in objects))
+
+
+SPOTKUBE = Rival("SpotKube", spotkube, OUR_CAPACITY_LABEL)
+KARPENTER = Rival("Karpenter", karpenter, THEIR_CAPACITY_LABEL)
