@@ -22,6 +22,7 @@ import rivals
 import runs
 import scale
 from attempts import Attempt, hypervolume, unbeaten
+from spotkube.model.history import HOURS_A_MONTH
 from spotkube.planner.neutral import plan_document, read_neutral, to_problem
 from spotkube.planner.problem import Budget
 from spotkube.planner.solve import solve
@@ -175,7 +176,7 @@ def test_the_papers_plan_is_worth_what_its_genes_were_valued_at() -> None:
     plan = papers_ga.plan_of(problem, genes, order)
     assert validate(problem, plan) == []
     assert (plan.unplaced.sum(), plan.cost(problem)) == (missing, cost)
-    risk = problem.interruption_percent[plan.node_kind] / 100
+    risk = problem.interruption_rate[plan.node_kind] * HOURS_A_MONTH
     assert (risk * plan.node_pods.sum(axis=1)).sum() == pytest.approx(interrupted)
 
 

@@ -19,6 +19,7 @@ from spotkube.convert.documents import Mistakes, read_documents
 from spotkube.convert.manifests import Manifests, to_snapshot
 from spotkube.convert.misspelt import note_misspelt
 from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.policy import CHEAPEST, Pick, Policy, PolicyUnsatisfiable
 from spotkube.reports.machine import to_values
 from spotkube.reports.summary import Report
 from spotkube.reports.tables import print_report
@@ -58,6 +59,22 @@ def plan(
         typer.Option(min=0, help="Of the search. The same seed gives the same plan where time does not cut it off."),
     ] = 0,
     budget: Annotated[str, typer.Option(help="How long to search, such as 500ms, 5s or 1m.")] = "5s",
+    policy: Annotated[
+        Pick,
+        typer.Option(
+            help="Which of the plans that were weighed is taken: cheapest; balanced, the least sum of cost, expected "
+            "cost of interruptions and pods lost together at the exchange rate; or safest within so many percent."
+        ),
+    ] = Pick.CHEAPEST,
+    exchange_rate_usd: Annotated[
+        float, typer.Option(help="For balanced: dollars an hour that it is worth to lose one pod less together.")
+    ] = CHEAPEST.exchange_rate_usd,
+    within_percent: Annotated[
+        float, typer.Option(help="For safest: how many percent dearer than the cheapest plan it may be.")
+    ] = CHEAPEST.within_percent,
+    max_pods_lost_together: Annotated[
+        float | None, typer.Option(help="Plans that lose more pods together in the worst 5 % of cases are not taken.")
+    ] = None,
     mode: Annotated[
         PoolChoice, typer.Option(help="NodePools that may buy: of this mode alone, or all that are not Paused.")
     ] = PoolChoice.ALL,
@@ -75,6 +92,7 @@ def plan(
     mistakes = Mistakes()
     try:
         seconds = _seconds(budget)
+        chosen = _policy(policy, exchange_rate_usd, within_percent, max_pods_lost_together)
         sources = [*(files or ()), *(more or ())]
         if not sources:
             raise ValueError("-f: no manifests given; name files, folders or patterns, or - for standard input")
@@ -88,7 +106,12 @@ def plan(
     _complain(mistakes.lines)
     if mistakes.lines and not manifests.snapshot.pods:
         raise typer.Exit(BAD_INPUT)
-    report = make_report(manifests, mode, seed=seed, seconds=seconds, mistakes=mistakes.lines)
+    manifests = replace(manifests, snapshot=replace(manifests.snapshot, policy=chosen))
+    try:
+        report = make_report(manifests, mode, seed=seed, seconds=seconds, mistakes=mistakes.lines)
+    except PolicyUnsatisfiable as error:
+        _complain([str(error)])
+        raise typer.Exit(BAD_INPUT) from error
     match output:
         case Output.TABLE:
             print_report(Console(), report)
@@ -130,6 +153,19 @@ def _recommending(snapshot: Snapshot, choice: PoolChoice) -> Snapshot:
     chosen = (Mode.APPLY, Mode.RECOMMEND) if choice is PoolChoice.ALL else (Mode(choice.value),)
     pools = [replace(p, mode=Mode.RECOMMEND if p.mode in chosen else Mode.PAUSED) for p in snapshot.pools]
     return replace(snapshot, pools=tuple(pools))
+
+
+def _policy(pick: Pick, exchange_rate_usd: float, within_percent: float, most: float | None) -> Policy:
+    """Raises ValueError."""
+    for flag, value in (("--exchange-rate-usd", exchange_rate_usd), ("--max-pods-lost-together", most)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise ValueError(f"{flag} is {value:g}: give a number not below 0")
+    if not 0 <= within_percent < float("inf"):
+        raise ValueError(
+            f"--within-percent is {within_percent:g}: the objective usdPerHour blocks, since no plan costs less than "
+            "the cheapest; give a number not below 0"
+        )
+    return Policy(pick, exchange_rate_usd, within_percent, most)
 
 
 def _seconds(budget: str) -> float:

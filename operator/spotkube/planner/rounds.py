@@ -12,14 +12,16 @@ from spotkube.planner.ledger import Part, part_of
 from spotkube.planner.problem import BoolArray, Budget, Result
 from spotkube.planner.regain import cut_too_far, holds_more, only_nodes, with_one_more
 from spotkube.planner.scopes import Scope
-from spotkube.planner.solve import solve
+from spotkube.planner.solve import Choose, cheapest, solve
 from spotkube.planner.weights import by_weight
 
 # How often a plan is made anew at most, and from when on each domain is told what it could hold: then it does.
 _ROUNDS, _LAST_ROUNDS = 8, 4
 
 
-def plan_in_rounds(snapshot: Snapshot, pools: Sequence[Pool], *, seed: int, budget: Budget) -> tuple[Built, Result]:
+def plan_in_rounds(
+    snapshot: Snapshot, pools: Sequence[Pool], *, seed: int, budget: Budget, choose: Choose = cheapest
+) -> tuple[Built, Result]:
     """Solves; where pods found no room in the domain they were given, again with less for it, as rules then allow.
 
     So too where a purchase opens a domain that a spread counts, and that held none of its pods, and where a spread held
@@ -30,7 +32,7 @@ def plan_in_rounds(snapshot: Snapshot, pools: Sequence[Pool], *, seed: int, budg
     bought: frozenset[int] = frozenset()
     apart: frozenset[Scope] = frozenset()
     uncut = built = build(snapshot, pools)
-    result = solve(built.problem, seed=seed, budget=budget)
+    result = solve(built.problem, seed=seed, budget=budget, choose=choose)
     number = 0
     while number < _ROUNDS:
         short = _too_small(built, result, last=number >= _ROUNDS - _LAST_ROUNDS)
@@ -41,20 +43,20 @@ def plan_in_rounds(snapshot: Snapshot, pools: Sequence[Pool], *, seed: int, budg
         bought |= opened
         apart |= built.vague
         built = build(snapshot, pools, most, bought, apart)
-        result = solve(built.problem, seed=seed, budget=share_of(budget, 1 / _ROUNDS))
+        result = solve(built.problem, seed=seed, budget=share_of(budget, 1 / _ROUNDS), choose=choose)
         number += 1
     while number < _ROUNDS and (more := cut_too_far(uncut, result, most)):
         number += 1
         again = build(snapshot, pools, most | more, bought, apart)
         warm = with_one_more(built, result, again)
-        found = solve(again.problem, seed=seed, budget=share_of(budget, 1 / _ROUNDS), warm=warm)
+        found = solve(again.problem, seed=seed, budget=share_of(budget, 1 / _ROUNDS), warm=warm, choose=choose)
         if not (_opened(again, found) <= bought and holds_more(snapshot, (again, found), (built, result))):
             break
         most |= more
         built, result = again, found
     if number < _ROUNDS and not (most or bought) and (pinned := only_nodes(built, result, pools)):
         again = replace(build(snapshot, pinned, apart=apart), narrowed=True)
-        found = solve(again.problem, seed=seed, budget=share_of(budget, 1 / _ROUNDS))
+        found = solve(again.problem, seed=seed, budget=share_of(budget, 1 / _ROUNDS), choose=choose)
         if not _opened(again, found) and holds_more(snapshot, (again, found), (built, result)):
             built, result = again, found
     return built, replace(result, solution=by_weight(built.problem, built.kinds, result.solution))
