@@ -85,9 +85,10 @@ def plan(
     """Plan the cheapest nodes for what manifests ask for. No cluster is needed, and nothing is bought.
 
     Reads Workloads, Deployments, StatefulSets, ReplicaSets, ReplicationControllers, DaemonSets, Jobs, CronJobs (one
-    run), Pods, NodePools, NodeClaims and Nodes (these are filled first). Exits with 0 when all pods have a place, with
-    2 when some have none (the reasons are told), and with 1 on bad input: objects that can't be used are named, and
-    the rest is planned.
+    run), Pods, NodePools, NodeClaims and Nodes (these are filled first), and the ConfigMap spotkube-interruptions with
+    what a cluster has seen of spot. Exits with 0 when all pods have a place, with 2 when some have none (the reasons
+    are told), and with 1 on bad input, or when no plan is what the policy asks for: objects that can't be used are
+    named, and the rest is planned.
     """
     mistakes = Mistakes()
     try:

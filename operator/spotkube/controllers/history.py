@@ -6,8 +6,7 @@ else when it is gone.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import CapacityType, Phase
@@ -126,14 +125,10 @@ def _is_spot_instance(claim: NodeClaim) -> bool:
 def _life(claim: NodeClaim, now: float, interruptions: int = 0) -> SpotRecord:
     """One node, from its launch until now, or until its instance ends."""
     times, notice = claim.status.phase_times, claim.status.notice
-    ends = [now, *(time.timestamp() for time in (_at(times, Phase.TERMINATED), notice and notice.deadline) if time)]
-    seconds = max(0.0, min(ends) - times[Phase.LAUNCHED].timestamp())
+    ends = [time.timestamp() for time in (times.get(Phase.TERMINATED), notice and notice.deadline) if time]
+    seconds = max(0.0, min(ends, default=now) - times[Phase.LAUNCHED].timestamp())
     pool = SpotPool(claim.spec.instance_type, claim.spec.zone)
     return SpotRecord(pool, seconds / 3600, 1, interruptions)
-
-
-def _at(times: Mapping[Phase, datetime], phase: Phase) -> datetime | None:
-    return times.get(phase)
 
 
 def _add(records: dict[SpotPool, SpotRecord], record: SpotRecord) -> None:

@@ -70,7 +70,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         cost_after_micro_usd_hour=staying + result.solution.cost(built.problem),
         lower_bound_micro_usd_hour=bound,
         placed_pods=len(placed),
-        front=_front(result, staying),
+        front=_front(built, result, staying),
         policy=str(snapshot.policy),
         concentrations=concentrations(built, dealt.bins, dealt.nodes, result),
         work=Work(result.column_rounds, result.generations, result.branch_programs),
@@ -200,10 +200,12 @@ def _full_pools(built: Built, result: Result, g: int) -> list[str]:
     return [f"NodePool {built.kinds.pools[p].name}" for p in np.setdiff1d(selling, buying)] if not len(buying) else []
 
 
-def _front(result: Result, staying: int) -> tuple[FrontPoint, ...]:
+def _front(built: Built, result: Result, staying: int) -> tuple[FrontPoint, ...]:
+    # The plan's own nodes may have gone to pools where they are cheaper.
+    cost = result.solution.cost(built.problem)
     return tuple(
         FrontPoint(
-            micro_usd_hour=staying + one.cost,
+            micro_usd_hour=staying + (cost if index == result.chosen else one.cost),
             interruption_micro_usd_hour=round(one.interruption, 3),
             pods_lost_together=round(one.lost_together, 3),
             interruptions_per_month=round(one.interrupted * HOURS_A_MONTH, 6),
