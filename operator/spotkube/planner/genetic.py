@@ -34,13 +34,15 @@ from spotkube.planner.state import Left, Nodes, make_nodes
 from spotkube.planner.threads import share_out
 
 POPULATION = 16
+# Nodes that one round of ruin and recreate may take away.
+MOST_NODES = (3, 6, 10)
+# A child that is to lose less together may have so much of what its mother loses, at least.
+LEAST_LIMIT = 0.6
 # How much dearer a plan may be for a while, in prices of its average node.
 HEATS = (0.0, 0.02, 0.1)
 # Of the children, those of the few cheapest plans only; the others come from tournaments over the front.
-CHEAP_SHARE = 0.7
+CHEAP_SHARE = 0.8
 ELITE = 3
-# Of the other children, those that may have only so many pods in one spot pool.
-LIMITED_SHARE = 0.5
 FRONT_POINTS = 20
 # In the fitness this is what each step costs in the order of what plans leave out: more than any nodes.
 MISSING = 1e15
@@ -164,8 +166,8 @@ class Search:
 
     def _generation(self, over: Callable[[], bool]) -> bool:
         """Whether it was finished in time."""
-        (recipes, limits), rebuilds = self._recipes(), self._rebuilds()
-        born: list[Flock | None] = [None] * (len(rebuilds) + self.breeding.children)
+        recipes, rebuilds, spreading = self._recipes(), self._rebuilds(), self._spreading()
+        born: list[Flock | None] = [None] * (len(rebuilds) + len(recipes.mother) + (spreading is not None))
 
         def bear(scratch: Scratch, number: int) -> None:
             if over():
@@ -175,13 +177,19 @@ class Search:
                 born[number] = flock_of(self.instance.arrays, [nodes]) if nodes else None
                 return
             child = number - len(rebuilds)
-            recipe = Recipes._make(of_each[child : child + 1] for of_each in recipes)
-            arrays, left, work, nodes = self.instance.arrays, self.left, scratch.work, scratch.nodes
-            if self.limited and scratch.limited and limits[child]:
-                arrays, left = self.limited.arrays, self.limited.left(limits[child])
+            if child < len(recipes.mother):
+                recipe = Recipes._make(of_each[child : child + 1] for of_each in recipes)
+                arrays, left, flock = self.instance.arrays, self.left, self.flock
+                work, nodes = scratch.work, scratch.nodes
+            else:
+                assert spreading is not None
+                assert self.limited is not None
+                assert scratch.limited is not None
+                recipe, limit = spreading
+                arrays, left, flock = self.limited.arrays, self.limited.left(limit), self.front
                 work, nodes = scratch.limited
             born[number] = breed(
-                arrays, work, nodes, self.flock, recipe, left, scratch.best,
+                arrays, work, nodes, flock, recipe, left, scratch.best,
                 self.holders, self.by_price, self.value, self.mu,
             )  # fmt: skip
 
@@ -205,34 +213,41 @@ class Search:
         cheap = self._by_cost()[:ELITE]
         return [(int(random.choice(cheap)), random.getrandbits(31)) for _ in range(self.breeding.rebuilds)]
 
-    def _recipes(self) -> tuple[Recipes, list[int]]:
-        """How each child is made, and how many pods it may have in one spot pool, 0: any number."""
+    def _spreading(self) -> tuple[Recipes, int] | None:
+        """A child of the front that may have only so many pods in one spot pool; None where nothing is to be spread."""
+        may = np.flatnonzero(self.front.tail >= 2) if self.limited else np.zeros(0, np.int64)
+        if not len(may):
+            return None
+        mother = int(random.choice(may))
+        limit = int(self.front.tail[mother] * random.uniform(LEAST_LIMIT, 1.0))
+        ints = (np.array([n]) for n in (mother, -1, len(self.holders), self.breeding.steps, random.choice(MOST_NODES)))
+        at, nobody, holders, steps, most = ints
+        none, seed = np.zeros(1), np.array([random.getrandbits(31)])
+        return Recipes(at, nobody, np.ones(1), none, holders, steps, most, none, seed), max(1, limit)
+
+    def _recipes(self) -> Recipes:
         size = len(self.flock.cost)
         population = _individuals(self.flock)
         tools.selNSGA2(population, size)  # sets the crowding distances
         cheap = sorted(population, key=lambda one: one.fitness.values)[:ELITE]
         mothers, fathers, share, price, choice, steps, most, heat = [], [], [], [], [], [], [], []
-        limits: list[int] = []
-        for _ in range(self.breeding.children):
+        for _ in range(self.breeding.children - (self.limited is not None)):
             thrifty = random.random() < CHEAP_SHARE
             mother = random.choice(cheap) if thrifty else _tournament(population)
             father = _tournament(population) if random.random() < 0.3 else None
             mothers.append(mother.index)
             fathers.append(-1 if father is None or father is mother else father.index)
             share.append(random.uniform(0.5, 0.95))
-            spreading = not thrifty and self.limited is not None and random.random() < LIMITED_SHARE
-            limits.append(max(1, int(self.flock.tail[mother.index] * random.uniform(0.5, 1.0))) if spreading else 0)
-            price.append(0.0 if thrifty or spreading else self._risk_price() * random.random() ** 2)
+            price.append(0.0 if thrifty else self._risk_price() * random.random() ** 2)
             choice.append(self.lean if thrifty and not self.choosy else len(self.holders))
             steps.append(self.breeding.steps)
-            most.append(random.choice((3, 6, 10)))
+            most.append(random.choice(MOST_NODES))
             heat.append(random.choice(HEATS) * self._node_price(mother.index))
         seeds = [random.getrandbits(31) for _ in mothers]
-        recipes = Recipes(
+        return Recipes(
             np.array(mothers), np.array(fathers), np.array(share), np.array(price), np.array(choice), np.array(steps),
             np.array(most), np.array(heat), np.array(seeds),
         )  # fmt: skip
-        return recipes, limits
 
     def _node_price(self, plan: int) -> float:
         """What a node of the plan costs on average."""
