@@ -9,6 +9,7 @@ import pytest
 
 from builders import make_offering
 from controller_builders import OFFERING, UNAVAILABLE, World
+from spotkube.cluster.errors import Forbidden
 from spotkube.cluster.resources import CONFIGMAPS, NODECLAIMS
 from spotkube.model.history import SpotPool, SpotRecord
 from spotkube.providers.port import InstanceState
@@ -122,6 +123,17 @@ async def test_a_write_that_failed_is_made_up_for() -> None:
     del world.kube.refuse["patch configmaps"]
     await world.cycle()
     assert kept(world)["interruptions"] == 1
+
+
+async def test_without_the_right_it_counts_in_memory_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    refusal = Forbidden(403, "Forbidden", "no configmaps for you")
+    world.kube.refuse.update({"patch configmaps": refusal, "create configmaps": refusal})
+    name = await world.up_and_running()
+    world.notice(name, world.clock() + 120)
+    await world.cycles(3)
+    assert [one.interruptions for one in await seen(world)] == [1]
+    assert caplog.text.count("no configmaps for you") == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import CapacityType, Phase
-from spotkube.cluster.errors import NotFound
+from spotkube.cluster.errors import Forbidden, NotFound
 from spotkube.cluster.resources import CONFIGMAPS
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
@@ -37,7 +37,7 @@ class InterruptionHistory:
         self._counted: set[str] = set()
         self._living: dict[str, NodeClaim] = {}
         self._loaded = False
-        self._unwritten, self._urgent = False, False
+        self._unwritten, self._urgent, self._forbidden = False, False, False
         self._written_at = 0.0
         self._strangers: set[SpotPool] = set()
 
@@ -47,12 +47,18 @@ class InterruptionHistory:
 
     async def reconcile(self, view: View) -> None:
         """Counts what ended since last time and writes it. Raises ApiError: then it is written in a later cycle."""
-        if not self._loaded:
-            await self._load()
-        self._count(view)
-        if self._urgent or (self._unwritten and view.now >= self._written_at + WRITE_SECONDS):
-            await self._write()
-            self._unwritten, self._urgent, self._written_at = False, False, view.now
+        try:
+            if not self._loaded:
+                await self._load()
+            self._count(view)
+            if self._urgent or (self._unwritten and view.now >= self._written_at + WRITE_SECONDS):
+                await self._write()
+                self._unwritten, self._urgent, self._written_at = False, False, view.now
+        except Forbidden as error:
+            # An older chart gave no such right; that is no reason to hold up anything.
+            if not self._forbidden:
+                logger.warning("what is seen of spot can't be kept, and a restart forgets it: %s", error)
+            self._loaded, self._forbidden, self._urgent, self._written_at = True, True, False, view.now
 
     def records(self, claims: Iterable[NodeClaim], offerings: Iterable[Offering], now: float) -> tuple[SpotRecord, ...]:
         """All that was seen of the spot pools that are offered, with the nodes that run, in a stable order."""
