@@ -220,7 +220,9 @@ class Search:
             return None
         mother = int(random.choice(may))
         limit = int(self.front.tail[mother] * random.uniform(LEAST_LIMIT, 1.0))
-        ints = (np.array([n]) for n in (mother, -1, len(self.holders), self.breeding.steps, random.choice(MOST_NODES)))
+        ints = (
+            np.array([n]) for n in (mother, -1, len(self.holders), self.breeding.steps // 2, random.choice(MOST_NODES))
+        )
         at, nobody, holders, steps, most = ints
         none, seed = np.zeros(1), np.array([random.getrandbits(31)])
         return Recipes(at, nobody, np.ones(1), none, holders, steps, most, none, seed), max(1, limit)
