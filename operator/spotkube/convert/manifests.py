@@ -87,7 +87,9 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering], mi
 
 def _is_history(document: Document) -> bool:
     """What the operator keeps of interruptions: kubectl get configmap spotkube-interruptions -o yaml."""
-    return (document.group, document.kind, document.name) == ("", "ConfigMap", CONFIG_MAP)
+    # Names are checked later.
+    name = (document.content.get("metadata") or {}).get("name")
+    return (document.group, document.kind, name) == ("", "ConfigMap", CONFIG_MAP)
 
 
 def _strangers(snapshot: Snapshot) -> Iterator[str]:
