@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
+from spotkube.model.history import HOURS_A_MONTH
 from spotkube.planner.problem import Problem, Solution
 
 # (micro-dollars an hour, expected interrupted pods a month)
@@ -41,7 +42,7 @@ def point_of(problem: Problem, solution: Solution) -> Point | None:
     """What a plan is worth; None if pods are missing."""
     if solution.unplaced.any():
         return None
-    risk = problem.interruption_percent[solution.node_kind] / 100
+    risk = problem.interruption_rate[solution.node_kind] * HOURS_A_MONTH
     return float(solution.cost(problem)), float((risk * solution.node_pods.sum(axis=1)).sum())
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from deap import base, tools
 
 from attempts import Attempt
+from spotkube.model.history import HOURS_A_MONTH
 from spotkube.planner.problem import IntArray, Problem, Solution
 
 POPULATION, GENERATIONS = 100, 100
@@ -64,10 +65,10 @@ def evolve(problem: Problem, seed: int, seconds: float, attempt: Attempt) -> int
 
 def decode(problem: Problem, genes: IntArray, order: IntArray) -> tuple[int, float, float]:
     """(pods missing, micro-dollars an hour, interrupted pods a month) of the greedy placement."""
-    missing, interrupted = int(problem.count.sum()), 0.0
+    missing, interrupted, risk = int(problem.count.sum()), 0.0, problem.interruption_rate * HOURS_A_MONTH
     for kind, _, _, placed in _placements(problem, genes, order):
         missing -= placed
-        interrupted += placed * int(problem.interruption_percent[kind]) / 100
+        interrupted += placed * float(risk[kind])
     return missing, float(genes @ problem.price), interrupted
 
 

@@ -54,7 +54,7 @@ def seeds_and_mip(problem: Problem, seconds: float) -> dict[str, Attempt]:
 
 
 def _without_risk(problem: Problem) -> Problem:
-    safe = problem.interruption_percent == 0
+    safe = problem.interruption_rate == 0
     return dataclasses.replace(problem, compatible=problem.compatible & safe)
 
 

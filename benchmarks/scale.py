@@ -105,7 +105,10 @@ def with_nodes(problem: Problem, nodes: int) -> Problem:
     enough = float((asked / np.maximum(room.sum(axis=0), 1.0)).max(initial=0.0))
     free = np.minimum(room * min(1.0, enough / 2), problem.capacity[kind]).astype(np.int64)
     caps = np.repeat(problem.cap_limit[:, None], nodes, axis=1)
-    return dataclasses.replace(problem, bins=free, bin_compatible=problem.compatible[:, kind], bin_cap_left=caps)
+    risk = dataclasses.replace(problem.spot, bin_pool=problem.spot.spot_pool[kind])
+    return dataclasses.replace(
+        problem, bins=free, bin_compatible=problem.compatible[:, kind], bin_cap_left=caps, risk=risk
+    )
 
 
 def run_point(file: Path, nodes: int, seconds: float, plan: Path) -> results.Row:

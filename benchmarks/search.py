@@ -15,6 +15,7 @@ import results
 import rivals
 import runs
 from attempts import Attempt, Point, hypervolume, unbeaten
+from spotkube.model.history import HOURS_A_MONTH
 from spotkube.planner.neutral import Names, plan_document, read_neutral
 from spotkube.planner.problem import Budget, Problem
 from spotkube.planner.solve import solve
@@ -43,7 +44,7 @@ def ours(problem: Problem, seconds: float) -> tuple[Attempt, float]:
     attempt.plan(result.solution)
     # A front has the fewest pods missing; it counts where that is none.
     if attempt.best is not None:
-        attempt.front += result.front
+        attempt.front += [(float(one.cost), one.interrupted * HOURS_A_MONTH) for one in result.front]
         attempt.curve = curve
     return attempt, float(result.lower_bound)
 

@@ -20,6 +20,7 @@ from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.empties import EmptyNodes
 from spotkube.controllers.garbage import GarbageCollector
+from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.pools import PoolController
 from spotkube.controllers.queues import QueueController
@@ -406,6 +407,7 @@ class World:
         self.worker = FakeWorker()
         self.planning = Planning(self.worker, self.metrics, 0, 1.0)
         self.placement = PlacementController(self.tools)
+        self.history = InterruptionHistory(self.tools, "spotkube-system")
         self.observer = Observer(
             self.cache,
             self.cloud,
@@ -413,6 +415,7 @@ class World:
             self.tools.resting,
             self.tools.displaced,
             self.clock,
+            history=self.history,
         )
         self.controllers = Controllers(
             claims=ClaimController(self.tools),
@@ -423,6 +426,7 @@ class World:
             garbage=GarbageCollector(self.tools),
             carrier=Carrier(self.tools, self.placement, 3),
             empties=EmptyNodes(),
+            history=self.history,
         )
         self.loop = Loop(self.tools, self.observer, self.planning, self.controllers, Pace(10.0, 0.0, 0.0))
 

@@ -23,6 +23,7 @@ from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.empties import EmptyNodes
 from spotkube.controllers.garbage import GarbageCollector
+from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.pools import PoolController
 from spotkube.controllers.queues import QueueController
@@ -111,6 +112,7 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
     batch = Batch(settings.batch_idle_seconds, settings.batch_max_seconds)
     planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds, batch)
     placement = PlacementController(tools)
+    history = InterruptionHistory(tools, settings.namespace)
     observer = Observer(
         tools.cache,
         tools.provider,
@@ -121,6 +123,8 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         settings.mode_override,
         load_catalog(settings.catalog_file).offerings if settings.catalog_file else None,
         settings.preference_percent,
+        settings.plan_policy,
+        history,
     )
     shelf = Shelf(settings.namespace, settings.snapshot_max_kib, settings.snapshot_folder, settings.plan_history)
     archive = Archive(tools, shelf)
@@ -135,6 +139,7 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         garbage=GarbageCollector(tools),
         carrier=Carrier(tools, placement, settings.plan_history, archive),
         empties=EmptyNodes(),
+        history=history,
     )
     pace = Pace(settings.cycle_seconds)
     warming = asyncio.create_task(worker.warm_up())

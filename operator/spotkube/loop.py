@@ -16,6 +16,7 @@ from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.claims.steps import GiveBack, GiveBackReason
 from spotkube.controllers.empties import EmptyNodes
 from spotkube.controllers.garbage import GarbageCollector
+from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.plans import Decision
 from spotkube.controllers.pools import PoolController
@@ -51,6 +52,7 @@ class Controllers:
     garbage: GarbageCollector
     carrier: Carrier
     empties: EmptyNodes
+    history: InterruptionHistory
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Loop:
             ("pools", lambda: controllers.pools.reconcile(view)),
             ("queues", lambda: controllers.queues.reconcile(observer.queues.values(), view)),
             ("garbage", lambda: controllers.garbage.collect(view)),
+            ("interruptions", lambda: controllers.history.reconcile(view)),
             ("history", lambda: controllers.carrier.prune(observer.plans.values())),
             ("planning", self._ask),
         ]
@@ -146,6 +149,7 @@ class Loop:
         self._led = False
         self._planning.forget()
         self._controllers.placement.forget()
+        self._controllers.history.forget()
 
     async def _ask(self) -> None:
         """Looks again first: what this cycle has changed must be in the question."""

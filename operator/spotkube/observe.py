@@ -27,6 +27,7 @@ from spotkube.cluster.resources import (
     WORKLOADS,
 )
 from spotkube.controllers.displaced import DisplacedPods
+from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.view import View
@@ -51,6 +52,7 @@ from spotkube.convert.workloads import (
 from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod
+from spotkube.model.policy import CHEAPEST, Policy
 from spotkube.model.volumes import Storage, StorageClass, Volume, VolumeClaim
 from spotkube.providers.catalogonly import NoCloud
 from spotkube.providers.port import CloudProvider, Instance, ProviderError
@@ -72,8 +74,11 @@ class Observer:
         mode_override: Mode | None = None,
         catalog: tuple[Offering, ...] | None = None,
         preference_percent: float = 5.0,
+        policy: Policy = CHEAPEST,
+        history: InterruptionHistory | None = None,
     ) -> None:
-        """`catalog` stands in for what the cloud says of types and prices; `preference_percent` as in Snapshot."""
+        """`catalog` stands in for what the cloud says of types and prices; `preference_percent` and `policy` as in
+        Snapshot."""
         self.pods = cache.stores[PODS]
         self.nodes = cache.stores[NODES]
         self.daemonsets = cache.stores[DAEMONSETS]
@@ -97,6 +102,8 @@ class Observer:
         self._mode_override = mode_override
         self._catalog = catalog
         self._preference_percent = preference_percent
+        self._policy = policy
+        self._history = history
         self._offerings: tuple[Offering, ...] = ()
 
     @staticmethod
@@ -154,6 +161,8 @@ class Observer:
             offerings=offerings,
             resting=self._resting.current(),
             preference_percent=self._preference_percent,
+            policy=self._policy,
+            spot_history=self._history.records(claims, offerings, self._clock()) if self._history else (),
         )
         return View(
             now=snapshot.taken_at,

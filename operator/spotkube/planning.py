@@ -13,6 +13,7 @@ from spotkube.convert.snapshots import to_record
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan, PlannedNode
+from spotkube.model.policy import PolicyUnsatisfiable
 from spotkube.planner.bins import make_bins
 from spotkube.planner.build import pods_to_place
 from spotkube.worker import Planned, PlannerFailed, PlannerWorker
@@ -145,7 +146,7 @@ def _is_urgent(view: View) -> bool:
 
 
 def _log_failure(pause_seconds: float, error: BaseException | None) -> None:
-    known = error is None or isinstance(error, PlannerFailed)
+    known = error is None or isinstance(error, PlannerFailed | PolicyUnsatisfiable)
     logger.error(
         "no plan was made, the nodes stay as they are; the next try is in %.0f s: %s",
         pause_seconds,

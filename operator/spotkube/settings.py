@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from spotkube.model.cluster import Mode
+from spotkube.model.policy import Pick, Policy
 
 ENV_PREFIX = "SPOTKUBE_"
 DEFAULT_NAMESPACE = "spotkube-system"
@@ -85,6 +86,28 @@ class Settings(BaseSettings):
         description="How much dearer a pod's room counts on a node that meets none of its preferences (preferred node "
         "affinity, taints with effect `PreferNoSchedule`); 0 passes over them.",
     )
+    policy: Pick = Field(
+        Pick.CHEAPEST,
+        description="Which of the plans that were weighed is taken: `cheapest`; `balanced`, the least sum of its "
+        "dollars an hour, the expected cost of interruptions, and the pods lost together at "
+        "`policy_exchange_rate_usd`; or "
+        "`safest`, the one that loses the fewest pods together of those within `policy_within_percent`.",
+    )
+    policy_exchange_rate_usd: float = Field(
+        0.001,
+        ge=0,
+        le=1e6,
+        description="For `balanced`: dollars an hour that it is worth to lose one pod less together.",
+    )
+    policy_within_percent: float = Field(
+        5, ge=0, le=1e6, description="For `safest`: how many percent dearer than the cheapest plan it may be."
+    )
+    policy_max_pods_lost_together: float | None = Field(
+        None,
+        ge=0,
+        description="Plans that lose more pods together (CVaR at 95 %) are not taken; where none loses fewer, none is "
+        "made. Without it: no limit.",
+    )
     plan_history: int = Field(10, ge=1, description="CapacityPlans kept; older ones are deleted.")
     snapshot_max_kib: int = Field(
         900,
@@ -146,6 +169,15 @@ class Settings(BaseSettings):
                 f"lease_retry_seconds ({self.lease_retry_seconds:g}): else two replicas could lead at once"
             )
         return self
+
+    @property
+    def plan_policy(self) -> Policy:
+        return Policy(
+            self.policy,
+            self.policy_exchange_rate_usd,
+            self.policy_within_percent,
+            self.policy_max_pods_lost_together,
+        )
 
 
 def load_settings(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -43,12 +43,14 @@ ALLOWED = [
     *[(verb, "policy", "poddisruptionbudgets", ELSEWHERE, "") for verb in ("create", "patch", "delete")],
     *[(verb, "events.k8s.io", "events", ELSEWHERE, "") for verb in ("create", "patch")],
     ("create", "coordination.k8s.io", "leases", "OWN", ""),
-    ("create", "", "configmaps", "OWN", ""),
     *[(verb, "coordination.k8s.io", "leases", "OWN", "spotkube") for verb in ("get", "update")],
+    ("create", "", "configmaps", "OWN", ""),
+    *[(verb, "", "configmaps", "OWN", "spotkube-interruptions") for verb in ("get", "patch")],
 ]
 FORBIDDEN = [
     *[(verb, "", "secrets", "OWN", "") for verb in ("get", "list", "create")],
     *[(verb, "", "configmaps", "OWN", "") for verb in ("get", "update", "patch", "delete")],
+    ("patch", "", "configmaps", "OWN", "another"),
     ("create", "", "configmaps", ELSEWHERE, ""),
     *[("create", "", kind, ELSEWHERE, "") for kind in ("pods", "pods/exec", "pods/binding", "serviceaccounts/token")],
     *[(verb, "", "nodes", "", "") for verb in ("create", "deletecollection")],

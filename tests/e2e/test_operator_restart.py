@@ -6,7 +6,8 @@ import random
 import time
 from collections.abc import Callable, Iterable
 
-from spotkube.cluster.resources import LEASES
+from spotkube.cluster.resources import CONFIGMAPS, LEASES
+from spotkube.convert.history import CONFIG_MAP, KEY, format_history, parse_history
 from support_operator import Object, Site, Story, is_running, name_of, names, phase
 
 SEED = 7
@@ -79,11 +80,18 @@ def test_killed_at_any_moment_nothing_is_bought_twice_or_left_behind(site: Site,
     assert len(everything) == len(claims), "more was bought than was kept"
 
 
+def interruptions(site: Site) -> int:
+    """All that the operator has kept of them."""
+    stored = site.reader.get(CONFIGMAPS, CONFIG_MAP, site.namespace) or {"data": {KEY: format_history((), ())}}
+    return sum(record.interruptions for record in parse_history(stored["data"][KEY]).records.values())
+
+
 def test_a_drain_goes_on_where_it_was_left(site: Site, story: Story) -> None:
     story.make_pool()
     story.apply(story.service("web", 3, cpu="600m", minAvailable=2))
     story.wait_running(3)
     [victim, *_] = sorted(names(story.wait_ready_claims(len(story.claims()))) & nodes_of(story.pods()))
+    before = interruptions(site)
     site.interrupt(victim, notice_seconds=60)
 
     def stored() -> Object:
@@ -99,6 +107,7 @@ def test_a_drain_goes_on_where_it_was_left(site: Site, story: Story) -> None:
     story.wait_running(3)
     [ended] = site.events("terminated", [victim])
     assert (ended["cause"], ended["lost_pods"]) == ("deleted", [])
+    story.wait(lambda: interruptions(site) == before + 1, "the interruption to be kept, once")
 
 
 def nodes_of(pods: Iterable[Object]) -> set[str]:

@@ -67,7 +67,6 @@ def test_a_fraction_of_a_node_is_no_node() -> None:
         capacity=np.array([[4, 4, 9]]),
         limit_use=np.array([[4, 4, 9]]),
         price=np.array([100]),
-        interruption_percent=np.array([0]),
         pool=np.array([0]),
         compatible=np.array([[True]]),
         bins=np.zeros((0, 3), int),

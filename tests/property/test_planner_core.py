@@ -17,7 +17,7 @@ from spotkube.planner.bound import lower_bound
 from spotkube.planner.exact import exact_pattern
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.packing import best_pattern
-from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas
+from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Risk
 from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.scratch import make_work
 from spotkube.planner.solve import solve
@@ -25,6 +25,19 @@ from spotkube.planner.validate import validate
 
 WORK = Budget(seconds=None, column_rounds=20, generations=8)
 CALM = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+def some_risk(drawn: np.ndarray, groups: int, bins: int) -> Risk:
+    """Three spot pools; a quarter of the kinds and bins are in none."""
+    return Risk(
+        rate=np.array([1e-4, 2e-4, 5e-5]),
+        spot_pool=drawn % 4 - 1,
+        bin_pool=np.arange(bins) % 4 - 1,
+        there=np.array([0, 2, 0]),
+        there_cost=0.5,
+        restart=1e4 * np.arange(1, groups + 1),
+        heads=np.arange(groups) % 2 + 1,
+    )
 
 
 def random_problem(seed: int, *, limits: bool = False, bins: int | None = None) -> Problem:
@@ -64,7 +77,7 @@ def random_problem(seed: int, *, limits: bool = False, bins: int | None = None) 
         capacity=capacity,
         limit_use=capacity + 1,
         price=rng.integers(20, 120, kinds),
-        interruption_percent=rng.integers(0, 20, kinds),
+        risk=some_risk(rng.integers(0, 20, kinds), groups, bins),
         pool=pool,
         compatible=rng.random((groups, kinds)) < 0.75,
         bins=np.column_stack([rng.integers(0, 10, bins), rng.integers(0, 10, bins), rng.integers(0, 5, bins)]),

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spotkube.convert.snapshots import FORMAT, Record, SnapshotError, from_bytes, read_record, to_bytes
+from spotkube.model.history import SpotPool
 from spotkube.model.offerings import OfferingKey
 from spotkube.model.resources import MAX_AMOUNT, ResourceList
 
@@ -24,6 +25,7 @@ LEAVES = {
     float: st.floats(allow_nan=False),
     ResourceList: st.dictionaries(TEXT, st.integers(-5, MAX_AMOUNT), max_size=2).map(ResourceList),
     OfferingKey: st.builds(OfferingKey, TEXT, TEXT, TEXT),
+    SpotPool: st.builds(SpotPool, TEXT, TEXT),
 }
 
 
@@ -97,6 +99,7 @@ def test_anything_else_is_refused_in_words(content: bytes) -> None:
 HASHED = """
 from spotkube.convert.snapshots import to_bytes, to_record
 from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.history import SpotPool
 from spotkube.model.offerings import OfferingKey
 from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod, PodShape, PodTerm

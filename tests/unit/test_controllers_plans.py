@@ -55,7 +55,7 @@ class TestRecord:
         plan = Plan(
             additions=(NODE,) * many,
             unplaceable=tuple(Unplaceable("n" * 600, ("a", "b"), "r" * 2000) for _ in range(many)),
-            front=tuple(FrontPoint(1, 0.5) for _ in range(many)),
+            front=tuple(FrontPoint(1, 0.5, 2.0, 0.5) for _ in range(many)),
             placed_pods=many,
         )
 

@@ -12,6 +12,7 @@ from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.resources import CSINODES, NODEPOOLS, NODES, PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, PODS
 from spotkube.controllers.toolbox import NotLeading, each
 from spotkube.health import Health
+from spotkube.model.policy import PolicyUnsatisfiable
 from spotkube.worker import PlannerFailed
 
 
@@ -28,6 +29,7 @@ STEPS = [
     ("pools", "reconcile"),
     ("queues", "reconcile"),
     ("garbage", "collect"),
+    ("history", "reconcile"),
     ("carrier", "prune"),
     ("carrier", "carry_out"),
 ]
@@ -96,6 +98,19 @@ class TestIsolation:
         await world.cycles(6)
 
         assert world.pod("web-2")["status"].get("nominatedNodeName")
+
+    async def test_a_policy_that_nothing_satisfies_is_said_and_leaves_all_as_it_was(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = World()
+        await world.up_and_running()
+        world.add_pod("web-2")
+        world.add_pod("web-3")
+        world.worker.error = PolicyUnsatisfiable("policy safest: the objective usdPerHour blocks")
+        await world.cycles(2)
+        assert [line for line in world.kube.writes if "nodeclaims" in line or "nodes" in line] == []
+        (record,) = [one for one in caplog.records if "usdPerHour blocks" in one.getMessage()]
+        assert record.exc_info is None
 
 
 class TestLeading:

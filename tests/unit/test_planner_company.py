@@ -24,7 +24,6 @@ def test_all_that_need_one_pod_come_to_its_node() -> None:
         capacity=np.array([[1000, 8], [3000, 8], [3700, 8]]),
         limit_use=np.zeros((3, 2), int),
         price=np.array([39_513, 91_124, 117_767]),
-        interruption_percent=np.zeros(3, int),
         pool=np.zeros(3, int),
         compatible=np.ones((groups, 3), bool),
         bins=np.zeros((0, 2), int),

@@ -54,7 +54,6 @@ def make_problem(
         capacity=sizes,
         limit_use=sizes,
         price=np.array(price, np.int64),
-        interruption_percent=np.zeros(kinds, np.int64),
         pool=np.zeros(kinds, np.int64),
         compatible=np.ones((groups, kinds), np.bool_),
         bins=np.array([[amount, 110] for amount in bins], np.int64).reshape(len(bins), 2),

@@ -21,16 +21,28 @@ from hypothesis import strategies as st
 from test_planner_core_solve import make_problem
 
 import spotkube.planner
-from builders import both_ways, make_claim, make_offering, make_pods, make_pool, make_snapshot, node_of, spread
+from builders import (
+    both_ways,
+    make_claim,
+    make_offering,
+    make_pods,
+    make_pool,
+    make_rule,
+    make_snapshot,
+    node_of,
+    spread,
+)
 from differential.drawing import of_seed
 from differential.planned import WORK, read
 from differential.registry import CONSTRAINTS
 from spotkube.catalog import load_catalog
 from spotkube.convert.documents import Mistakes, read_documents
 from spotkube.convert.manifests import to_snapshot
-from spotkube.convert.snapshots import to_bytes, to_record
+from spotkube.convert.snapshots import from_bytes, to_bytes, to_record
 from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.history import SpotPool, SpotRecord
 from spotkube.model.plan import Plan
+from spotkube.model.policy import Pick, Policy
 from spotkube.planner import clock, pricing
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.clock import Clock, Stop
@@ -186,7 +198,20 @@ def in_rounds() -> Snapshot:
     return make_snapshot(pods, offerings, claims=[claim], nodes=[node_of(claim)], pools=[limited])
 
 
-SNAPSHOTS = {"examples": of_examples, "nodes": with_nodes, "rounds": in_rounds}
+def with_spot() -> Snapshot:
+    """Spot pools to spread over, of which one was taken often, and a policy that does not take the cheapest plan."""
+    zones = enumerate(("zone-a", "zone-b", "zone-c"))
+    offerings = [make_offering("m.large", 0.030 + n / 1000, spot=True, zone=zone) for n, zone in zones]
+    return make_snapshot(
+        make_pods(30, cpu="500m", workload="web"),
+        [*offerings, make_offering("m.large", 0.1)],
+        workloads=(make_rule("web", 30),),
+        spot_history=(SpotRecord(SpotPool("m.large", "zone-a"), 5000.5, 60, 50),),
+        policy=Policy(Pick.SAFEST, within_percent=10.0),
+    )
+
+
+SNAPSHOTS = {"examples": of_examples, "nodes": with_nodes, "rounds": in_rounds, "spot": with_spot}
 
 
 @pytest.mark.parametrize("other", OTHER_TIMES)
@@ -198,6 +223,18 @@ def test_a_decision_is_made_again_bit_for_bit(monkeypatch: pytest.MonkeyPatch, n
     set_time(monkeypatch, OTHER_TIMES[other]())
 
     assert decide(snapshot, Mode.RECOMMEND, seed=3, budget=budget, repeat=first.work) == first
+
+
+def test_a_record_has_the_policy_and_what_was_seen_of_spot() -> None:
+    snapshot = with_spot()
+    first = decide(snapshot, Mode.RECOMMEND, seed=3, budget=Budget(seconds=SECONDS))
+    record = from_bytes(to_bytes(to_record(snapshot, Mode.RECOMMEND, 3, SECONDS, first)))
+
+    assert decide(record.snapshot, Mode.RECOMMEND, seed=3, budget=Budget(), repeat=record.work) == first
+    # It takes no part in whether snapshots are equal, and yet makes another plan.
+    unseen = replace(snapshot, spot_history=())
+    assert unseen == record.snapshot
+    assert decide(unseen, Mode.RECOMMEND, seed=3, budget=Budget(), repeat=record.work).front != first.front
 
 
 def test_a_decision_of_several_searches_records_each() -> None:

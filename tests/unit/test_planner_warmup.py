@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from spotkube.planner.problem import NO_LIMIT, Budget, Problem
+from spotkube.planner.problem import NO_LIMIT, Budget, Problem, Risk
 from spotkube.planner.solve import solve
 from spotkube.planner.warmup import warm_up
 
@@ -47,7 +47,6 @@ def plain_problem() -> Problem:
         capacity=np.array([[1900, 8], [3900, 16]]),
         limit_use=np.array([[1900, 8], [3900, 16]]),
         price=np.array([30_000, 55_000]),
-        interruption_percent=np.array([10, 0]),
         pool=np.array([0, 0]),
         compatible=np.ones((2, 2), np.bool_),
         bins=nothing,
@@ -57,4 +56,13 @@ def plain_problem() -> Problem:
         cap_limit=np.zeros(0, np.int64),
         bin_cap_left=np.zeros((0, 0), np.int64),
         pool_left=np.full((1, 4), NO_LIMIT, np.int64),
+        risk=Risk(
+            rate=np.array([1e-4]),
+            spot_pool=np.array([0, -1]),
+            bin_pool=np.zeros(0, np.int64),
+            there=np.array([0]),
+            there_cost=0.0,
+            restart=np.array([5e3, 2e3]),
+            heads=np.ones(2, np.int64),
+        ),
     )

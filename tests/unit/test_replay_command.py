@@ -86,12 +86,24 @@ def test_it_is_the_same_in_other_surroundings(run: Run, saved: Path) -> None:
     assert {pod.partition("/")[0] for node in plan["nodes"] for pod in node["pods"]} >= {"shop", "team-a", "team-b"}
 
 
-@pytest.mark.parametrize("anew", [("--seed", "6"), ("--budget", "100ms")])
-def test_with_another_seed_or_budget_it_is_planned_anew(run: Run, saved: Path, anew: tuple[str, str]) -> None:
+@pytest.mark.parametrize("anew", [("--seed", "6"), ("--budget", "100ms"), ("--policy", "safest")])
+def test_with_another_seed_budget_or_policy_it_is_planned_anew(run: Run, saved: Path, anew: tuple[str, str]) -> None:
     outcome = run("--snapshot", str(saved), *anew, "-o", "json")
     plan = json.loads(outcome.stdout)
     assert (outcome.code, plan["replay"]) == (0, None)
-    assert plan["notes"] == ["planned anew and not replayed: the snapshot's own plan had seed 5"]
+    (note,) = plan["notes"]
+    assert note == "planned anew and not replayed: the snapshot's own plan had seed 5 and policy cheapest"
+    assert plan["policy"] == ("safest within 5 % of the cheapest" if "safest" in anew else "cheapest")
+
+
+def test_the_policy_of_the_snapshot_is_no_other_policy(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "saved"
+    budget, policy = ("--budget", "300ms"), ("--policy", "safest", "--within-percent", "7")
+    run("-f", str(EXAMPLES), *budget, *policy, "--save-snapshot", str(file))
+    for arguments in ((), policy):
+        plan = json.loads(run("--snapshot", str(file), *arguments, "-o", "json").stdout)
+        assert plan["replay"]["same"] is True
+        assert plan["policy"] == "safest within 7 % of the cheapest"
 
 
 def test_what_kubectl_prints_of_the_config_map_will_do(run: Run, saved: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from spotkube import settings as module
 from spotkube.model.cluster import Mode
+from spotkube.model.policy import CHEAPEST, Pick, Policy
 from spotkube.settings import Settings, SettingsError, load_settings, misspelt_variables, reference_markdown
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,9 @@ def test_the_namespace_is_the_pods_own(tmp_path: Path, monkeypatch: pytest.Monke
         ("cycle_seconds: 0", r"cycle_seconds .* is 0 but should be greater than 0"),
         ("mode_override: apply", r"mode_override .* is 'apply' but should be 'Apply', 'Recommend' or 'Paused'"),
         ("provider_url: localhost:90", r"provider_url .* is 'localhost:90' but .* `http://127.0.0.1:9090`"),
+        ("policy: safe", r"policy .* is 'safe' but should be 'cheapest', 'balanced' or 'safest'"),
+        ("policy_within_percent: -1", r"policy_within_percent .* is -1 but should be greater than or equal to 0"),
+        ("policy_exchange_rate_usd: .nan", r"policy_exchange_rate_usd .* is nan but should be"),
         ("- a\n- b", r"must hold `name: value` lines"),
         ("a: [", r"is not YAML"),
         ("batch_idle_seconds: 6", r"batch_idle_seconds \(6\) must not be above batch_max_seconds \(3\)"),
@@ -108,3 +112,11 @@ def test_settings_do_not_change(values: dict[str, Any]) -> None:
 def test_the_reference_is_up_to_date() -> None:
     remedy = "run `python -m spotkube.settings > docs/reference/configuration.md`"
     assert (ROOT / "docs/reference/configuration.md").read_text() == reference_markdown(), remedy
+
+
+def test_the_policy_in_force(file: Path) -> None:
+    file.write_text("policy: safest\npolicy_within_percent: 12.5\npolicy_max_pods_lost_together: 40\n")
+    expected = Policy(Pick.SAFEST, within_percent=12.5, max_pods_lost_together=40.0)
+    assert load_settings(file).plan_policy == expected
+    file.write_text("")
+    assert load_settings(file).plan_policy == CHEAPEST

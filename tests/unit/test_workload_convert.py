@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spotkube.api.workload import SourceKind
+from spotkube.api.workload import SourceKind, Workload
 from spotkube.convert.workloads import (
     JobEnd,
     targets_of,
@@ -154,6 +154,20 @@ class TestRules:
     )
     def test_how_much_spot_it_bears(self, spot: Object, rule: SpotRule) -> None:
         assert to_workload_rule(make_workload(spot=spot), 10) == WorkloadRule("shop/web", rule, 10)
+
+    @pytest.mark.parametrize(
+        ("workload", "seconds"),
+        [
+            (make_workload(), 300),
+            (make_workload(restartTime="90s"), 90),
+            (make_workload(restartTime="0s"), 0),
+            (make_job(), 1800),
+            (make_job(expectedRunTime="3h"), 5400),
+            (make_job(expectedRunTime="3h", restartTime="10m"), 600),
+        ],
+    )
+    def test_what_an_interruption_destroys(self, workload: Workload, seconds: float) -> None:
+        assert to_workload_rule(workload, 2).restart_seconds == seconds
 
     def test_how_many_pods_it_wants(self) -> None:
         stateful_set = make_workload(statefulSet={"replicas": 5, "template": make_template()})

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
-from spotkube.api.fields import Count, Name, Text, UsdPerHour
+from spotkube.api.fields import Count, Fraction, Name, Text, UsdPerHour
 from spotkube.api.nodeclaim import CapacityType
 from spotkube.api.nodepool import PoolMode
 from spotkube.api.rules import Rule, SpecModel, StatusModel
@@ -14,6 +14,7 @@ MAX_ADDITIONS = 500
 MAX_DRAINS = 500
 MAX_UNPLACEABLE = 100
 MAX_FRONT = 20
+MAX_CONCENTRATIONS = 100
 
 
 class CapacityPlanSpec(SpecModel):
@@ -106,12 +107,33 @@ class FrontPoint(StatusModel):
 
     usd_per_hour: UsdPerHour
     """What it costs in dollars an hour."""
+    interruption_usd_per_hour: UsdPerHour = 0
+    """What interruptions of its spot nodes are expected to cost, in dollars an hour: their rate times what it costs to
+    start the pods on them anew."""
+    pods_lost_together: Annotated[float, Field(ge=0)] = 0
+    """How many pods one interruption takes in the worst 5 % of cases, on average (CVaR at 95 %): spot nodes of one
+    instance type in one zone go together."""
     interruptions_per_month: Annotated[float, Field(ge=0)]
-    """How many pods would be interrupted in a month, by the published bands."""
+    """How many pods would be interrupted in a month, by the published bands and what this cluster has seen."""
     moved_pods: Count = 0
     """How many running pods it moves."""
     chosen: bool = False
     """Whether this is the plan."""
+
+
+class Concentration(StatusModel):
+    """How much of a NodePool's spot may be lost at once."""
+
+    node_pool: Name
+    """The NodePool."""
+    instance_type: Annotated[str, Field(max_length=63)]
+    """The instance type of which it has the most pods on spot in one zone."""
+    zone: Annotated[str, Field(max_length=63)]
+    """The zone."""
+    pods: Count
+    """How many pods are on spot nodes of that type in that zone, after the plan."""
+    share: Fraction
+    """Which part that is of the NodePool's pods on spot, from 0 to 1."""
 
 
 class WorkDone(StatusModel):
@@ -177,7 +199,12 @@ class CapacityPlanStatus(ObservedStatus):
     unplaceable: Annotated[tuple[UnplaceablePods, ...], Field(max_length=MAX_UNPLACEABLE)] = ()
     """Pods that have no place and why, at most 100 groups; pods.unplaceable counts all pods."""
     front: Annotated[tuple[FrontPoint, ...], Field(max_length=MAX_FRONT)] = ()
-    """The alternatives between cost, interruptions and moved pods, at most 20."""
+    """The alternatives between cost, interruptions, pods lost together and moved pods, at most 20: none of them is
+    beaten in all by another."""
+    policy: Text = ""
+    """How the plan was picked from them, in words; the operator's setting policy says it."""
+    concentrations: Annotated[tuple[Concentration, ...], Field(max_length=MAX_CONCENTRATIONS)] = ()
+    """Where each NodePool's spot is most concentrated, at most 100 pools."""
     work: WorkDone | None = None
     """How much was computed."""
     solve_seconds: Annotated[float, Field(ge=0)] | None = None

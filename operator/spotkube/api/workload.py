@@ -9,6 +9,7 @@ from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
 from spotkube.api.fields import (
     Count,
     CountOrPercent,
+    Duration,
     Fraction,
     Name,
     Percent,
@@ -198,6 +199,11 @@ class WorkloadSpec(SpecModel):
     expected_run_time: PositiveDuration | None = None
     """How long a pod of the job will run, such as 20m or 1h30m; for jobs only. Left out, it is estimated from
     earlier runs."""
+    restart_time: Duration | None = None
+    """How much work of a pod is lost when its node is interrupted, as time: starting anew, warming up, and what it had
+    done since its last checkpoint; such as 0s, 90s or 2h. It counts at the price of the pod's room on demand, and says
+    how much it is worth to keep the pod from interruptions. Left out: for a job half of expectedRunTime, or 30m
+    without that; for services 5m."""
     min_available: CountOrPercent | None = None
     """How many pods (2) or which share of them (50%) must stay available while nodes come and go; for services only.
     A PodDisruptionBudget is made of it: leave it out where one of your own covers the same pods, since pods that two

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -20,6 +20,7 @@ from spotkube.convert.manifests import to_snapshot
 from spotkube.convert.misspelt import note_misspelt
 from spotkube.convert.snapshots import digest, to_bytes, to_record
 from spotkube.model.cluster import Mode
+from spotkube.model.policy import CHEAPEST, Pick, PolicyUnsatisfiable
 from spotkube.reports.machine import to_values
 from spotkube.reports.summary import Replay, Report
 from spotkube.reports.tables import print_report
@@ -62,6 +63,31 @@ def plan(
     budget: Annotated[
         str | None, typer.Option(help="How long to search, such as 500ms or 1m. Without it 5s; a replay needs none.")
     ] = None,
+    policy: Annotated[
+        Pick | None,
+        typer.Option(
+            help="Which of the plans that were weighed is taken: cheapest; balanced, the least sum of cost, expected "
+            "cost of interruptions and pods lost together at the exchange rate; or safest within so many percent. "
+            "Without it cheapest, or the one in the snapshot."
+        ),
+    ] = None,
+    exchange_rate_usd: Annotated[
+        float | None,
+        typer.Option(
+            help="For balanced: dollars an hour that it is worth to lose one pod less together. "
+            f"Without it {CHEAPEST.exchange_rate_usd:g}."
+        ),
+    ] = None,
+    within_percent: Annotated[
+        float | None,
+        typer.Option(
+            help="For safest: how many percent dearer than the cheapest plan it may be. "
+            f"Without it {CHEAPEST.within_percent:g}."
+        ),
+    ] = None,
+    max_pods_lost_together: Annotated[
+        float | None, typer.Option(help="Plans that lose more pods together in the worst 5 % of cases are not taken.")
+    ] = None,
     mode: Annotated[
         PoolChoice | None,
         typer.Option(help="NodePools that may buy: of this mode alone. Without it all that are not Paused."),
@@ -72,7 +98,7 @@ def plan(
             metavar="FILE",
             help="Instead of manifests: what a decision was made from, as a CapacityPlan names it in status.snapshot "
             "(kubectl get configmap NAME -o yaml), as --save-snapshot wrote it, or - for standard input. Its plan is "
-            "made again bit for bit; with another --seed or with --budget one is made anew.",
+            "made again bit for bit; with another --seed or policy or with --budget one is made anew.",
         ),
     ] = None,
     save_snapshot: Annotated[
@@ -86,9 +112,10 @@ def plan(
     """Plan the cheapest nodes for what manifests ask for. No cluster is needed, and nothing is bought.
 
     Reads Workloads, Deployments, StatefulSets, ReplicaSets, ReplicationControllers, DaemonSets, Jobs, CronJobs (one
-    run), Pods, NodePools, NodeClaims and Nodes (these are filled first). Exits with 0 when all pods have a place, with
-    2 when some have none (the reasons are told), and with 1 on bad input: objects that can't be used are named, and
-    the rest is planned.
+    run), Pods, NodePools, NodeClaims and Nodes (these are filled first), and the ConfigMap spotkube-interruptions with
+    what a cluster has seen of spot. Exits with 0 when all pods have a place, with 2 when some have none (the reasons
+    are told), and with 1 on bad input, or when no plan is what the policy asks for: objects that can't be used are
+    named, and the rest is planned.
 
     A decision of the operator is made again, bit for bit, from the snapshot that its CapacityPlan names:
 
@@ -99,15 +126,21 @@ def plan(
     sources = [*(files or ()), *(more or ())]
     try:
         seconds = None if budget is None else _seconds(budget)
+        wanted = _policy(policy, exchange_rate_usd, within_percent, max_pods_lost_together)
         if snapshot is None:
             question = _of_manifests(sources, catalog, mode or PoolChoice.ALL, seed or 0, seconds or DEFAULT_SECONDS)
+            question = question.with_policy(wanted)
         else:
             _refuse_beside_snapshot({"-f": sources, "--catalog": catalog, "--mode": mode})
-            question = of_snapshot(snapshot, seed, seconds)
+            question = of_snapshot(snapshot, seed, seconds, wanted)
     except ValueError as error:
         _complain(str(error).splitlines())
         raise typer.Exit(BAD_INPUT) from error
-    report = make_report(question)
+    try:
+        report = make_report(question)
+    except PolicyUnsatisfiable as error:
+        _complain([str(error)])
+        raise typer.Exit(BAD_INPUT) from error
     if save_snapshot is not None:
         _save(question, report, save_snapshot)
     match output:
@@ -187,6 +220,27 @@ def _save(question: Question, report: Report, file: Path) -> None:
     except OSError as error:
         _complain([f"--save-snapshot: {file}: {error.strerror or error}; name a file that can be written"])
         raise typer.Exit(BAD_INPUT) from error
+
+
+def _policy(
+    pick: Pick | None, exchange_rate_usd: float | None, within_percent: float | None, most: float | None
+) -> dict[str, Any]:
+    """The fields of Policy that were given. Raises ValueError."""
+    for flag, value in (("--exchange-rate-usd", exchange_rate_usd), ("--max-pods-lost-together", most)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise ValueError(f"{flag} is {value:g}: give a number not below 0")
+    if within_percent is not None and not 0 <= within_percent < float("inf"):
+        raise ValueError(
+            f"--within-percent is {within_percent:g}: the objective usdPerHour blocks, since no plan costs less than "
+            "the cheapest; give a number not below 0"
+        )
+    fields = {
+        "pick": pick,
+        "exchange_rate_usd": exchange_rate_usd,
+        "within_percent": within_percent,
+        "max_pods_lost_together": most,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _seconds(budget: str) -> float:

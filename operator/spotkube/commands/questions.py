@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from spotkube import __version__
 from spotkube.convert.manifests import Manifests
@@ -31,6 +32,11 @@ class Question:
     def waiting(self) -> int:
         return sum(1 for pod in self.snapshot.pods if pod.node is None)
 
+    def with_policy(self, fields: Mapping[str, Any]) -> "Question":
+        """With these fields of the policy in place of the snapshot's own."""
+        policy = replace(self.snapshot.policy, **fields)
+        return replace(self, snapshot=replace(self.snapshot, policy=policy))
+
 
 def of_manifests(
     manifests: Manifests, modes: Sequence[Mode], seed: int, seconds: float, errors: Sequence[str]
@@ -42,27 +48,33 @@ def of_manifests(
     return Question(snapshot, Mode.RECOMMEND, seed, seconds, manifests.pod_names, manifests.notes, errors)
 
 
-def of_snapshot(file: str, seed: int | None, seconds: float | None) -> Question:
-    """The decision of the record again, or with another seed or so many seconds anew. Raises ValueError."""
+def of_snapshot(file: str, seed: int | None, seconds: float | None, policy: Mapping[str, Any]) -> Question:
+    """The decision of the record again; or anew with another seed, so many seconds, or fields of another policy.
+
+    Raises ValueError.
+    """
     try:
         record = read_record(sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes())
     except OSError as error:
         raise ValueError(f"--snapshot: {file}: {error.strerror or error}; check the path") from error
     except SnapshotError as error:
         raise ValueError(f"--snapshot: {'standard input' if file == STDIN else file} {error}") from error
-    anew = seconds is not None or seed not in (None, record.seed)
+    own = record.snapshot.policy
+    anew = seconds is not None or seed not in (None, record.seed) or replace(own, **policy) != own
     if not anew:
         _check_repeatable(record)
     chosen = record.seed if seed is None else seed
-    return Question(
+    had = f"the snapshot's own plan had seed {record.seed} and policy {own}"
+    question = Question(
         record.snapshot,
         record.mode,
         chosen,
         (seconds or record.seconds or DEFAULT_SECONDS) if anew else record.seconds,
         {pod.uid: pod.key for pod in record.snapshot.pods},
-        (f"planned anew and not replayed: the snapshot's own plan had seed {record.seed}",) if anew else (),
+        (f"planned anew and not replayed: {had}",) if anew else (),
         again=None if anew else record,
     )
+    return question.with_policy(policy)
 
 
 def _check_repeatable(record: Record) -> None:

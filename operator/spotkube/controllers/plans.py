@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from spotkube.api import CapacityPlan, NodeClaim
 from spotkube.api.capacityplan import (
     MAX_ADDITIONS,
+    MAX_CONCENTRATIONS,
     MAX_DRAINS,
     MAX_FRONT,
     MAX_UNPLACEABLE,
     Addition,
     Baselines,
     CapacityPlanStatus,
+    Concentration,
     Drain,
     FrontPoint,
     NodeCounts,
@@ -129,10 +131,24 @@ def to_status(
         front=tuple(
             FrontPoint(
                 usd_per_hour=_dollars(point.micro_usd_hour),
+                interruption_usd_per_hour=round(point.interruption_micro_usd_hour / MICRO, 9),
+                pods_lost_together=point.pods_lost_together,
                 interruptions_per_month=point.interruptions_per_month,
+                moved_pods=point.moved_pods,
                 chosen=point.chosen,
             )
             for point in plan.front[:MAX_FRONT]
+        ),
+        policy=plan.policy,
+        concentrations=tuple(
+            Concentration(
+                node_pool=one.pool,
+                instance_type=one.instance_type,
+                zone=one.zone,
+                pods=one.pods,
+                share=round(one.share, 4),
+            )
+            for one in plan.concentrations[:MAX_CONCENTRATIONS]
         ),
         work=WorkDone(
             column_rounds=plan.work.column_rounds,

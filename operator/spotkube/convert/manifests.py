@@ -16,6 +16,7 @@ from spotkube.convert.admission import Admission
 from spotkube.convert.binding import with_volumes
 from spotkube.convert.checks import converted
 from spotkube.convert.documents import Document, Mistakes
+from spotkube.convert.history import CONFIG_MAP, KEY, History, parse_history
 from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
 from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
@@ -25,7 +26,8 @@ from spotkube.convert.storage import to_storage_class, to_volume, to_volume_clai
 from spotkube.convert.workloads import to_workload_rule
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Node, Pool, Snapshot, WorkloadRule
-from spotkube.model.offerings import Offering
+from spotkube.model.history import SpotPool
+from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.pods import Pod
 from spotkube.model.resources import CPU, MEMORY, PODS
 from spotkube.model.volumes import Storage
@@ -47,7 +49,9 @@ class Manifests:
 
 def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering], mistakes: Mistakes) -> Manifests:
     """What can't be used is left out, and noted in `mistakes` by file, document, field, value and remedy."""
-    objects = Objects(documents, mistakes)
+    history = [document for document in documents if _is_history(document)]
+    objects = Objects([document for document in documents if not _is_history(document)], mistakes)
+    seen = parse_history(str((history[-1].content.get("data") or {}).get(KEY))) if history else History()
     workloads = {ref_of(d): Workload.from_dict(d.content) for d in objects.of_kind("Workload")}
     targets = targets_in(workloads, objects, mistakes)
     admission = Admission(objects.of_kind("PriorityClass"), objects.of_kind("RuntimeClass"))
@@ -70,12 +74,29 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering], mi
         daemonsets=_converted(objects, "DaemonSet", lambda value: to_daemonset(_admitted(value, admission)), mistakes),
         namespaces=tuple(to_namespace(d.content) for d in objects.of_kind("Namespace")),
         offerings=tuple(offerings),
+        spot_history=tuple(seen.records[pool] for pool in sorted(seen.records)),
     )
     notes = [
+        *(f"ConfigMap {CONFIG_MAP}: {sentence}" for sentence in seen.refused),
+        *_strangers(snapshot),
         *_notes(snapshot, objects, assumed=assumed, elsewhere=len(pods) - len(here)),
         *(f"{name} is not in these files: what it gives to pods is not counted" for name in sorted(admission.missing)),
     ]
     return Manifests(snapshot, {pod.uid: pod.key for pod in here}, tuple(notes))
+
+
+def _is_history(document: Document) -> bool:
+    """What the operator keeps of interruptions: kubectl get configmap spotkube-interruptions -o yaml."""
+    # Names are checked later.
+    name = (document.content.get("metadata") or {}).get("name")
+    return (document.group, document.kind, name) == ("", "ConfigMap", CONFIG_MAP)
+
+
+def _strangers(snapshot: Snapshot) -> Iterator[str]:
+    offered = {SpotPool(o.instance_type, o.zone) for o in snapshot.offerings if o.capacity_type == SPOT}
+    for record in snapshot.spot_history:
+        if record.pool not in offered:
+            yield f"ConfigMap {CONFIG_MAP}: {record.pool} is left out, since no such spot is offered"
 
 
 def _converted(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from spotkube.api.fields import parse_duration_seconds
 from spotkube.api.workload import SourceKind, SpotPolicy, Workload
 from spotkube.model import labels as keys
 from spotkube.model.cluster import WorkloadRule
@@ -15,6 +16,9 @@ from spotkube.model.pods import NEVER_ON_SPOT, Pod, SpotRule
 Json = Mapping[str, Any]
 SourceKey = tuple[str, str]
 """Namespace and "Kind/name", as in `Pod.owner`."""
+# What an interruption is taken to cost where the Workload does not say: to start and warm up, or half an hour's run.
+SERVICE_RESTART_SECONDS = 300.0
+JOB_RESTART_SECONDS = 1800.0
 
 
 class JobEnd(StrEnum):
@@ -147,7 +151,21 @@ def wanted_replicas(workload: Workload, target: Source | None = None) -> int:
 def to_workload_rule(workload: Workload, replicas: int) -> WorkloadRule:
     """`replicas` as `wanted_replicas` gives it."""
     spot = workload.spec.spot
-    return WorkloadRule(key_of(workload), to_spot_rule(spot), replicas, spot.max_fraction_per_pool)
+    return WorkloadRule(
+        key_of(workload), to_spot_rule(spot), replicas, spot.max_fraction_per_pool, restart_seconds(workload)
+    )
+
+
+def restart_seconds(workload: Workload) -> float:
+    """How much work of a pod an interruption destroys. A job without checkpoints loses half of its run on average."""
+    spec = workload.spec
+    if spec.restart_time is not None:
+        return parse_duration_seconds(spec.restart_time)
+    if not spec.is_job:
+        return SERVICE_RESTART_SECONDS
+    if spec.expected_run_time is not None:
+        return parse_duration_seconds(spec.expected_run_time) / 2
+    return JOB_RESTART_SECONDS
 
 
 def key_of(workload: Workload) -> str:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from spotkube.model.history import SpotRecord
 from spotkube.model.notices import Notice
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.pods import DaemonSet, Labels, Pod, SpotRule
+from spotkube.model.policy import CHEAPEST, Policy
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import SortedSet, Taint, Term
 
@@ -104,12 +106,14 @@ class WorkloadRule:
     """What a Workload asks of the planner. `replicas` is how many pods it wants.
 
     `max_fraction_per_pool` is the largest share of them on spot nodes of one instance type and zone, None: the pool's.
+    `restart_seconds` is how much work of a pod an interruption destroys.
     """
 
     key: str
     spot: SpotRule
     replicas: int
     max_fraction_per_pool: float | None = None
+    restart_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,8 @@ class Snapshot:
     """Everything one decision depends on. `taken_at` is seconds since the epoch; `resting` is not to be bought now.
 
     `preference_percent` is how much dearer a pod's room counts where none of its preferences is met.
-    `namespaces` are those known, with their labels.
+    `namespaces` are those known, with their labels. `spot_history` is what was seen of spot: it grows all the time, and
+    two snapshots that differ in nothing else are equal.
     """
 
     taken_at: float
@@ -131,3 +136,5 @@ class Snapshot:
     offerings: tuple[Offering, ...] = field(default=(), repr=False)
     resting: SortedSet[OfferingKey] = frozenset()
     preference_percent: float = 5.0
+    policy: Policy = CHEAPEST
+    spot_history: tuple[SpotRecord, ...] = field(default=(), compare=False)

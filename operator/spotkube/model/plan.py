@@ -37,11 +37,34 @@ class Unplaceable:
 
 @dataclass(frozen=True, slots=True)
 class FrontPoint:
-    """One alternative that was weighed; `interruptions_per_month` counts pods that would be interrupted."""
+    """One alternative that was weighed.
+
+    `interruption_micro_usd_hour` is what interruptions are expected to cost, `pods_lost_together` the CVaR at 95 % of
+    the pods that one event takes, `interruptions_per_month` how many pods would be interrupted, `moved_pods` how many
+    that run are moved.
+    """
 
     micro_usd_hour: int
-    interruptions_per_month: float
+    interruption_micro_usd_hour: float = 0.0
+    pods_lost_together: float = 0.0
+    interruptions_per_month: float = 0.0
+    moved_pods: int = 0
     chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Concentration:
+    """The spot pool (instance type and zone) that holds most of a NodePool's pods on spot: `pods` of `spot_pods`."""
+
+    pool: str
+    instance_type: str
+    zone: str
+    pods: int
+    spot_pods: int
+
+    @property
+    def share(self) -> float:
+        return self.pods / self.spot_pods
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +102,8 @@ class Baselines:
 class Plan:
     """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods.
 
-    `unmet_preferences` is how many pods go onto nodes to buy that don't meet all of their preferences.
+    `unmet_preferences` is how many pods go onto nodes to buy that don't meet all of their preferences. `policy` says in
+    words how the plan was picked, `concentrations` how much of each NodePool's spot is in one spot pool.
     """
 
     additions: tuple[PlannedNode, ...] = ()
@@ -93,6 +117,13 @@ class Plan:
     work: Work = Work()
     baselines: Baselines = Baselines()
     unmet_preferences: int = 0
+    policy: str = ""
+    concentrations: tuple[Concentration, ...] = ()
+
+    @property
+    def chosen(self) -> FrontPoint | None:
+        """The point of the front that is the plan."""
+        return next((point for point in self.front if point.chosen), None)
 
     @property
     def gap(self) -> float:

@@ -26,6 +26,7 @@ from spotkube.planner.places import Places, other_nodes
 from spotkube.planner.preferences import with_preferences
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Needs, Problem
 from spotkube.planner.quotas import counted_apart, make_quotas
+from spotkube.planner.risk import make_risk
 from spotkube.planner.room import Room
 from spotkube.planner.scopes import Scope
 from spotkube.planner.splitting import Facts, Splitter
@@ -114,6 +115,7 @@ def build(
         with_preferences(built.problem, built.groups, kinds, snapshot.preference_percent),
         quotas=make_quotas(snapshot, built.groups, kinds, bins, residents),
         rank=_ranks(built.groups),
+        risk=make_risk(snapshot, built.problem, built.groups, kinds, bins, residents),
     )
     return replace(built, problem=problem, narrowed=built.narrowed or pinned)
 
@@ -228,7 +230,6 @@ def _assemble(
         capacity=capacity,
         limit_use=gross,
         price=np.array([o.price_micro_usd_hour for o in kinds.offerings], dtype=np.int64),
-        interruption_percent=np.array([o.interruption_percent for o in kinds.offerings], dtype=np.int64),
         pool=kinds.pool,
         compatible=compatible[keep] & needs.kind_allowed[:, None],
         bins=free,

@@ -16,7 +16,20 @@ from spotkube.planner.problem import IntArray
 
 # So many bins are left; it pays from so many times as many on.
 BINS, PAYS_FROM = 400, 3
-BY_HOLDER = ("room", "allowed", "caps", "price", "risk", "stock", "lean", "pool", "pool_use", "met", "quota_domain")
+BY_HOLDER = (
+    "room",
+    "allowed",
+    "caps",
+    "price",
+    "risk",
+    "stock",
+    "lean",
+    "pool",
+    "pool_use",
+    "met",
+    "quota_domain",
+    "spot_pool",
+)
 
 
 @dataclass(frozen=True, eq=False)

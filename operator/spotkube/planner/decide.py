@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.history import HOURS_A_MONTH
 from spotkube.model.offerings import ON_DEMAND, Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.model.resources import CPU, MEMORY
 from spotkube.planner.build import Built, build_fleet
+from spotkube.planner.concentration import concentrations
 from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
+from spotkube.planner.policy import pick
 from spotkube.planner.preferences import unmet_pods
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.quotas import why_full
@@ -21,7 +24,6 @@ from spotkube.planner.solver import Solver
 
 # Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
 _SEARCH_SHARE = 0.7
-FRONT_POINTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +47,20 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
         repeat: the work of an earlier plan of the same snapshot, mode and seed: then the clock decides nothing, and
             that plan comes out again.
 
-    Raises ValueError where that work was broken off by hand.
+    Raises ValueError where that work was broken off by hand, and PolicyUnsatisfiable where none of the plans is what
+    the snapshot's policy asks for.
     """
-    solver = Solver(seed, budget, None if repeat is None else repeat.known_passes())
     pools = [pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting]
-    built, result = plan_in_rounds(snapshot, pools, solver, _SEARCH_SHARE)
-    dealt = _deal(built, result)
     names = frozenset(pool.name for pool in pools)
     owned = [claim for claim in snapshot.claims if claim.pool in names]
+    staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
+    recorded = None if repeat is None else repeat.known_passes()
+    solver = Solver(seed, budget, recorded, choose=lambda front: pick(front, snapshot.policy, staying))
+    built, result = plan_in_rounds(snapshot, pools, solver, _SEARCH_SHARE)
+    dealt = _deal(built, result)
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
     bound = _fleet_bound(built, result, fleet, solver)
-    staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
     return Plan(
         additions=tuple(_additions(built, result, dealt)),
         placements=tuple(_placements(built, dealt)),
@@ -65,7 +69,9 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
         cost_after_micro_usd_hour=staying + result.solution.cost(built.problem),
         lower_bound_micro_usd_hour=bound,
         placed_pods=len(placed),
-        front=_front(result, staying),
+        front=_front(built, result, staying),
+        policy=str(snapshot.policy),
+        concentrations=concentrations(built, dealt.bins, dealt.nodes, result),
         work=Work(result.column_rounds, result.generations, result.branch_programs, solver.passes),
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
@@ -199,10 +205,18 @@ def _full_pools(built: Built, result: Result, g: int) -> list[str]:
     return [f"NodePool {built.kinds.pools[p].name}" for p in np.setdiff1d(selling, buying)] if not len(buying) else []
 
 
-def _front(result: Result, staying: int) -> tuple[FrontPoint, ...]:
+def _front(built: Built, result: Result, staying: int) -> tuple[FrontPoint, ...]:
+    # The plan's own nodes may have gone to pools where they are cheaper.
+    cost = result.solution.cost(built.problem)
     return tuple(
-        FrontPoint(staying + cost, round(interruptions, 6), index == result.chosen)
-        for index, (cost, interruptions) in enumerate(result.front[:FRONT_POINTS])
+        FrontPoint(
+            micro_usd_hour=staying + (cost if index == result.chosen else one.cost),
+            interruption_micro_usd_hour=round(one.interruption, 3),
+            pods_lost_together=round(one.lost_together, 3),
+            interruptions_per_month=round(one.interrupted * HOURS_A_MONTH, 6),
+            chosen=index == result.chosen,
+        )
+        for index, one in enumerate(result.front)
     )
 
 

@@ -26,7 +26,8 @@ class Flock(NamedTuple):
         group, pods: [items] what is on each node of a row.
         missing: [I] weight of the pods without a place.
         cost: [I] micro-dollars an hour; unmet: [I] those that unmet preferences cost, besides.
-        interrupted: [I] pods expected to be interrupted in a month.
+        interruption: [I] micro-dollars an hour that interruptions are expected to cost.
+        tail: [I] pods lost together.
     """
 
     row_start: IntArray
@@ -38,7 +39,8 @@ class Flock(NamedTuple):
     missing: IntArray
     cost: FloatArray
     unmet: FloatArray
-    interrupted: FloatArray
+    interruption: FloatArray
+    tail: FloatArray
 
 
 class Recipes(NamedTuple):
@@ -47,7 +49,7 @@ class Recipes(NamedTuple):
     Attributes:
         mother, father: [C] plans of the flock; father -1: a child of one parent.
         share: [C] the part of the mother's rows that is kept when there is a father.
-        risk_price: [C] micro-dollars that an expected interruption costs.
+        risk_price: [C] how often the expected cost of interruptions counts.
         choice: [C] how many holders there are to choose from.
         steps: [C] rounds of ruin and recreate.
         most: [C] nodes that one round may take away.
@@ -87,7 +89,7 @@ def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, left: Left, 
     children = len(recipes.mother)
     row_start = np.zeros(children + 1, np.int64)
     missing, cost = np.zeros(children, np.int64), np.zeros(children)
-    unmet, interrupted = np.zeros(children), np.zeros(children)
+    unmet, interruption, tail = np.zeros(children), np.zeros(children), np.zeros(children)
     holder, times = np.zeros(256, np.int64), np.zeros(256, np.int64)
     item_start = np.zeros(257, np.int64)
     group, pods = np.zeros(2048, np.int64), np.zeros(2048, np.int64)
@@ -112,7 +114,7 @@ def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, left: Left, 
         if recipes.risk_price[c] == 0.0:
             retype(a, s, by_price)
         tidy(s)
-        missing[c], cost[c], unmet[c], interrupted[c] = score(a, s)
+        missing[c], cost[c], unmet[c], interruption[c], tail[c] = score(a, s)
         for row in range(s.rows[0]):
             if rows + 1 >= len(times):
                 holder, times = grown(holder), grown(times)
@@ -129,7 +131,7 @@ def breed(a: Arrays, w: Work, s: Nodes, f: Flock, recipes: Recipes, left: Left, 
         row_start[c + 1] = rows
     return Flock(
         row_start, holder[:rows].copy(), times[:rows].copy(), item_start[: rows + 1].copy(), group[:items].copy(),
-        pods[:items].copy(), missing, cost, unmet, interrupted,
+        pods[:items].copy(), missing, cost, unmet, interruption, tail,
     )  # fmt: skip
 
 
@@ -168,7 +170,8 @@ def flock_of(arrays: Arrays, plans: list[Nodes]) -> Flock:
         missing=np.array([one[0] for one in scores], np.int64),
         cost=np.array([one[1] for one in scores]),
         unmet=np.array([one[2] for one in scores]),
-        interrupted=np.array([one[3] for one in scores]),
+        interruption=np.array([one[3] for one in scores]),
+        tail=np.array([one[4] for one in scores]),
     )
 
 
@@ -197,5 +200,6 @@ def select(sources: Sequence[Flock], chosen: list[tuple[int, int]]) -> Flock:
         missing=np.array([sources[w].missing[i] for w, i in chosen], np.int64),
         cost=np.array([sources[w].cost[i] for w, i in chosen]),
         unmet=np.array([sources[w].unmet[i] for w, i in chosen]),
-        interrupted=np.array([sources[w].interrupted[i] for w, i in chosen]),
+        interruption=np.array([sources[w].interruption[i] for w, i in chosen]),
+        tail=np.array([sources[w].tail[i] for w, i in chosen]),
     )

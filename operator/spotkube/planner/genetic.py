@@ -1,8 +1,10 @@
-"""The genetic search: DEAP's NSGA-II over whole plans, with dollars an hour and expected interruptions as objectives.
+"""The genetic search: DEAP's NSGA-II over whole plans. Its objectives are dollars an hour, what interruptions are
+expected to cost, and how many pods are lost together when it goes badly.
 
 A plan is its rows of like nodes. Children take rows of two parents, or all of one; the compiled call then repairs them,
 guided by the duals, and works on each with rounds of ruin and recreate. Others are rebuilt of one parent by dives. The
-cheapest plans always survive.
+cheapest plans always survive. Some children may have no more than so many pods in one spot pool: so the front comes
+to plans that lose less together. It is kept beside the population, whole plans that any policy may pick.
 """
 
 import random
@@ -17,32 +19,41 @@ from spotkube.planner.clock import Stop
 from spotkube.planner.columns import Relaxation
 from spotkube.planner.effort import breeding_for
 from spotkube.planner.expand import rows_needed
-from spotkube.planner.flock import Flock, Recipes, breed, flock_of, rows_of, select, unload
+from spotkube.planner.flock import Flock, Recipes, breed, flock_of, rows_of, select
+from spotkube.planner.front import spread, undominated
 from spotkube.planner.instance import Instance
+from spotkube.planner.limited import Limited
 from spotkube.planner.pricing import Pricer
-from spotkube.planner.problem import IntArray
+from spotkube.planner.problem import FloatArray, IntArray
 from spotkube.planner.rebuild import Rebuilder
 from spotkube.planner.rest import Pool
 from spotkube.planner.rounding import pod_values
 from spotkube.planner.scoring import by_price
 from spotkube.planner.scratch import Work
+from spotkube.planner.spreading import Spreader
 from spotkube.planner.state import Left, Nodes, make_nodes
 from spotkube.planner.threads import share_out
 
 POPULATION = 16
+# Nodes that one round of ruin and recreate may take away.
+MOST_NODES = (3, 6, 10)
+# A child that is to lose less together may have so much of what its mother loses, at least.
+LEAST_LIMIT = 0.6
 # How much dearer a plan may be for a while, in prices of its average node.
 HEATS = (0.0, 0.02, 0.1)
 # Of the children, those of the few cheapest plans only; the others come from tournaments over the front.
-CHEAP_SHARE = 0.7
+CHEAP_SHARE = 0.8
 ELITE = 3
+FRONT_POINTS = 20
 # In the fitness this is what each step costs in the order of what plans leave out: more than any nodes.
 MISSING = 1e15
 
 
 class Fitness(base.Fitness):  # type: ignore[misc]
-    """Micro-dollars an hour with what is left out or not preferred, and expected interruptions; both to be small."""
+    """Micro-dollars an hour with what is left out or not preferred, those that interruptions are expected to cost, and
+    pods lost together; all to be small."""
 
-    weights = (-1.0, -1.0)
+    weights = (-1.0, -1.0, -1.0)
 
 
 class Individual:
@@ -52,7 +63,8 @@ class Individual:
         self.source, self.index = source, index
         self.fitness = Fitness()
         cost = float(flock.cost[index] + flock.unmet[index])
-        self.fitness.values = (cost + MISSING * missing, float(flock.interrupted[index]))
+        interruption, tail = round(float(flock.interruption[index])), round(float(flock.tail[index]), 3)
+        self.fitness.values = (cost + MISSING * missing, interruption, tail)
 
 
 def _individuals(*flocks: Flock) -> list[Individual]:
@@ -69,10 +81,15 @@ class Scratch(NamedTuple):
     nodes: Nodes
     best: IntArray
     rebuilder: Rebuilder
+    limited: tuple[Work, Nodes] | None
 
 
 class Search:
-    """A population that gets better with each generation."""
+    """A population that gets better with each generation.
+
+    `front` holds the plans that leave out the fewest pods and that no other beats in all objectives, by cost; at most
+    20 of them.
+    """
 
     def __init__(
         self, instance: Instance, relaxation: Relaxation, pricer: Pricer, seeds: list[Nodes], seed: int
@@ -82,16 +99,20 @@ class Search:
         self.mu = pricer.mu.copy()
         rows, groups = rows_needed(instance), instance.problem.groups
         self.pool = Pool(instance, relaxation.master)
+        self.limited = Limited.of(instance)
         self.scratches = [
             Scratch(
                 work,
                 make_nodes(instance, rows),
                 np.zeros(groups, np.int64),
                 Rebuilder(instance, relaxation, pricer, self.pool),
+                self.limited.scratch(work, rows) if self.limited else None,
             )
             for work in pricer.works
         ]
-        self.flock = flock_of(instance.arrays, seeds)
+        self.front = self._front_of([flock_of(instance.arrays, seeds)])
+        self.flock = flock_of(instance.arrays, [*seeds, *self._spread_out()])
+        self.front = self._front_of([self.flock])
         self.breeding = breeding_for(groups, relaxation.gap)
         self.random = random.Random(seed)
         self.by_price = by_price(instance)
@@ -113,34 +134,41 @@ class Search:
             done += 1
             yield done
 
-    def cheapest(self) -> Nodes:
-        """The plan with the fewest pods missing, and of those the cheapest, and of those the safest."""
-        nodes = make_nodes(self.instance, rows_needed(self.instance))
-        unload(self.instance.arrays, nodes, self.flock, self._first())
-        return nodes
+    def spread(self) -> None:
+        """Adds to the front what its cheapest plan becomes when it is spread out."""
+        if found := self._spread_out():
+            self.front = self._front_of([self.front, flock_of(self.instance.arrays, found)])
+
+    def _spread_out(self) -> list[Nodes]:
+        if self.limited is None or self.scratches[0].limited is None:
+            return []
+        work, _ = self.scratches[0].limited
+        return list(Spreader(self.limited, self.front, 0, self.value, self.mu).plans(work))
 
     def best(self) -> tuple[int, float]:
         """The weight of the pods that this plan leaves out, and what its nodes cost in micro-dollars an hour."""
         first = self._first()
         return int(self.flock.missing[first]), float(self.flock.cost[first])
 
-    def front(self, most: int = 20) -> tuple[tuple[int, float], ...]:
-        """The plans that no other beats in both objectives, by cost."""
-        rows: list[tuple[int, float]] = []
-        fewest = self.flock.missing.min()
-        for i in np.lexsort((self.flock.interrupted, self.flock.cost)):
-            risk = round(float(self.flock.interrupted[i]), 6)
-            if self.flock.missing[i] == fewest and (not rows or risk < rows[-1][1]):
-                rows.append((round(float(self.flock.cost[i])), risk))
-        return tuple(rows[:most])
+    def _front_of(self, flocks: list[Flock]) -> Flock:
+        """Of all these plans those that leave out fewest pods and that no other beats in all objectives, by cost."""
+        fewest = min(int(flock.missing.min()) for flock in flocks)
+        where = [(f, i) for f, flock in enumerate(flocks) for i in np.flatnonzero(flock.missing == fewest)]
+        points = np.vstack([_objectives(flock)[flock.missing == fewest] for flock in flocks])
+        best = np.flatnonzero(undominated(points))
+        return select(flocks, [where[best[i]] for i in spread(points[best], FRONT_POINTS)])
 
     def _first(self) -> int:
-        return int(np.lexsort((self.flock.interrupted, self.flock.cost + self.flock.unmet, self.flock.missing))[0])
+        return int(self._by_cost()[0])
+
+    def _by_cost(self) -> IntArray:
+        flock = self.flock
+        return np.lexsort((flock.tail, flock.interruption, flock.cost + flock.unmet, flock.missing))
 
     def _generation(self, stop: Stop) -> bool:
         """Whether it was finished in time."""
-        recipes, rebuilds = self._recipes(), self._rebuilds()
-        born: list[Flock | None] = [None] * (len(rebuilds) + self.breeding.children)
+        recipes, rebuilds, spreading = self._recipes(), self._rebuilds(), self._spreading()
+        born: list[Flock | None] = [None] * (len(rebuilds) + len(recipes.mother) + (spreading is not None))
 
         def bear(scratch: Scratch, number: int) -> None:
             if stop.near():
@@ -150,9 +178,19 @@ class Search:
                 born[number] = flock_of(self.instance.arrays, [nodes]) if nodes else None
                 return
             child = number - len(rebuilds)
-            recipe = Recipes._make(of_each[child : child + 1] for of_each in recipes)
+            if child < len(recipes.mother):
+                recipe = Recipes._make(of_each[child : child + 1] for of_each in recipes)
+                arrays, left, flock = self.instance.arrays, self.left, self.flock
+                work, nodes = scratch.work, scratch.nodes
+            else:
+                assert spreading is not None
+                assert self.limited is not None
+                assert scratch.limited is not None
+                recipe, limit = spreading
+                arrays, left, flock = self.limited.arrays, self.limited.left(limit), self.front
+                work, nodes = scratch.limited
             born[number] = breed(
-                self.instance.arrays, scratch.work, scratch.nodes, self.flock, recipe, self.left, scratch.best,
+                arrays, work, nodes, flock, recipe, left, scratch.best,
                 self.holders, self.by_price, self.value, self.mu,
             )  # fmt: skip
 
@@ -168,12 +206,27 @@ class Search:
         for new in sorted({one.source for one in chosen} - {0}):
             self.pool.learn(flocks[new].holder, rows_of(flocks[new], self.instance.problem.groups))
         self.flock = select(flocks, [(one.source, one.index) for one in chosen])
+        self.front = self._front_of([self.front, *flocks[1:]])
         return True
 
     def _rebuilds(self) -> list[tuple[int, int]]:
         """(plan, seed) of each child that is to be rebuilt of one of the cheapest plans."""
-        cheap = np.lexsort((self.flock.interrupted, self.flock.cost + self.flock.unmet, self.flock.missing))[:ELITE]
+        cheap = self._by_cost()[:ELITE]
         return [(int(random.choice(cheap)), random.getrandbits(31)) for _ in range(self.breeding.rebuilds)]
+
+    def _spreading(self) -> tuple[Recipes, int] | None:
+        """A child of the front that may have only so many pods in one spot pool; None where nothing is to be spread."""
+        may = np.flatnonzero(self.front.tail >= 2) if self.limited else np.zeros(0, np.int64)
+        if not len(may):
+            return None
+        mother = int(random.choice(may))
+        limit = int(self.front.tail[mother] * random.uniform(LEAST_LIMIT, 1.0))
+        ints = (
+            np.array([n]) for n in (mother, -1, len(self.holders), self.breeding.steps // 2, random.choice(MOST_NODES))
+        )
+        at, nobody, holders, steps, most = ints
+        none, seed = np.zeros(1), np.array([random.getrandbits(31)])
+        return Recipes(at, nobody, np.ones(1), none, holders, steps, most, none, seed), max(1, limit)
 
     def _recipes(self) -> Recipes:
         size = len(self.flock.cost)
@@ -181,7 +234,7 @@ class Search:
         tools.selNSGA2(population, size)  # sets the crowding distances
         cheap = sorted(population, key=lambda one: one.fitness.values)[:ELITE]
         mothers, fathers, share, price, choice, steps, most, heat = [], [], [], [], [], [], [], []
-        for _ in range(self.breeding.children):
+        for _ in range(self.breeding.children - (self.limited is not None)):
             thrifty = random.random() < CHEAP_SHARE
             mother = random.choice(cheap) if thrifty else _tournament(population)
             father = _tournament(population) if random.random() < 0.3 else None
@@ -191,7 +244,7 @@ class Search:
             price.append(0.0 if thrifty else self._risk_price() * random.random() ** 2)
             choice.append(self.lean if thrifty and not self.choosy else len(self.holders))
             steps.append(self.breeding.steps)
-            most.append(random.choice((3, 6, 10)))
+            most.append(random.choice(MOST_NODES))
             heat.append(random.choice(HEATS) * self._node_price(mother.index))
         seeds = [random.getrandbits(31) for _ in mothers]
         return Recipes(
@@ -205,8 +258,8 @@ class Search:
         return float(self.flock.cost[plan]) / max(1, int(times.sum()))
 
     def _risk_price(self) -> float:
-        """What an interruption may cost at most in the search: four hours of a pod."""
-        return 4.0 * float(self.flock.cost.max()) / max(1, int(self.instance.problem.count.sum()))
+        """How often the cost of interruptions may count at most in the search: as much as the nodes themselves."""
+        return float(self.flock.cost.max()) / max(1.0, float(self.flock.interruption.max()))
 
 
 def _tournament(population: list[Individual]) -> Individual:
@@ -220,8 +273,13 @@ def _tournament(population: list[Individual]) -> Individual:
 
 
 def _distinct(individuals: list[Individual]) -> list[Individual]:
-    """One of each fitness."""
-    return list({one.fitness.values: one for one in reversed(individuals)}.values())[::-1]
+    """The first of each cost."""
+    return list({one.fitness.values[0]: one for one in reversed(individuals)}.values())[::-1]
+
+
+def _objectives(flock: Flock) -> FloatArray:
+    """[I, 3] rounded to what matters: micro-dollars an hour, the same, and a thousandth of a pod."""
+    return np.column_stack([np.rint(flock.cost + flock.unmet), np.rint(flock.interruption), np.round(flock.tail, 3)])
 
 
 @contextmanager

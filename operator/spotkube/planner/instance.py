@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from spotkube.planner.problem import BoolArray, FloatArray, IntArray, Problem
 
-from spotkube.planner.problem import BoolArray, IntArray, Problem
-
-FloatArray = NDArray[np.float64]
+__all__ = ["Arrays", "FloatArray", "Instance"]
 
 
 class Arrays(NamedTuple):
@@ -20,7 +17,7 @@ class Arrays(NamedTuple):
         allowed: [H, G] whether a pod of the group may be there.
         caps: [H, K + Q] how much of each cap it may hold; what comes after them, for quotas, has no limit here.
         price: [H] micro-dollars an hour; 0 for bins.
-        risk: [H] interruption in percent a month; 0 for bins, whose nodes are not for choosing.
+        risk: [H] how often in an hour a node of it is interrupted.
         stock: [H] how many there are; NO_LIMIT for node kinds.
         lean: [H] whether the holder can be part of a cheapest plan (the others only serve to lower the risk).
         pool: [H] the pool that pays, -1 for bins.
@@ -35,6 +32,8 @@ class Arrays(NamedTuple):
         quota_domain: [H, Q] -1 where the quota does not count.
         unmet: [H, G] micro-dollars an hour that a pod's unmet preferences cost there; [0, 0] if nobody has any.
         weight: [G] what leaving out a pod counts: more than all pods of lower ranks together.
+        spot_pool: [H] the spot pool, -1 where nothing is interrupted.
+        restart, heads, spot_rate, spot_there: as restart, heads, rate and there in Risk.
     """
 
     demand: IntArray
@@ -61,6 +60,11 @@ class Arrays(NamedTuple):
     quota_domain: IntArray
     unmet: FloatArray
     weight: IntArray
+    spot_pool: IntArray
+    restart: FloatArray
+    heads: IntArray
+    spot_rate: FloatArray
+    spot_there: IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,12 @@ from spotkube.planner.neutral_entries import (
     parse_offering,
     read_all,
 )
-from spotkube.planner.problem import NO_LIMIT, Problem, Solution
+from spotkube.planner.problem import NO_LIMIT, Problem, Risk, Solution
+from spotkube.planner.rates import prior_rate
+from spotkube.planner.risk import NOBODYS_RESTART_SECONDS, SECONDS_AN_HOUR, room_prices
+
+# What all spot is taken for.
+ANY_BAND_PERCENT = 10
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,6 @@ def to_problem(offerings: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[
         capacity=np.array([k.capacity for k in kinds], np.int64).reshape(n_kinds, n_resources),
         limit_use=np.zeros((n_kinds, n_resources), np.int64),  # there are no limits
         price=np.array([k.price_micro_usd_hour for k in kinds], np.int64),
-        interruption_percent=np.array([10 if k.capacity_type == "spot" else 0 for k in kinds], np.int64),
         pool=np.zeros(n_kinds, np.int64),
         compatible=np.array([[p.allows(k) for k in kinds] for p in parts], np.bool_).reshape(n_groups, n_kinds),
         bins=np.zeros((0, n_resources), np.int64),
@@ -107,12 +111,31 @@ def to_problem(offerings: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[
         bin_cap_left=np.zeros((len(labels), 0), np.int64),
         pool_left=np.full((1, n_resources + 2), NO_LIMIT, np.int64),
     )
-    return problem, Names(
+    return replace(problem, risk=_risk(problem, kinds)), Names(
         kinds=tuple(kind.key for kind in kinds),
         groups=tuple(names),
         price_usd_hour=tuple(kind.price_usd_hour for kind in kinds),
         offerings_left_out=tuple(bad_offerings),
         groups_left_out=tuple(bad_groups),
+    )
+
+
+def _risk(problem: Problem, kinds: Sequence[Offering]) -> Risk:
+    """The format says nothing of interruptions: all spot is taken to be in one band, all pods to be nobody's."""
+    spot = np.array([kind.capacity_type == "spot" for kind in kinds], np.bool_)
+    pools = {
+        pool: d
+        for d, pool in enumerate(sorted({(k.instance_type, k.zone) for k in kinds if k.capacity_type == "spot"}))
+    }
+    numbers = [pools[k.instance_type, k.zone] if k.capacity_type == "spot" else -1 for k in kinds]
+    return Risk(
+        rate=np.full(len(pools), prior_rate(ANY_BAND_PERCENT)),
+        spot_pool=np.array(numbers, np.int64),
+        bin_pool=np.zeros(0, np.int64),
+        there=np.zeros(len(pools), np.int64),
+        there_cost=0.0,
+        restart=room_prices(problem, problem.demand, ~spot) * NOBODYS_RESTART_SECONDS / SECONDS_AN_HOUR,
+        heads=np.ones(problem.groups, np.int64),
     )
 
 

@@ -1,8 +1,8 @@
 """The planner's problem as arrays: groups of like pods, node kinds that may be bought, and bins that are there already.
 
 Axes: G groups, O node kinds, B bins, R resources, K caps, P pools, F families; N needs, S profiles of preferences, Q
-quotas, D their domains. Amounts are int64 in the units of `spotkube.model.resources`, prices int64 micro-dollars an
-hour.
+quotas, D their domains, or spot pools. Amounts are int64 in the units of `spotkube.model.resources`, prices int64
+micro-dollars an hour.
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,6 +14,7 @@ from spotkube.model.plan import Passes
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 NO_LIMIT = 2**62
 
 
@@ -70,6 +71,29 @@ class Quotas:
 
 
 @dataclass(frozen=True, eq=False)
+class Risk:
+    """How often spot nodes are taken back, and what that costs. Left empty, nothing is ever interrupted.
+
+    Attributes:
+        rate: [D] how often in an hour the nodes of each spot pool are taken; all of them are then.
+        spot_pool: [O] the spot pool of each kind, -1 for those that are never interrupted.
+        bin_pool: [B]
+        there: [D] pods that stand in each spot pool already, besides those to place.
+        there_cost: micro-dollars an hour that interruptions of those are expected to cost.
+        restart: [G] micro-dollars that it costs to interrupt one pod of the group.
+        heads: [G] how many pods it stands for.
+    """
+
+    rate: FloatArray
+    spot_pool: IntArray
+    bin_pool: IntArray
+    there: IntArray
+    there_cost: float
+    restart: FloatArray
+    heads: IntArray
+
+
+@dataclass(frozen=True, eq=False)
 class Problem:
     """What has to be held, and by what. A node kind is one offering as one pool would buy it, net of its daemons.
 
@@ -86,7 +110,6 @@ class Problem:
         capacity: [O, R] what a node of this kind holds besides its daemons.
         limit_use: [O, R] what such a node counts against its pool's limits (its daemons' share included).
         price: [O] micro-dollars an hour, > 0.
-        interruption_percent: [O] chance in a month that such a node is interrupted.
         pool: [O] which pool buys it.
         compatible: [G, O] whether kube-scheduler would let the group's pods onto such a node.
         bins: [B, R] what is free on nodes that exist or are on their way; they cost nothing more.
@@ -96,7 +119,7 @@ class Problem:
             at most (anti-affinity of a group with itself is a cap of 1, a hostname spread a cap of its skew).
         bin_cap_left: [K, B] what is left of the caps on the bins.
         pool_left: [P, R + 2] what each pool may still buy: each resource (by limit_use), nodes, micro-dollars an hour.
-        needs, preferences, quotas: see there.
+        needs, preferences, quotas: see there; risk: likewise, None: nothing is ever interrupted.
         rank: [G] how important the group is: to leave out one pod is worse than any number of pods of lower ranks.
             Empty if all are alike.
     """
@@ -110,7 +133,6 @@ class Problem:
     capacity: IntArray
     limit_use: IntArray
     price: IntArray
-    interruption_percent: IntArray
     pool: IntArray
     compatible: BoolArray
     bins: IntArray
@@ -124,6 +146,7 @@ class Problem:
     preferences: Preferences = field(default_factory=Preferences)
     quotas: Quotas = field(default_factory=Quotas)
     rank: IntArray = field(default_factory=lambda: _none(0))
+    risk: Risk | None = None
 
     @property
     def groups(self) -> int:
@@ -134,9 +157,34 @@ class Problem:
         return len(self.price)
 
     @property
+    def spot(self) -> Risk:
+        """The risk, without interruptions where none is given."""
+        if self.risk is not None:
+            return self.risk
+        return Risk(
+            rate=np.zeros(0),
+            spot_pool=np.full(self.kinds, -1, np.int64),
+            bin_pool=np.full(len(self.bins), -1, np.int64),
+            there=_none(0),
+            there_cost=0.0,
+            restart=np.zeros(self.groups),
+            heads=np.ones(self.groups, np.int64),
+        )
+
+    @property
+    def interruption_rate(self) -> FloatArray:
+        """[O] how often in an hour a node of each kind is interrupted."""
+        return rate_of(self.spot, self.spot.spot_pool)
+
+    @property
     def takes(self) -> IntArray:
         """[O, R + 2] what a node takes of the limits of its pool."""
         return np.column_stack([self.limit_use, np.ones(self.kinds, np.int64), self.price])
+
+
+def rate_of(risk: Risk, spot_pool: IntArray) -> FloatArray:
+    """How often in an hour a node of each of these spot pools is interrupted; never where it is -1."""
+    return np.append(risk.rate, 0.0)[spot_pool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,11 +227,35 @@ class Budget:
         return replace(self, seconds=None if self.seconds is None else self.seconds * share, passes=passes)
 
 
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A plan that was weighed. All but the cost counts what stands already, too.
+
+    Attributes:
+        cost: micro-dollars an hour of the nodes to buy.
+        unmet: what preferences that it does not meet count besides.
+        interruption: micro-dollars an hour that interruptions are expected to cost.
+        lost_together: pods, the CVaR at 95 % (see `tail`).
+        interrupted: pods an hour, as is expected.
+    """
+
+    cost: int
+    unmet: float = 0.0
+    interruption: float = 0.0
+    lost_together: float = 0.0
+    interrupted: float = 0.0
+
+    @property
+    def weighed(self) -> float:
+        """Micro-dollars an hour with what unmet preferences count."""
+        return self.cost + self.unmet
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """The chosen solution, a bound that no solution of the same pods can be below, and how it was reached.
 
-    `front` holds (micro-dollars an hour, expected interrupted pods a month) of the alternatives, at most 20, by cost.
+    `front` holds the alternatives, at most 20, by their weighed cost; `chosen` is the solution's place among them.
     `passes` is None where somebody broke the search off.
     """
 
@@ -191,7 +263,7 @@ class Result:
     lower_bound: int
     column_rounds: int
     generations: int
-    front: tuple[tuple[int, float], ...] = ()
+    front: tuple[Alternative, ...] = ()
     chosen: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     branch_programs: int = 0

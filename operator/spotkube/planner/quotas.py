@@ -12,15 +12,14 @@ import numpy as np
 
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Pool, Snapshot, WorkloadRule
+from spotkube.model.history import SpotPool
 from spotkube.model.offerings import SPOT
 from spotkube.model.pods import Labels, Pod
-from spotkube.planner.bins import Bin, capacity_type_of
+from spotkube.planner.bins import Bin
 from spotkube.planner.groups import Group
 from spotkube.planner.kinds import Kinds
 from spotkube.planner.problem import Quotas
-
-# Instance type and zone.
-_Domain = tuple[str, str]
+from spotkube.planner.risk import spot_pool_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +53,15 @@ def make_quotas(
     rules = [rule for rule in _rules(snapshot, kinds.pools) if _can_bind(rule, groups)]
     if not rules:
         return Quotas()
-    sold = [(o.instance_type, o.zone) if o.capacity_type == SPOT else None for o in kinds.offerings]
-    there = [_domain(b.labels) for b in bins]
-    numbers: Mapping[_Domain, int] = {
+    sold = [SpotPool(o.instance_type, o.zone) if o.capacity_type == SPOT else None for o in kinds.offerings]
+    there = [spot_pool_of(b.labels) for b in bins]
+    numbers: Mapping[SpotPool, int] = {
         domain: number for number, domain in enumerate(sorted({d for d in (*sold, *there) if d is not None}))
     }
     pool_of = [pool.name for pool in kinds.pools]
     pool_of_bin = [dict(b.labels).get(keys.NODEPOOL, "") for b in bins]
     taken = Counter(
-        (pod.workload, dict(labels).get(keys.NODEPOOL, "") if by_pool else "", _domain(labels))
+        (pod.workload, dict(labels).get(keys.NODEPOOL, "") if by_pool else "", spot_pool_of(labels))
         for pod, labels in standing
         for by_pool in (False, True)
     )
@@ -115,11 +114,3 @@ def _rules_of(workload: WorkloadRule, pools: Sequence[Pool]) -> Iterable[_Rule]:
 
 def _can_bind(rule: _Rule, groups: Sequence[Group]) -> bool:
     return any(group.quota == rule.workload for group in groups)
-
-
-def _domain(labels: Labels) -> _Domain | None:
-    """The spot pool of a node with these labels; None for one that is not spot or does not say what it is."""
-    own = dict(labels)
-    if capacity_type_of(labels) != SPOT or keys.INSTANCE_TYPE not in own or keys.ZONE not in own:
-        return None
-    return own[keys.INSTANCE_TYPE], own[keys.ZONE]

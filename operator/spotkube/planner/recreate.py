@@ -13,7 +13,7 @@ from spotkube.planner.nodes import charge, keep_left, place, set_left, tidy, wor
 from spotkube.planner.problem import IntArray
 from spotkube.planner.refill import ONE, best_node, fill_gaps, pack_rest
 from spotkube.planner.rules import count_quotas, has_helper
-from spotkube.planner.scoring import lacking, pods_on, unmet_on
+from spotkube.planner.scoring import lacking, restart_on, unmet_on
 from spotkube.planner.scratch import Work
 from spotkube.planner.state import Left, Nodes
 
@@ -70,8 +70,8 @@ def node_score(a: Arrays, s: Nodes, row: int, risk_price: float) -> float:
     """Micro-dollars an hour of one node of the row, with what unmet preferences and interruptions cost."""
     h = s.holder[row]
     cost = a.price[h] + unmet_on(a, s, row, h)
-    if risk_price > 0.0 and a.risk[h] > 0:
-        cost += risk_price * pods_on(s, row) * a.risk[h] / 100.0
+    if risk_price > 0.0 and a.risk[h] > 0.0:
+        cost += risk_price * a.risk[h] * restart_on(a, s, row)
     return cost
 
 

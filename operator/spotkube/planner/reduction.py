@@ -4,7 +4,7 @@ import numpy as np
 
 from spotkube.planner.instance import Arrays, FloatArray, Instance
 from spotkube.planner.packing import best_pattern
-from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Needs, Problem
+from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Needs, Problem, rate_of
 from spotkube.planner.scratch import make_work
 from spotkube.planner.worthwhile import worthwhile_kinds
 
@@ -30,7 +30,8 @@ def reduce_problem(problem: Problem) -> Instance:
     room = np.vstack([capacity[kinds], bins[first]])
     allowed = np.vstack([problem.compatible[:, kinds].T, problem.bin_compatible[:, first].T])
     fits = (demand[None, :, :] <= room[:, None, :]).all(axis=2) if len(demand) else np.ones_like(allowed)
-    quotas, needs = problem.quotas, problem.needs
+    quotas, needs, risk = problem.quotas, problem.needs, problem.spot
+    spot_pool = np.concatenate([risk.spot_pool[kinds], risk.bin_pool[first]]).astype(np.int64)
     domain = (
         np.hstack([quotas.domain[:, kinds], quotas.bin_domain[:, first]]).T
         if len(quotas.use)
@@ -53,7 +54,7 @@ def reduce_problem(problem: Problem) -> Instance:
         allowed=np.ascontiguousarray(allowed),
         caps=np.ascontiguousarray(caps),
         price=np.concatenate([problem.price[kinds], np.zeros(n_bins)]).astype(np.float64),
-        risk=np.concatenate([problem.interruption_percent[kinds], np.zeros(n_bins)]).astype(np.float64),
+        risk=rate_of(risk, spot_pool),
         stock=np.concatenate([np.full(n_kinds, NO_LIMIT), [len(m) for m in bins_of]]).astype(np.int64),
         lean=np.concatenate([lean, np.ones(n_bins, np.bool_)]).astype(np.bool_),
         pool=np.concatenate([problem.pool[kinds], np.full(n_bins, -1)]).astype(np.int64),
@@ -72,6 +73,11 @@ def reduce_problem(problem: Problem) -> Instance:
         quota_domain=np.ascontiguousarray(domain, dtype=np.int64),
         unmet=_unmet(problem, kinds, n_bins),
         weight=_weight(problem),
+        spot_pool=spot_pool,
+        restart=risk.restart.astype(np.float64),
+        heads=risk.heads.astype(np.int64),
+        spot_rate=risk.rate.astype(np.float64),
+        spot_there=risk.there.astype(np.int64),
     )
     keep_company(problem, arrays)
     nothing = np.zeros(0, np.int64)
@@ -173,6 +179,7 @@ def _bin_classes(problem: Problem, bins: IntArray) -> list[IntArray]:
             problem.bin_cap_left.T,
             problem.needs.met.reshape(len(problem.needs.of), len(bins)).T,
             problem.quotas.bin_domain.reshape(len(problem.quotas.use), len(bins)).T,
+            problem.spot.bin_pool,
         ]
     ).astype(np.int64)
     fits = np.asarray((problem.demand[:, None, :] <= problem.bins[None, :, :]).all(axis=2))

@@ -30,7 +30,7 @@ def pack_rest(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, v
         best: [G] scratch.
         holders: the holders to choose from; the first of equals wins.
         value: [G] what a pod is worth, > 0.
-        risk_price: micro-dollars that an expected interruption costs.
+        risk_price: how often the expected cost of interruptions counts.
         mu: [H, R] where each holder's bound starts; not changed.
     """
     while True:
@@ -53,9 +53,9 @@ def best_node(a: Arrays, w: Work, s: Nodes, best: IntArray, holders: IntArray, v
     for h in holders:
         if affordable(a, s, h, ONE) < 1:
             continue
-        penalty = risk_price * a.risk[h] / 100.0
+        penalty = risk_price * a.risk[h]
         for g in range(value.shape[0]):
-            worth[g] = value[g] - penalty if s.remain[g] > 0 else 0.0
+            worth[g] = value[g] - penalty * a.restart[g] if s.remain[g] > 0 else 0.0
             if unmet and worth[g] > 0.0:
                 worth[g] = max(worth[g] - a.unmet[h, g], LEAST_WORTH * worth[g])
         price = max(a.price[h], 1.0)

@@ -10,22 +10,25 @@ from spotkube.planner.nodes import affordable, charge
 from spotkube.planner.problem import IntArray
 from spotkube.planner.rules import count_quotas, within_quotas
 from spotkube.planner.state import Nodes
+from spotkube.planner.tail import pods_lost_together
 
 
 @compiled
-def score(a: Arrays, s: Nodes) -> tuple[int, float, float, float]:
+def score(a: Arrays, s: Nodes) -> tuple[int, float, float, float, float]:
     """Weight of the pods without a place; micro-dollars an hour of the nodes and, next to them, of preferences that are
-    not met; pods expected to be interrupted in a month."""
+    not met, and of interruptions; pods lost together."""
     cost = 0.0
     unmet = 0.0
-    interrupted = 0.0
+    interruption = 0.0
+    there = a.spot_there.copy()
     for row in range(s.rows[0]):
         h = s.holder[row]
         cost += s.times[row] * a.price[h]
         unmet += s.times[row] * unmet_on(a, s, row, h)
-        if a.risk[h] > 0:
-            interrupted += s.times[row] * pods_on(s, row) * a.risk[h] / 100.0
-    return lacking(a, s), cost, unmet, interrupted
+        if a.spot_pool[h] >= 0:
+            interruption += s.times[row] * a.risk[h] * restart_on(a, s, row)
+            there[a.spot_pool[h]] += s.times[row] * heads_on(a, s, row)
+    return lacking(a, s), cost, unmet, interruption, pods_lost_together(there, a.spot_rate)
 
 
 @compiled
@@ -38,12 +41,22 @@ def lacking(a: Arrays, s: Nodes) -> int:
 
 
 @compiled
-def pods_on(s: Nodes, row: int) -> int:
+def heads_on(a: Arrays, s: Nodes, row: int) -> int:
     """Pods on a node of the row."""
     pods = np.int64(0)
     for g in range(s.pods.shape[1]):
-        pods += s.pods[row, g]
+        pods += s.pods[row, g] * a.heads[g]
     return pods
+
+
+@compiled
+def restart_on(a: Arrays, s: Nodes, row: int) -> float:
+    """Micro-dollars that it costs to interrupt a node of the row."""
+    cost = 0.0
+    for g in range(s.pods.shape[1]):
+        if s.pods[row, g] > 0:
+            cost += s.pods[row, g] * a.restart[g]
+    return cost
 
 
 @compiled

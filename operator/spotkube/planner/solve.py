@@ -1,10 +1,12 @@
 # mypy: disable-error-code="arg-type"
 """One decision of the planner: bound, seeds, search, and the best plan with the proof of how good it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from spotkube.planner.alternatives import alternatives, plan_of
 from spotkube.planner.bound import relax
 from spotkube.planner.branching import Tree, pays
 from spotkube.planner.clock import Clock, Stop
@@ -12,10 +14,11 @@ from spotkube.planner.columns import Relaxation, prove
 from spotkube.planner.effort import breeding_for, effort_for
 from spotkube.planner.expand import check_shape, from_solution, to_solution
 from spotkube.planner.firstfit import first_fit_nodes
+from spotkube.planner.flock import Flock, flock_of
 from spotkube.planner.genetic import Search
 from spotkube.planner.instance import Instance
 from spotkube.planner.pricing import Pricer
-from spotkube.planner.problem import Budget, Problem, Result, Solution
+from spotkube.planner.problem import Alternative, Budget, Problem, Result, Solution
 from spotkube.planner.progress import Progress, Watch
 from spotkube.planner.reduction import reduce_problem
 from spotkube.planner.rounding import dive, pack_left
@@ -26,6 +29,14 @@ from spotkube.planner.state import Nodes
 # more than the other.
 SEARCH_SHARE, BRANCHING_SHARE = 0.55, 0.15
 
+# Picks one of the alternatives, the cheapest of which comes first: its place among them.
+Choose = Callable[[Sequence[Alternative]], int]
+
+
+def cheapest(front: Sequence[Alternative]) -> int:
+    """The first one."""
+    return 0
+
 
 def solve(
     problem: Problem,
@@ -34,12 +45,13 @@ def solve(
     budget: Budget,
     warm: Solution | None = None,
     progress: Progress | None = None,
+    choose: Choose = cheapest,
 ) -> Result:
-    """The cheapest solution found within the budget, with a bound that covers exactly the pods it places.
+    """The solution chosen of those found within the budget, with a bound that covers exactly the pods it places.
 
     The same problem, seed, warm solution and amount of work (column rounds, generations and programs of the branch and
     bound without seconds, or the recorded passes) give the same result. A keyboard interrupt ends the search early and
-    gives the best solution so far.
+    gives the best solution so far. What `choose` raises passes through.
     `progress` is called with the seconds since the start, cost and bound when there is a first plan that places all
     pods that can be placed, and whenever the cost or the bound got better.
     """
@@ -56,31 +68,40 @@ def solve(
     watch.plan(*score(instance.arrays, _best(instance, plans))[:2])
     clock.lap("seeds")
     if _free(instance, _best(instance, plans)):
-        free = to_solution(instance, _best(instance, plans))
-        return Result(free, 0, 0, 0, ((0, 0.0),), 0, clock.phases, passes=clock.passes)
+        return _unsearched(instance, plans, clock, choose)
     pricer, effort = Pricer(instance), effort_for(problem.groups, int((instance.kind_of < 0).sum()))
-    front: tuple[tuple[int, float], ...] = ()
     try:
         relaxation = relax(instance, pricer, plans, budget, clock, (effort.columns_share, effort.proof_share))
     except KeyboardInterrupt:
-        cut = to_solution(instance, _best(instance, plans))
-        return Result(cut, 0, 0, 0, front, 0, clock.phases, passes=None)
+        return replace(_unsearched(instance, plans, clock, choose), passes=None)
     watch.bound(relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0)
     clock.lap("columns")
-    steps, branching = 0, pays(instance, relaxation) and not clock.stop(BRANCHING_SHARE)()
+    steps, front, branching = 0, None, pays(instance, relaxation) and not clock.stop(BRANCHING_SHARE)()
     if problem.count.any() and instance.holders:
         stop = clock.stop(SEARCH_SHARE if branching else 1.0)
         steps, front = _search(instance, relaxation, pricer, plans, seed, stop, budget.generations, watch)
     clock.lap("search")
-    best = _best(instance, plans)
+    if front is None:
+        front = flock_of(instance.arrays, [_best(instance, plans)])
+    cheap = plan_of(instance, front, 0)
     lower, programs = 0, 0
-    if branching and not (best.remain[instance.placeable] > 0).any():
-        lower, programs = _branch(instance, relaxation, pricer, best, budget, clock, watch)
+    if branching and not (cheap.remain[instance.placeable] > 0).any():
+        lower, programs = _branch(instance, relaxation, pricer, cheap, budget, clock, watch)
         clock.lap("branching")
+    weighed = alternatives(instance, front)
+    chosen = choose(weighed)
+    best = plan_of(instance, front, chosen)
     solution = to_solution(instance, best)
     lower = max(lower, prove(instance, relaxation, pricer, best, clock.stop()))
     clock.lap("expand")
-    return Result(solution, lower, relaxation.rounds, steps, front, 0, clock.phases, programs, clock.passes)
+    return Result(solution, lower, relaxation.rounds, steps, weighed, chosen, clock.phases, programs, clock.passes)
+
+
+def _unsearched(instance: Instance, plans: list[Nodes], clock: Clock, choose: Choose) -> Result:
+    """The best plan at hand, which is all that there is to choose from."""
+    best = _best(instance, plans)
+    weighed = alternatives(instance, flock_of(instance.arrays, [best]))
+    return Result(to_solution(instance, best), 0, 0, 0, weighed, choose(weighed), clock.phases, passes=clock.passes)
 
 
 def _branch(
@@ -107,17 +128,20 @@ def _branch(
 def _best(instance: Instance, plans: list[Nodes]) -> Nodes:
     """Most pods placed, by their ranks; then cheapest with what preferences cost, then safest."""
 
-    def order(nodes: Nodes) -> tuple[int, float, float]:
-        missing, cost, unmet, interrupted = score(instance.arrays, nodes)
-        return missing, cost + unmet, interrupted
+    def order(nodes: Nodes) -> tuple[int, float, float, float]:
+        missing, cost, unmet, interruption, tail = score(instance.arrays, nodes)
+        return missing, cost + unmet, interruption, tail
 
     return min(plans, key=order)
 
 
 def _free(instance: Instance, nodes: Nodes) -> bool:
-    """Whether the plan holds all pods that can be placed, buys nothing and meets all preferences: none is better."""
-    _, cost, unmet, interrupted = score(instance.arrays, nodes)
-    return not (nodes.remain[instance.placeable] > 0).any() and cost + unmet + interrupted == 0.0
+    """Whether the plan holds all pods that can be placed, buys nothing and meets all preferences.
+
+    None is better: what is there is filled before anything is bought, also for less risk.
+    """
+    _, cost, unmet, _, _ = score(instance.arrays, nodes)
+    return not (nodes.remain[instance.placeable] > 0).any() and cost + unmet == 0.0
 
 
 def _stopper(limit: int | None, stop: Stop) -> Callable[[int], bool]:
@@ -136,8 +160,8 @@ def _search(
     stop: Stop,
     most: int | None,
     watch: Watch,
-) -> tuple[int, tuple[tuple[int, float], ...]]:
-    """Dives, then breeds; adds what it finds to the plans. Steps of both count as generations."""
+) -> tuple[int, Flock | None]:
+    """Dives, then breeds: the front, None if only the plans at hand are left. Steps of both count as generations."""
     steps, stopped = 0, _stopper(most, stop)
     search: Search | None = None
     try:
@@ -153,7 +177,7 @@ def _search(
                 plans.append(latest)
                 watch.plan(*score(instance.arrays, latest)[:2])
                 if _free(instance, latest):
-                    return steps, ((0, 0.0),)
+                    return steps, None
             if stopped(steps):
                 break
         search = Search(instance, relaxation, pricer, plans, seed)
@@ -166,6 +190,6 @@ def _search(
     except KeyboardInterrupt:
         stop.break_off()
     if search is None:
-        return steps, ()
-    plans.append(search.cheapest())
-    return steps, search.front()
+        return steps, None
+    search.spread()
+    return steps, search.front

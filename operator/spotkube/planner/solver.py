@@ -7,15 +7,17 @@ from spotkube.model.plan import Passes
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.clock import Clock
 from spotkube.planner.problem import Budget, Problem, Result, Solution
-from spotkube.planner.solve import solve
+from spotkube.planner.solve import Choose, cheapest, solve
 
 
 class Solver:
     """Solves, and keeps what each part of the decision let pass, in the order in which they begin."""
 
-    def __init__(self, seed: int, budget: Budget, recorded: Sequence[Passes] | None = None) -> None:
+    def __init__(
+        self, seed: int, budget: Budget, recorded: Sequence[Passes] | None = None, choose: Choose = cheapest
+    ) -> None:
         """With `recorded` no clock decides anything: a part that is not in it stops at once."""
-        self._seed, self._budget, self._recorded = seed, budget, recorded
+        self._seed, self._budget, self._recorded, self._choose = seed, budget, recorded, choose
         self._parts: list[Passes | Clock | None] = []
 
     @property
@@ -31,7 +33,7 @@ class Solver:
 
     def solve(self, problem: Problem, share: float, warm: Solution | None = None) -> Result:
         """As `solve`, within that share of the seconds."""
-        result = solve(problem, seed=self._seed, budget=self._part(share), warm=warm)
+        result = solve(problem, seed=self._seed, budget=self._part(share), warm=warm, choose=self._choose)
         self._parts.append(result.passes)
         return result
 

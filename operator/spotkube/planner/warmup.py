@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas
+from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Risk
 from spotkube.planner.solve import solve
 
 # Enough to breed after the dives, with each kind of child.
@@ -34,7 +34,6 @@ def small_problem() -> Problem:
         capacity=np.array([[1900, 8], [3900, 16], [7900, 29]]),
         limit_use=np.array([[1900, 8], [3900, 16], [7900, 29]]),
         price=np.array([30_000, 55_000, 120_000]),
-        interruption_percent=np.array([10, 5, 0]),
         pool=np.array([0, 0, 0]),
         compatible=np.array([[True, True, True], [True, False, True], [True, True, True]]),
         bins=np.array([[1000, 4]]),
@@ -48,4 +47,13 @@ def small_problem() -> Problem:
         preferences=Preferences(np.array([[900, 0, 0]]), np.array([-1, 0, -1])),
         quotas=Quotas(np.array([[0, 0, 1]]), np.array([[0, 0, 1]]), np.array([[-1]]), np.array([[2, 5]])),
         rank=np.array([1, 0, 0]),
+        risk=Risk(
+            rate=np.array([2e-4, 1e-4]),
+            spot_pool=np.array([0, 1, -1]),
+            bin_pool=np.array([-1]),
+            there=np.array([0, 1]),
+            there_cost=1.0,
+            restart=np.array([5_000.0, 2_000.0, 1_000.0]),
+            heads=np.array([1, 1, 2]),
+        ),
     )

@@ -12,6 +12,8 @@ from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
 
 # How many domains more than a quota makes a group use are kept to choose from.
 SPARE_DOMAINS = 4
+# How many spot pools more than one there are to choose from, so that not all is lost together.
+SPARE_SPOT_POOLS = 3
 
 
 class _Kinds(NamedTuple):
@@ -23,9 +25,9 @@ class _Kinds(NamedTuple):
         superset: [C, C] where the second class is open to all groups that the first one is open to.
         pool, limited: [O] the pool, and whether it has any limit.
         limit_use: [O, R0] what one takes of its pool's limits.
-        risk: [O] interruption in percent a month.
+        risk: [O] interruptions in an hour.
         wishes: [S, O] what unmet preferences cost there.
-        domains: [Q, O] the domain of each quota there.
+        domains: [Q + 1, O] the domain of each quota there, and the spot pool.
     """
 
     useful: FloatArray
@@ -34,7 +36,7 @@ class _Kinds(NamedTuple):
     pool: IntArray
     limited: BoolArray
     limit_use: IntArray
-    risk: IntArray
+    risk: FloatArray
     wishes: IntArray
     domains: IntArray
 
@@ -45,7 +47,8 @@ def worthwhile_kinds(
     """The kinds worth keeping, and which of them can be part of a cheapest plan.
 
     A kind loses to another that holds as much, is open to the same groups or more, costs no more and is under no
-    tighter limit; it is kept for its lower risk if it has one, or if preferences or quotas speak for it.
+    tighter limit; it is kept for its lower risk if it has one, or if preferences, quotas or another stock
+    of machines speak for it.
     """
     if problem.kinds == 0 or problem.groups == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.bool_)
@@ -53,7 +56,8 @@ def worthwhile_kinds(
     useful = np.minimum(capacity.astype(np.float64), upper.astype(np.float64) @ demand.astype(np.float64))
     rows, open_to = _classes(problem.compatible)
     superset = np.array([(rows | row == rows).all(axis=1) for row in rows])
-    order = np.lexsort((np.arange(problem.kinds), -useful.sum(axis=1), problem.interruption_percent, problem.price))
+    risk = problem.interruption_rate
+    order = np.lexsort((np.arange(problem.kinds), -useful.sum(axis=1), risk, problem.price))
     order = order[np.asarray(rows.any(axis=1))[open_to[order]]]
     kinds = _Kinds(
         np.ascontiguousarray(useful),
@@ -62,9 +66,9 @@ def worthwhile_kinds(
         problem.pool,
         np.asarray((problem.pool_left < NO_LIMIT).any(axis=1))[problem.pool],
         np.ascontiguousarray(problem.limit_use),
-        problem.interruption_percent,
+        risk,
         np.ascontiguousarray(problem.preferences.cost.reshape(len(problem.preferences.cost), problem.kinds)),
-        np.ascontiguousarray(problem.quotas.domain.reshape(len(problem.quotas.use), problem.kinds)),
+        np.vstack([problem.quotas.domain.reshape(len(problem.quotas.use), problem.kinds), problem.spot.spot_pool]),
     )
     keep, lean = np.zeros(len(order), np.int64), np.zeros(len(order), np.bool_)
     kept = _choose(kinds, order, _spare_domains(problem), keep, lean)
@@ -130,7 +134,8 @@ def _as_safe_and_wanted(k: _Kinds, rival: int, kind: int) -> bool:
 
 @compiled
 def _as_free(k: _Kinds, rival: int, kind: int) -> bool:
-    """Whether no quota counts pods on the rival that does not count them on the other as well."""
+    """Whether no quota counts pods on the rival that does not count them on the other as well, nor are they lost with
+    more others."""
     for q in range(k.domains.shape[0]):
         if k.domains[q, rival] >= 0 and k.domains[q, rival] != k.domains[q, kind]:
             return False
@@ -138,9 +143,10 @@ def _as_free(k: _Kinds, rival: int, kind: int) -> bool:
 
 
 def _spare_domains(problem: Problem) -> int:
-    """How many kinds that beat another one must be there before it is of no use, though quotas tell them apart."""
+    """How many kinds that beat another one must be there before it is of no use, though quotas or the stock that they
+    come from tell them apart."""
     quotas = problem.quotas
     if not len(quotas.use):
-        return 0
+        return SPARE_SPOT_POOLS
     pods = quotas.use @ problem.count
     return SPARE_DOMAINS + int((pods // np.maximum(quotas.left.max(axis=1, initial=1), 1)).max(initial=0))

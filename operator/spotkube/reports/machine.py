@@ -10,7 +10,11 @@ nodes           to buy, each with nodePool, instanceType, zone, capacityType, pr
                 allocatable, pods (namespace/name), reason
 placements      onto nodes and claims that exist: node, pods
 unplaceable     name, pods, reason
-alternatives    usdPerHour, interruptionsPerMonth, chosen
+policy          how the plan was picked from the alternatives, in words
+alternatives    usdPerHour, interruptionUSDPerHour (expected), podsLostTogether (CVaR at 95 %), interruptionsPerMonth,
+                movedPods, chosen
+concentrations  of each NodePool the spot pool (instance type and zone) with most of its pods on spot: nodePool,
+                instanceType, zone, pods, share
 work            columnRounds, generations, branchPrograms
 notes           what was assumed or left out
 errors          objects that could not be used, so that the plan is one for the rest; a sentence each
@@ -22,7 +26,7 @@ from collections import defaultdict
 from typing import Any
 
 from spotkube.model.plan import PlannedNode
-from spotkube.reports.summary import Replay, Report, usd, usd_or_none
+from spotkube.reports.summary import MICRO_USD, Replay, Report, usd, usd_or_none
 
 VERSION = 1
 
@@ -38,13 +42,27 @@ def to_values(report: Report) -> dict[str, Any]:
         "unplaceable": [
             {"name": one.name, "pods": report.names(one.pods), "reason": one.reason} for one in plan.unplaceable
         ],
+        "policy": plan.policy,
         "alternatives": [
             {
                 "usdPerHour": usd(point.micro_usd_hour),
+                "interruptionUSDPerHour": round(point.interruption_micro_usd_hour / MICRO_USD, 9),
+                "podsLostTogether": point.pods_lost_together,
                 "interruptionsPerMonth": point.interruptions_per_month,
+                "movedPods": point.moved_pods,
                 "chosen": point.chosen,
             }
             for point in plan.front
+        ],
+        "concentrations": [
+            {
+                "nodePool": one.pool,
+                "instanceType": one.instance_type,
+                "zone": one.zone,
+                "pods": one.pods,
+                "share": round(one.share, 4),
+            }
+            for one in plan.concentrations
         ],
         "work": {
             "columnRounds": plan.work.column_rounds,

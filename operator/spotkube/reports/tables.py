@@ -1,12 +1,13 @@
 """A Plan as tables for people."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from spotkube.reports.summary import Report, usd
+from spotkube.reports.summary import MICRO_USD, Report, usd
 
 PIPE_WIDTH = 1000
 
@@ -19,6 +20,7 @@ def print_report(console: Console, report: Report) -> None:
         "Nodes to buy": _nodes(report),
         "Onto nodes that exist or are on their way": _placements(report),
         "Pods without a place": _unplaceable(report),
+        "Alternatives": _alternatives(report),
         "Totals": _totals(report),
     }
     for title, table in sections.items():
@@ -86,6 +88,41 @@ def _unplaceable(report: Report) -> Table | None:
     return table
 
 
+def _alternatives(report: Report) -> Table | None:
+    """What else was weighed, where there is a choice."""
+    if len(report.plan.front) < 2:
+        return None
+    table = _table(
+        ("", "left"),
+        ("$/H", "right"),
+        ("INTERRUPTIONS $/H", "right"),
+        ("PODS LOST TOGETHER", "right"),
+        ("INTERRUPTIONS A MONTH", "right"),
+    )
+    for point in report.plan.front:
+        table.add_row(
+            "taken" if point.chosen else "",
+            f"{usd(point.micro_usd_hour):.4f}",
+            f"{point.interruption_micro_usd_hour / MICRO_USD:.6f}",
+            f"{point.pods_lost_together:.1f}",
+            f"{point.interruptions_per_month:.2f}",
+        )
+    return table
+
+
+def _risk(report: Report) -> Iterator[tuple[str, str, str]]:
+    """What may be lost, where anything stands on spot."""
+    plan, point = report.plan, report.plan.chosen
+    if point is None or not point.interruptions_per_month:
+        return
+    yield "policy", "", plan.policy
+    yield "interruptions", f"${point.interruption_micro_usd_hour / MICRO_USD:.6f}", "an hour, as is expected"
+    yield "lost together", f"{point.pods_lost_together:.1f}", "pods in the worst 5 % of interruptions"
+    for one in plan.concentrations:
+        where = f"{one.instance_type} in {one.zone}"
+        yield "largest share", f"{one.share:.0%}", f"of NodePool {one.pool}'s spot pods stand in one spot pool, {where}"
+
+
 def _totals(report: Report) -> Table:
     plan, baselines = report.plan, report.plan.baselines
     cost = plan.cost_after_micro_usd_hour
@@ -101,6 +138,8 @@ def _totals(report: Report) -> Table:
     table.add_row("cost", _dollars(cost), "an hour, of all nodes of the pools")
     table.add_row("lower bound", _dollars(plan.lower_bound_micro_usd_hour), "no plan for the same pods costs less")
     table.add_row("gap", "unknown" if plan.gap == float("inf") else f"{plan.gap:.2%}", "the cost above the bound")
+    for name, value, words in _risk(report):
+        table.add_row(name, value, escape(words))
     for name, other in (
         ("first-fit", baselines.first_fit_micro_usd_hour),
         ("all on demand", baselines.all_on_demand_micro_usd_hour),
