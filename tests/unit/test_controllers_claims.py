@@ -119,12 +119,23 @@ class TestArriving:
 
     def test_a_spot_node_lets_the_on_demand_nodes_of_its_plan_go_first_but_not_for_long(self) -> None:
         claim, on_demand = make_claim("Registered"), make_claim("Registered", capacityType="on-demand")
-        soon, late = START + steps.ON_DEMAND_FIRST_SECONDS - 1, START + steps.ON_DEMAND_FIRST_SECONDS
+        soon, late = START + steps.OTHERS_FIRST_SECONDS - 1, START + steps.OTHERS_FIRST_SECONDS
 
         waiting = next_step(claim, facts(NEW, instance(), plan_exposed=True, now=soon))
         assert waiting == steps.Wait("the on-demand nodes of its plan take their pods first")
         assert next_step(claim, facts(NEW, instance(), plan_exposed=True, now=late)) == steps.Open("n")
         assert next_step(on_demand, facts(NEW, instance(), plan_exposed=True, now=soon)) == steps.Open("n")
+
+    def test_nodes_of_pods_that_others_depend_on_go_first_but_not_for_long(self) -> None:
+        claim = make_claim("Registered")
+        soon, late = START + steps.OTHERS_FIRST_SECONDS - 1, START + steps.OTHERS_FIRST_SECONDS
+        others, itself = frozenset({"another"}), frozenset({"n", "another"})
+
+        waiting = next_step(claim, facts(NEW, instance(), delicate=others, now=soon))
+        assert waiting == steps.Wait("pods that others depend on take their nodes first")
+        assert next_step(claim, facts(NEW, instance(), delicate=others, now=late)) == steps.Open("n")
+        first = facts(NEW, instance(), delicate=itself, plan_exposed=True, now=soon)
+        assert next_step(claim, first) == steps.Open("n")
 
     def test_it_is_not_ready_before_its_node_is_and_startup_taints_are_gone(self) -> None:
         claim = make_claim("Registered", startupTaints=[{"key": "cni", "effect": "NoSchedule"}])

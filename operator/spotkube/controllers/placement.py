@@ -5,7 +5,7 @@ that were born with our gate are let go once their node is Ready.
 """
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -19,6 +19,7 @@ from spotkube.model.cluster import Node
 from spotkube.model.labels import PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
+from spotkube.planner.landing.site import is_delicate
 
 # Phases of a claim whose node takes no pods yet, since not all of them are nominated.
 _CLOSED = (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
@@ -49,6 +50,27 @@ def exposed_plans(view: View) -> frozenset[str]:
     tried = (pod for pod in view.pods.values() if pod.node is None and not pod.gates and not pod.deleting)
     targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in tried)
     return frozenset(plan for target in targets if (plan := on_demand.get(target)))
+
+
+def delicate_nodes(view: View) -> dict[str, frozenset[str]]:
+    """By plan: nodes of pods that kube-scheduler may try at any moment, and that must not go elsewhere than planned.
+
+    Where pods need the company of others, the first of them draws all others after it; and one of a higher priority
+    takes room that is kept for others. So these nodes are opened before the others of their plan.
+    """
+    plans = {view.node_names[claim.name]: claim.spec.plan for claim in view.claims.values() if claim.spec.plan}
+    coming: dict[str, list[tuple[str, Pod]]] = defaultdict(list)
+    for pod in view.pods.values():
+        target = view.node_names.get(pod.nominated or "", pod.nominated or "")
+        if pod.node is None and not pod.deleting and target in plans:
+            coming[plans[target]].append((target, pod))
+    found = {}
+    for plan, pods in coming.items():
+        lowest = min(pod.shape.priority for _, pod in pods)
+        delicate = frozenset(node for node, pod in pods if not pod.gates and is_delicate(pod.shape, lowest))
+        if delicate:
+            found[plan] = delicate
+    return found
 
 
 class PlacementController:

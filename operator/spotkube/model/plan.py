@@ -48,6 +48,7 @@ class Work:
     column_rounds: int = 0
     generations: int = 0
     branch_programs: int = 0
+    landing_tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,21 @@ class Baselines:
 
     first_fit_micro_usd_hour: int | None = None
     all_on_demand_micro_usd_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """How the plan stands up to kube-scheduler: simulated `tries` with random ties and orders in which nodes arrive.
+
+    In `failed` of them pods found no place, or one that they may not have; in `failed_before`, before nodes were added
+    for them. No tries: nothing can go wrong.
+    """
+
+    tries: int = 0
+    failed: int = 0
+    failed_before: int = 0
+    nodes_added: int = 0
+    micro_usd_hour_added: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,7 @@ class Plan:
     work: Work = Work()
     baselines: Baselines = Baselines()
     unmet_preferences: int = 0
+    landing: Landing = Landing()
 
     @property
     def gap(self) -> float:

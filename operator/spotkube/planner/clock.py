@@ -12,10 +12,18 @@ class Clock:
     started: float = field(default_factory=time.perf_counter)
     phases: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.started
+
+    @property
+    def left(self) -> float | None:
+        return None if self.seconds is None else max(0.0, self.seconds - self.elapsed)
+
     def over(self, share: float = 1.0) -> bool:
         """Whether that share of the budget is used up."""
-        return self.seconds is not None and time.perf_counter() - self.started >= share * self.seconds
+        return self.seconds is not None and self.elapsed >= share * self.seconds
 
     def lap(self, phase: str) -> None:
         """Ends a phase."""
-        self.phases[phase] = time.perf_counter() - self.started - sum(self.phases.values())
+        self.phases[phase] = self.elapsed - sum(self.phases.values())

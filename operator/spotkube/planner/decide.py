@@ -14,13 +14,14 @@ from spotkube.planner.bound import lower_bound
 from spotkube.planner.build import Built, build_fleet
 from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
+from spotkube.planner.landing.mending import with_landing
 from spotkube.planner.preferences import unmet_pods
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.quotas import why_full
 from spotkube.planner.rounds import plan_in_rounds, share_of
 
-# Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
-_SEARCH_SHARE = 0.7
+# Of the time that a decision has: the search; and how the plan lands. The bound of the whole fleet has the rest.
+_SEARCH_SHARE, _LANDING_SHARE = 0.7, 0.1
 FRONT_POINTS = 20
 
 
@@ -50,9 +51,9 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
     owned = [claim for claim in snapshot.claims if claim.pool in names]
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
-    bound = _fleet_bound(built, result, fleet, share_of(budget, 1 - _SEARCH_SHARE))
+    bound = _fleet_bound(built, result, fleet, share_of(budget, 1 - _SEARCH_SHARE - _LANDING_SHARE))
     staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
-    return Plan(
+    plan = Plan(
         additions=tuple(_additions(built, result, dealt)),
         placements=tuple(_placements(built, dealt)),
         unplaceable=(*built.unplaceable, *_left_over(snapshot, built, result, dealt)),
@@ -65,6 +66,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )
+    return with_landing(snapshot, plan, pools, seed=seed, budget=share_of(budget, _LANDING_SHARE))
 
 
 def _deal(built: Built, result: Result) -> _Dealt:

@@ -169,6 +169,7 @@ class Budget:
     column_rounds: int | None = None
     generations: int | None = None
     branch_programs: int | None = None
+    landing_tries: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from spotkube.providers.port import Instance, InstanceState
 NODE_LOST_SECONDS = 15.0
 # kube-scheduler may have placed a pod just before it saw the cordon; so long we look for such pods.
 SETTLE_SECONDS = 5.0
-# So long a spot node waits for the on-demand nodes of its plan: one that never comes must not hold up all others.
-ON_DEMAND_FIRST_SECONDS = 30.0
+# So long a node waits for those of its plan that open before it: one that never comes must not hold up all others.
+OTHERS_FIRST_SECONDS = 30.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
 # What the cloud itself says of an instance names no kind; only spot is taken back by it.
@@ -123,6 +123,7 @@ class Facts:
 
     `pods` are bound to its Node; `pods_held` counts those planned onto it that kube-scheduler may not place yet.
     `plan_exposed`: pods of its plan may still go onto spot that belong on demand (`exposed_plans`).
+    `delicate`: nodes of its plan for pods that must not be tried elsewhere before (`delicate_nodes`).
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     """
 
@@ -136,6 +137,7 @@ class Facts:
     margin_seconds: float
     pool_unreadable: bool = False
     plan_exposed: bool = False
+    delicate: frozenset[str] = frozenset()
 
     @property
     def alive(self) -> bool:
@@ -217,14 +219,17 @@ def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
         return Advance(Phase.READY, node=node.name)
     if facts.pods_held:
         return Wait("its pods are being nominated")
-    if facts.plan_exposed and claim.spec.capacity_type is CapacityType.SPOT and not _waited(claim, facts):
-        return Wait("the on-demand nodes of its plan take their pods first")
+    if node.name not in facts.delicate and not _waited(claim, facts):
+        if facts.delicate:
+            return Wait("pods that others depend on take their nodes first")
+        if facts.plan_exposed and claim.spec.capacity_type is CapacityType.SPOT:
+            return Wait("the on-demand nodes of its plan take their pods first")
     return Open(node.name)
 
 
 def _waited(claim: NodeClaim, facts: Facts) -> bool:
     registered = claim.status.phase_times.get(Phase.REGISTERED)
-    return registered is None or facts.now - registered.timestamp() >= ON_DEMAND_FIRST_SECONDS
+    return registered is None or facts.now - registered.timestamp() >= OTHERS_FIRST_SECONDS
 
 
 def _without_node(claim: NodeClaim, facts: Facts) -> Step:

@@ -1,0 +1,112 @@
+"""Whether all pods of a plan land, in whatever order its nodes arrive and whichever way kube-scheduler's dice fall."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+from spotkube.planner.clock import Clock
+from spotkube.planner.landing.scheduler import Scheduler
+from spotkube.planner.landing.site import Site
+from spotkube.planner.landing.state import State
+
+TRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What came of `tries`: how many `failed`, and how often each guest (its number) found no place it may have.
+
+    `tries` 0: none was needed, since nothing can go wrong.
+    """
+
+    tries: int = 0
+    failed: int = 0
+    lost: tuple[tuple[int, int], ...] = ()
+
+
+def check_landing(site: Site, *, seed: int, tries: int = TRIES, seconds: float | None = None) -> Landing:
+    """Lets the guests land so many times, each with other dice and another order of the nodes' arrival.
+
+    After `seconds` no further try is begun; the answer says how many there were.
+    """
+    if is_safe(site):
+        return Landing()
+    clock, lost, failed, done = Clock(seconds), Counter[int](), 0, 0
+    for number in range(tries):
+        if number and clock.over():
+            break
+        missing = land_once(site, random.Random(f"{seed}/{number}"))
+        done += 1
+        failed += bool(missing)
+        lost.update(missing)
+    return Landing(done, failed, tuple(sorted(lost.items(), key=lambda item: (-item[1], item[0]))))
+
+
+def is_safe(site: Site) -> bool:
+    """Whether nothing can go wrong: each pod's room is kept by its nomination, and nothing but room matters.
+
+    kube-scheduler lets nobody of no higher priority into that room. So whoever goes elsewhere takes room that is
+    nobody's, and at last each finds its own. That fails where priorities differ, where rules between pods judge a node
+    by who stands elsewhere, and where there is spot already onto which pods may go astray.
+    """
+    if len(site.levels) > 1 or any(site.kinds[kind].tangled for kind in site.kind):
+        return False
+    lures = any(place.there and place.spot for place in site.places)
+    return not (lures and any(guest.off_spot and not guest.gated for guest in site.guests))
+
+
+def land_once(site: Site, rng: random.Random) -> list[int]:
+    """One try: the guests that have no place in the end, or one on spot that they may not have."""
+    state = State(site)
+    scheduler = Scheduler(state, rng)
+    waiting = list(range(len(site.guests)))
+    rng.shuffle(waiting)
+    waiting.sort(key=lambda guest: -state.kind_of(guest).priority)
+    waiting = _let_in(state, scheduler, waiting)
+    for joins, place in _arrivals(site, rng):
+        if joins:
+            state.join(place)
+            continue
+        state.open_up(place)
+        waiting = _let_in(state, scheduler, waiting)
+    missing = [guest for guest in waiting if site.guests[guest].target >= 0]
+    return [*missing, *(guest for guest, place in enumerate(state.where) if _is_astray(site, guest, place))]
+
+
+def _is_astray(site: Site, guest: int, place: int) -> bool:
+    one = site.guests[guest]
+    return one.off_spot and place >= 0 and place != one.target and site.places[place].spot
+
+
+def _let_in(state: State, scheduler: Scheduler, waiting: list[int]) -> list[int]:
+    """Every nomination is there again, as we write it anew, and whoever has no gate any more is tried."""
+    guests = state.site.guests
+    for guest in waiting:
+        state.nominate(guest, guests[guest].target)
+    free = [g for g in waiting if not guests[g].gated or guests[g].target < 0 or state.open[guests[g].target]]
+    left = {*scheduler.run(free), *waiting} - {g for g in free if state.where[g] >= 0}
+    return [guest for guest in waiting if guest in left]
+
+
+def _arrivals(site: Site, rng: random.Random) -> list[tuple[bool, int]]:
+    """(whether it joins, or else opens; place), as time goes by. A node joins closed, and is ready some time later.
+
+    We open nodes whose pods must not be tried elsewhere before the others, and of these spot last where pods might come
+    to stand there that belong on demand.
+    """
+    coming = [number for number, place in enumerate(site.places) if not (place.there or place.closed)]
+    joined = {number: rng.random() for number in coming}
+    turns = {number: _turn(site, number) for number in coming}
+    ready = {number: (turns[number], joined[number] + rng.random()) for number in coming}
+    opening = sorted(coming, key=ready.__getitem__)
+    events, latest = [(joined[number], True, number) for number in coming], 0.0
+    for number in opening:
+        latest = max(latest, ready[number][1])
+        events.append((latest, False, number))
+    return [(joins, number) for _, joins, number in sorted(events, key=lambda event: (event[0], not event[1]))]
+
+
+def _turn(site: Site, place: int) -> int:
+    if place in site.delicate_places:
+        return 0
+    return 1 + (site.is_exposed and site.places[place].spot)
