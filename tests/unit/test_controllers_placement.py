@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from builders import make_node, make_pod
 from controller_builders import UNAVAILABLE, World
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES, PODS
-from spotkube.controllers.placement import exposed_plans, pods_held
+from spotkube.controllers.placement import delicate_nodes, exposed_plans, pods_held, selector_of
 from spotkube.model.cluster import Mode, Snapshot
-from spotkube.model.labels import PLACEMENT_GATE, PLANNED_PODS
+from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS
 from spotkube.model.plan import Placement, Plan, PlannedNode
 from spotkube.planning import unsettled
 
@@ -286,3 +287,109 @@ class TestExposed:
         spot.kube.change(NODECLAIMS, name, {"spec": {"capacityType": "spot"}})
 
         assert await self.exposed(gated) == await self.exposed(spot) == frozenset()
+
+
+class TestForeignSchedulers:
+    """A scheduler that is not the default one need not go by nominations: nothing is pinned for it."""
+
+    async def test_their_pods_are_not_nominated_and_hold_nothing_up(self) -> None:
+        world = World()
+        name = await node_on_its_way(world, gated=False)
+        world.kube.change(
+            PODS, "web-1", {"spec": {"schedulerName": "mine"}, "status": {"nominatedNodeName": None}}, "shop"
+        )
+        assert pods_held(await world.look())[name] == 0
+
+        become_ready(world, name)
+        await world.cycles(3)
+
+        assert world.pod()["status"].get("nominatedNodeName") is None
+        assert world.claim.status.phase == "Ready"
+
+    async def test_our_gate_on_them_is_lifted_once_there_is_room(self) -> None:
+        world = World()
+        name = await node_on_its_way(world)
+        world.kube.change(PODS, "web-1", {"spec": {"schedulerName": "mine"}}, "shop")
+
+        become_ready(world, name)
+        await world.cycles(3)
+
+        assert gates(world) == []
+
+
+class TestBeforeNominations:
+    """Kubernetes before 1.35: a node selector where it is harmless."""
+
+    async def released(self, spec: dict[str, object]) -> dict[str, object]:
+        world = World()
+        world.placement._by_selector = True
+        name = await node_on_its_way(world)
+        world.kube.change(PODS, "web-1", {"spec": spec}, "shop")
+        become_ready(world, name)
+        await world.cycles(3)
+        assert gates(world) == []
+        found: dict[str, object] = world.pod()["spec"].get("nodeSelector", {})
+        return {key: "the claim" if value == name else value for key, value in found.items()}
+
+    async def test_a_gated_pod_is_pinned_to_its_claim_besides_what_it_asks_for(self) -> None:
+        selector = await self.released({"nodeSelector": {"disk": "ssd"}})
+
+        assert selector == {"disk": "ssd", NODECLAIM: "the claim"}
+
+    async def test_one_that_is_spread_never_is(self) -> None:
+        rule = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
+
+        assert await self.released({"topologySpreadConstraints": [rule]}) == {}
+
+    async def test_from_1_35_on_none_is(self) -> None:
+        world = World()
+        name = await node_on_its_way(world)
+        become_ready(world, name)
+        await world.cycles(3)
+
+        assert "nodeSelector" not in world.pod()["spec"]
+
+    def test_on_a_node_of_nobodys_claim_its_hostname_says_which(self) -> None:
+        node = make_node("old")
+
+        assert selector_of(make_pod(), node) == {"nodeSelector": {HOSTNAME: "old"}}
+        assert selector_of(make_pod(), replace(node, labels=())) == {}
+
+
+class TestDelicate:
+    """Nodes that open first, since their pods must not go elsewhere."""
+
+    async def test_those_of_pods_that_want_company_until_these_are_bound(self) -> None:
+        world = World()
+        name = await node_on_its_way(world, gated=False)
+        assert delicate_nodes(await world.look()) == {}
+        term = {"topologyKey": "topology.kubernetes.io/zone", "labelSelector": {"matchLabels": {"app": "web"}}}
+        rule = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+        world.kube.change(PODS, "web-1", {"spec": {"affinity": rule}}, "shop")
+
+        assert delicate_nodes(await world.look()) == {world.claim.spec.plan: {name}}
+
+        become_ready(world, name)
+        await world.cycles(3)
+        world.schedule()
+        assert delicate_nodes(await world.look()) == {}
+
+    async def test_those_of_higher_priority_unless_a_gate_holds_them(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod("web-1")
+        world.add_pod("web-2")
+        world.kube.change(PODS, "web-2", {"spec": {"priority": 5}}, "shop")
+        world.worker.answer = apart
+        await world.cycles(3)
+        where = world.pod("web-2")["status"]["nominatedNodeName"]
+        plan = world.claims[0].spec.plan
+        assert delicate_nodes(await world.look()) == {plan: {where}}
+
+        world.kube.change(PODS, "web-2", {"spec": {"schedulingGates": [{"name": PLACEMENT_GATE}]}}, "shop")
+        assert delicate_nodes(await world.look()) == {}
+
+
+def apart(snapshot: Snapshot, mode: Mode) -> Plan:
+    """A node for each pod."""
+    return Plan(tuple(PlannedNode("pool", snapshot.offerings[0], (uid,), "") for uid in sorted(unsettled(snapshot))))

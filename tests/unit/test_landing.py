@@ -175,10 +175,10 @@ class TestCheck:
     def test_on_demand_opens_before_spot_so_that_nobody_goes_astray(self, monkeypatch: pytest.MonkeyPatch) -> None:
         guests = [Guest(make_pod(), 0, off_spot=True), Guest(make_pod(workload="w"), 1)]
         places = [place("a", "1"), place("b", "2", spot=True)]
-        assert check_landing(make_site(places, guests), seed=0).failed == 0
+        assert not any(land_once(make_site(places, guests), random.Random(seed)) for seed in range(50))
 
         monkeypatch.setattr(Site, "is_exposed", False)
-        assert check_landing(make_site(places, guests), seed=0).failed > 10
+        assert any(land_once(make_site(places, guests), random.Random(seed)) for seed in range(50))
 
     def test_gated_pods_wait_for_their_node(self) -> None:
         shape = make_shape("1", pod_affinity=[attracts(keys.ZONE, app="near")])

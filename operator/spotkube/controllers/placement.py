@@ -16,7 +16,7 @@ from spotkube.cluster.resources import PODS
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.model.cluster import Node
-from spotkube.model.labels import PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
+from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
 from spotkube.planner.landing.site import is_delicate
@@ -34,7 +34,7 @@ def pods_held(view: View) -> Counter[str]:
     for uid, pod in view.pods.items():
         if pod.node is None and pod.nominated and not pod.deleting:
             target = names.get(pod.nominated, pod.nominated)
-            held[target] += view.pods_as_stored[uid].nominated != target
+            held[target] += pod.shape.is_pinnable and view.pods_as_stored[uid].nominated != target
     return held
 
 
@@ -80,8 +80,11 @@ class PlacementController:
     pods of many sizes might not all fit again onto nodes that are just large enough for them.
     """
 
-    def __init__(self, tools: Toolbox) -> None:
+    def __init__(self, tools: Toolbox, *, by_selector: bool = False) -> None:
+        """`by_selector`: this cluster's kube-scheduler does not go by nominations (before Kubernetes 1.35). Gated pods
+        are then given a node selector besides, where that is harmless."""
         self._tools = tools
+        self._by_selector = by_selector
         self._targets: dict[str, str] = {}
         self._recalled = False
 
@@ -144,19 +147,32 @@ class PlacementController:
         await each((pod for pod in waiting.values() if pod.nominated), one)
 
     async def _place(self, pod: Pod, node_name: str, view: View) -> None:
-        if view.pods_as_stored[pod.uid].nominated != node_name:
+        if pod.shape.is_pinnable and view.pods_as_stored[pod.uid].nominated != node_name:
             self._tools.require_leader()
             await self._patch(pod, {"status": {"nominatedNodeName": node_name}}, subresource="status")
         node = view.nodes.get(node_name)
         if PLACEMENT_GATE in pod.gates and node is not None and _takes_pods(node, view):
             self._tools.require_leader()
             others = [{"name": gate} for gate in pod.gates if gate != PLACEMENT_GATE]
-            await self._patch(pod, {"spec": {"schedulingGates": others}})
+            selector = selector_of(pod, node) if self._by_selector else {}
+            await self._patch(pod, {"spec": {"schedulingGates": others, **selector}})
 
     async def _patch(self, pod: Pod, body: dict[str, object], subresource: str | None = None) -> None:
         body = {"metadata": {"uid": pod.uid}, **body}
         raw = await self._tools.client.patch(PODS, pod.name, body, namespace=pod.namespace, subresource=subresource)
         self._tools.cache.feed(PODS, "MODIFIED", raw)
+
+
+def selector_of(pod: Pod, node: Node) -> dict[str, object]:
+    """What of a pod's spec brings it onto the node by a node selector; a gated pod's may be narrowed.
+
+    None where the pod is spread: kube-scheduler counts only nodes that the selector leaves, so that the rule would be
+    broken in silence, or with minDomains never met.
+    """
+    label = next((key for key in (NODECLAIM, HOSTNAME) if key in dict(node.labels)), None)
+    if label is None or pod.shape.spread or not pod.shape.is_pinnable:
+        return {}
+    return {"nodeSelector": {**dict(pod.shape.node_selector), label: dict(node.labels)[label]}}
 
 
 def _takes_pods(node: Node, view: View) -> bool:
