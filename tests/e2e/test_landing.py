@@ -13,7 +13,9 @@ import pytest
 
 from spotkube.model import labels as keys
 from spotkube.model.resources import ResourceList
-from support_operator import Object, Story, is_spot, name_of
+from spotkube.settings import Settings
+from support import wait_until
+from support_operator import SETTINGS, Object, Site, Story, condition, is_spot, name_of, phase
 
 ZONES = {"topologyKey": keys.ZONE, "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
 TIMEOUTS = {500: 120.0, 5000: 600.0}
@@ -62,7 +64,7 @@ def mix(story: Story, pods: int) -> tuple[list[Object], int]:
         add(f"spread-{n}", part, story.deployment, spread)
     for n in range(3):
         add(f"alone-{n}", few, story.deployment, alone)
-    pinned: Object = {"spot": {"onDemandBase": 2, "spotFraction": 0.5}, "placement": "Pinned"}
+    pinned: Object = {"spot": {"spotFraction": 0.5}, "placement": "Pinned"}
     for n in range(4):
         rules = (spread,) if n < 2 else ()
         add(f"half-{n}", part, lambda name, count, cpu: story.service(name, count, cpu, **pinned), *rules)
@@ -77,30 +79,66 @@ def mix(story: Story, pods: int) -> tuple[list[Object], int]:
     return bodies, total
 
 
+@pytest.fixture
+def patient(site: Site) -> Iterator[None]:
+    """An operator with the settings that one has by default: a busy machine must not cost it the lease."""
+    usual, site.settings = site.settings, {name: Settings.model_fields[name].default for name in SETTINGS}
+    site.stop_operators()
+    site.start_operator()
+    yield
+    site.settings = usual
+    site.stop_operators()
+    site.start_operator()
+
+
 @pytest.mark.parametrize(
     "count", [pytest.param(500), pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(1500)])]
 )
-def test_all_pods_land_on_the_nodes_of_one_plan(story: Story, count: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_pods_land_on_the_nodes_of_one_plan(
+    patient: None, story: Story, count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     bodies, total = mix(story, count)
     assert (len(bodies), total) == (20, count)
     story.apply(*bodies)
-    story.wait(lambda: len(story.pods()) == count, f"{count} pods to be made", TIMEOUTS[count])
+    wait(story, lambda: all_wait(story, count), f"{count} pods to be made and found unschedulable", count)
 
     began = time.monotonic()
     story.make_pool(requirements=[{"key": keys.INSTANCE_CPU, "operator": "Gt", "values": ["7"]}], cpu_below=65)
-    story.wait(lambda: all_bound(story, count), f"all {count} pods to be bound", TIMEOUTS[count])
+    wait(story, lambda: all_bound(story, count), f"all {count} pods to be bound", count)
     seconds = time.monotonic() - began
-    story.wait(lambda: settled(story, count), "all pods to run and all claims to be Ready", TIMEOUTS[count])
+    wait(story, lambda: settled(story, count), "all pods to run and all claims to be Ready", count)
 
     pods, claims, nodes = story.pods(), story.claims(), story.nodes()
     with capsys.disabled():
         exact = landed_exactly(pods, claims)
         print(f"\n{count} pods bound on {len(nodes)} nodes {seconds:.1f} s after the pool was made; {exact} as planned")
+    timeline(pods, claims)
     assert are_those_of_one_plan(story, claims) == []
     assert {pod["spec"]["nodeName"] for pod in pods} == nodes.keys() == {name_of(claim) for claim in claims}
     assert list(broken_rules(pods, nodes)) == []
     assert list(broken_spot_rules(bodies, pods, {name_of(claim): is_spot(claim) for claim in claims})) == []
     assert misplaced(pods, claims) == []
+
+
+def wait(story: Story, holds: Callable[[], bool], what: str, count: int) -> None:
+    """As `Story.wait`, but thousands of pods are counted and not listed."""
+
+    def checked() -> bool:
+        story.site.check()
+        return holds()
+
+    def found() -> str:
+        pods = Counter((pod["status"]["phase"], bool(pod["spec"].get("nodeName"))) for pod in story.pods())
+        claims = Counter(phase(claim) for claim in story.claims())
+        return f"{what}: pods (phase, bound) {dict(pods)}, claims {dict(claims)}\n{story.site.log(60)}"
+
+    wait_until(checked, TIMEOUTS[count], found)
+
+
+def all_wait(story: Story, count: int) -> bool:
+    """A pod of nobody is planned for once kube-scheduler has said that it finds no place."""
+    pods = story.pods()
+    return len(pods) == count and all(condition(pod["status"], "PodScheduled").get("status") == "False" for pod in pods)
 
 
 def all_bound(story: Story, count: int) -> bool:
@@ -206,5 +244,16 @@ def broken_spot_rules(bodies: list[Object], pods: list[Object], spot: dict[str, 
         on_spot = sum(spot[pod["spec"]["nodeName"]] for pod in members)
         if name.startswith(("spread-", "alone-", "never-")) and on_spot:
             yield f"{on_spot} pods of {name} are on spot"
-        if name.startswith("half-") and on_spot > min(len(members) - 2, len(members) // 2):
+        if name.startswith("half-") and on_spot > len(members) // 2:
             yield f"{on_spot} of {len(members)} pods of {name} are on spot"
+
+
+def timeline(pods, claims):
+    from datetime import datetime
+    def t(x): return datetime.fromisoformat(x).timestamp()
+    t0=min(t(c["metadata"]["creationTimestamp"]) for c in claims)
+    for c in sorted(claims,key=lambda c:c["status"]["phaseTimes"]["Ready"]):
+        here=[p for p in pods if p["spec"]["nodeName"]==name_of(c)]
+        b=[t(condition(p["status"],"PodScheduled")["lastTransitionTime"])-t0 for p in here]
+        w=planned_onto([c])
+        print(c["spec"]["capacityType"], {k:round(t(v)-t0,1) for k,v in c["status"]["phaseTimes"].items()}, "bound",min(b,default=None),max(b,default=None), len(here),"planned",len(w), "hit",sum(p["metadata"]["uid"] in w for p in here), sorted({name_of(p).rsplit("-",1)[0][:8] for p in here if p["metadata"]["uid"] not in w}))

@@ -20,8 +20,6 @@ from spotkube.planner.landing.state import State
 from spotkube.planner.problem import IntArray
 
 Floats = NDArray[np.float64]
-# What a pod that asks for nothing counts as: 100 millicores and 200 MB.
-_UNASKED = {CPU: 100, MEMORY: 200 * 1024 * 1024}
 # Key and skew of the spreads that a pod without any has.
 _DEFAULT_SPREADS = ((keys.HOSTNAME, 3), (keys.ZONE, 5))
 _SPREAD_OWNERS = ("Deployment/", "ReplicaSet/", "StatefulSet/", "ReplicationController/")
@@ -37,20 +35,16 @@ def scores(state: State, guest: int, rows: IntArray) -> IntArray:
 
 def _room(state: State, kind: Kind, rows: IntArray) -> IntArray:
     """The more is left the better, and the better the more alike the shares of cpu and memory become."""
-    names = [name for name in (CPU, MEMORY) if name in state.site.resources]
-    columns = [state.site.resources.index(name) for name in names]
-    if not columns:
-        return np.zeros(len(rows), dtype=np.int64)
-    asked = kind.demand[columns]
-    room = np.maximum(state.site.room[rows][:, columns], 1)
+    columns = [state.site.resources.index(name) for name in (CPU, MEMORY)]
+    asked, room = kind.demand[columns], np.maximum(state.site.room[rows][:, columns], 1)
     before = state.used[rows][:, columns]
-    counted = before + np.where(asked > 0, asked, [_UNASKED[name] for name in names])
-    left = np.where(counted > room, 0, (room - counted) * 100 // room)
-    least = left.sum(axis=1) // len(columns)
+    counted = before + asked + state.assumed[rows][:, columns] + kind.assumed[columns]
+    least: IntArray = np.where(counted > room, 0, (room - counted) * 100 // room).sum(axis=1) // len(columns)
     if not asked.any():
-        return least  # type: ignore[no-any-return]
+        return least
     gain = _evenness((before + asked) / room) - _evenness(before / room)
-    return least + 50 + np.trunc((50 + gain) / 2).astype(np.int64)  # type: ignore[no-any-return]
+    least += 50 + np.trunc((50 + gain) / 2).astype(np.int64)
+    return least
 
 
 def _evenness(shares: Floats) -> IntArray:
@@ -80,11 +74,11 @@ def _preferences(state: State, kind: Kind, rows: IntArray) -> IntArray:
 
 
 def _company(state: State, kind: Kind, rows: IntArray) -> IntArray:
-    """Pods that require each other's company draw their like near."""
+    """Pods that require its company draw a pod near."""
     total = np.zeros(len(rows), dtype=np.int64)
-    for term in kind.company if kind.alone else ():
+    for term in kind.drawn:
         codes = state.site.codes[state.site.terms[term].key][rows]
-        total += np.where(codes >= 0, state.counts[term][codes], 0)
+        total += np.where(codes >= 0, state.owners[term][codes], 0)
     low, high = int(total.min()), int(total.max())
     return (total - low) * 100 // (high - low) if high > low else np.zeros(len(rows), dtype=np.int64)
 

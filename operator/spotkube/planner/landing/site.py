@@ -7,13 +7,16 @@ from functools import cached_property
 import numpy as np
 
 from spotkube.model.pods import Pod, PodShape, PodTerm, SpreadConstraint
-from spotkube.model.resources import PODS, ResourceList
+from spotkube.model.resources import CPU, MEMORY, PODS, ResourceList
 from spotkube.model.selectors import Taint
 from spotkube.model.volumes import ATTACHABLE, UNLIMITED
 from spotkube.planner.kinds import node_mask, shape_mask
 from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.problem import BoolArray, IntArray
 from spotkube.planner.volumes import Shared, reach_mask, taken
+
+# What a pod counts as in scores that asks for nothing: 100 millicores and 200 MB.
+_ASSUMED = {CPU: 100, MEMORY: 200 * 1024 * 1024}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,13 @@ class Guest:
 class Term:
     """Pods of some namespaces that selectors mean, counted by the values of a label of their nodes.
 
-    `on` [N] are the nodes whose pods count.
+    `on` [N] are the nodes whose pods count. `draws`: it is owned by pods that want such company.
     """
 
     means: tuple[PodTerm, ...]
     key: str
     on: tuple[bool, ...] | None = None
+    draws: bool = False
 
     def matches(self, pod: Pod) -> bool:
         return all(term.means(pod) for term in self.means)
@@ -72,20 +76,23 @@ class SpreadRule:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Pods alike in all that kube-scheduler looks at. `demand` [R]; `fits` [N] where the node itself would take them.
+    """Pods alike in all that kube-scheduler looks at. `demand` [R]; `assumed` [R] what scores count besides, where they
+    ask for no cpu or memory; `fits` [N] where the node itself would take them.
 
     `counted`: the terms that count them; `anti`: terms that they may not find on their node's domain; `owned`: terms
-    by which they keep others away; `shunned`: such terms of others that mean them; `company`: terms of which each must
-    find somebody, `alone` whether they are their own company.
+    by which they keep others away or draw them near; `shunned`, `drawn`: those of others that mean them; `company`:
+    terms of which each must find somebody, `alone` whether they are their own company.
     """
 
     pod: Pod
     demand: IntArray
+    assumed: IntArray
     fits: BoolArray
     counted: tuple[int, ...]
     anti: tuple[int, ...]
     owned: tuple[int, ...]
     shunned: tuple[int, ...]
+    drawn: tuple[int, ...]
     company: tuple[int, ...]
     alone: bool
     spreads: tuple[SpreadRule, ...]
@@ -113,6 +120,7 @@ class Site:
         self.terms: list[Term] = []
         self._numbers: dict[Term, int] = {}
         self._anti: dict[PodTerm, int] = {}
+        self._near: dict[PodTerm, int] = {}
         for pod in (*pods, *standing):
             self._note_terms(pod.shape)
         self.kinds: list[Kind] = []
@@ -158,6 +166,9 @@ class Site:
         for term in shape.anti_affinity:
             if term not in self._anti:
                 self._anti[term] = self._term(Term((term,), term.topology_key))
+        for term in shape.affinity:
+            if term not in self._near:
+                self._near[term] = self._term(Term((term,), term.topology_key, draws=True))
 
     def _term(self, term: Term) -> int:
         if term not in self._numbers:
@@ -182,11 +193,13 @@ class Site:
         return Kind(
             pod=pod,
             demand=self._amounts([self._demands[shape]])[0],
+            assumed=self._amounts([_unasked(self._demands[shape])])[0],
             fits=self._fits(shape),
             counted=(),
             anti=anti,
-            owned=anti,
+            owned=(*anti, *(self._near[term] for term in shape.affinity)),
             shunned=shunned,
+            drawn=tuple(number for term, number in self._near.items() if term.means(pod)),
             company=company,
             alone=bool(company) and all(term.means(pod) for term in shape.affinity),
             spreads=spreads,
@@ -232,13 +245,17 @@ def make_site(places: Sequence[Place], guests: Sequence[Guest], shared: Shared |
 
 def _resources(demands: object) -> tuple[str, ...]:
     names = {name for demand in demands for name in demand}  # type: ignore[attr-defined]
-    return (*sorted(names - {PODS}), PODS)
+    return (*sorted((names | {CPU, MEMORY}) - {PODS}), PODS)
 
 
 def _amount(row: ResourceList, name: str) -> int:
     if name.startswith(ATTACHABLE) and name not in row:
         return UNLIMITED
     return row[name]
+
+
+def _unasked(demand: ResourceList) -> ResourceList:
+    return ResourceList({name: amount for name, amount in _ASSUMED.items() if not demand[name]})
 
 
 def _codes(column: Sequence[str | None]) -> IntArray:

@@ -14,6 +14,7 @@ class State:
         joined: [N] nodes that are registered: spreads count their domains.
         open: [N] nodes that take pods.
         where: for each guest the place that it is bound to, -1 while it waits.
+        used: [N, R] what is taken; `assumed` what scores count besides.
         nominated: for each guest the place that kube-scheduler keeps room for it on, -1 for none.
     """
 
@@ -25,6 +26,7 @@ class State:
         self.where = [-1] * len(site.guests)
         self.nominated = [-1] * len(site.guests)
         self.used = site.used.copy()
+        self.assumed = np.zeros_like(site.used)
         self.counts = [np.zeros(places + 1, dtype=np.int64) for _ in range(terms)]
         self.owners = [np.zeros(places + 1, dtype=np.int64) for _ in range(terms)]
         self.ports: list[list[HostPort]] = [[] for _ in site.places]
@@ -72,6 +74,7 @@ class State:
         return self.site.kinds[self.site.kind[guest]]
 
     def _stand(self, kind: Kind, place: int) -> None:
+        self.assumed[place] += kind.assumed
         for term in kind.counted:
             if self.site.terms_on[term][place]:
                 self.counts[term][self._domain(term, place)] += 1
