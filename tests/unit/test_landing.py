@@ -157,28 +157,37 @@ class TestCheck:
         guests = [Guest(make_pod(app="near", shape=shape), 0) for _ in range(3)]
         return make_site([place("a", "3"), place("b", "4", ZONES[1])], [*guests, Guest(make_pod(cpu="3"), 1)])
 
-    def test_nodes_of_pods_that_draw_others_after_them_open_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_pods_can_not_go_astray_since_only_their_own_node_takes_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert check_landing(self.crowd(), seed=0).failed == 0
 
-        monkeypatch.setattr(Site, "delicate_places", frozenset())
+        monkeypatch.setattr(State, "get_ready", State.open_up)  # as if nodes were open to all
         assert check_landing(self.crowd(), seed=0).failed > 10
 
-    def test_and_those_of_higher_priority(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nor_take_the_room_of_others_by_their_priority(self, monkeypatch: pytest.MonkeyPatch) -> None:
         small = make_pod(cpu="1")
         urgent = replace(small, shape=replace(small.shape, priority=9))
-        places, guests = [place("a", "1"), place("b", "2")], [Guest(urgent, 0), Guest(make_pod(cpu="2"), 1)]
-        assert check_landing(make_site(places, guests), seed=0).failed == 0
+        guests = [Guest(urgent, 0), Guest(make_pod(cpu="2"), 1)]
+        site = make_site([place("a", "1"), place("b", "2")], guests)
+        assert not any(land_once(site, random.Random(seed)) for seed in range(50))
 
-        monkeypatch.setattr(Site, "delicate_places", frozenset())
-        assert check_landing(make_site(places, guests), seed=0).failed > 10
+        monkeypatch.setattr(State, "get_ready", State.open_up)
+        assert any(land_once(site, random.Random(seed)) for seed in range(50))
 
-    def test_on_demand_opens_before_spot_so_that_nobody_goes_astray(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nor_go_onto_spot_where_they_may_not_be(self, monkeypatch: pytest.MonkeyPatch) -> None:
         guests = [Guest(make_pod(), 0, off_spot=True), Guest(make_pod(workload="w"), 1)]
-        places = [place("a", "1"), place("b", "2", spot=True)]
-        assert not any(land_once(make_site(places, guests), random.Random(seed)) for seed in range(50))
+        site = make_site([place("a", "1"), place("b", "2", spot=True)], guests)
+        assert not any(land_once(site, random.Random(seed)) for seed in range(50))
 
-        monkeypatch.setattr(Site, "is_exposed", False)
-        assert any(land_once(make_site(places, guests), random.Random(seed)) for seed in range(50))
+        monkeypatch.setattr(State, "get_ready", State.open_up)
+        assert any(land_once(site, random.Random(seed)) for seed in range(50))
+
+    def test_a_node_that_is_there_may_lure_them_away(self) -> None:
+        """What remains: room on an open node that kube-scheduler has not seen yet."""
+        shape = make_shape("1", pod_affinity=[attracts(keys.ZONE, app="near")])
+        guests = [Guest(make_pod(app="near", shape=shape), 0) for _ in range(3)]
+        site = make_site([place("a", "3"), place("b", "1", ZONES[1], there=True)], guests)
+
+        assert check_landing(site, seed=0).failed == 100
 
     def test_gated_pods_wait_for_their_node(self) -> None:
         shape = make_shape("1", pod_affinity=[attracts(keys.ZONE, app="near")])

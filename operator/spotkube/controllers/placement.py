@@ -1,76 +1,44 @@
-"""Brings pods onto the nodes that were planned for them, by nomination.
+"""Brings pods onto the nodes that were planned for them.
 
-kube-scheduler tries a pod's nominated node first and keeps that room from others, and still runs all its filters. Pods
-that were born with our gate are let go once their node is Ready.
+A new node is closed to all pods but those that are planned onto it: these are given a toleration of its taint. So
+nobody takes their room, in whatever order nodes arrive, and they can't go astray onto other new nodes. Pods that were
+born with our gate are let go once their node is ready, nominated onto it; so are pods onto nodes that are open to all.
+kube-scheduler tries a nominated node first, and has the last word on every pod.
 """
 
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from spotkube.api import NodeClaim
-from spotkube.api.nodeclaim import CapacityType, Phase
+from spotkube.api.nodeclaim import Phase
+from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
+from spotkube.cluster.transport import Object, Objects
+from spotkube.controllers.claims.steps import is_ready
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.model.cluster import Node
 from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
-from spotkube.planner.landing.site import is_delicate
 
 # Phases of a claim whose node takes no pods yet, since not all of them are nominated.
 _CLOSED = (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
 logger = logging.getLogger(__name__)
 
 
-def pods_held(view: View) -> Counter[str]:
-    """By Node (or claim, before it has one): pods planned onto it whose nomination is not stored yet, so that
-    kube-scheduler does not keep room for them. For a pod that is nominated it does, also while our gate is on it."""
-    names = view.node_names
-    held: Counter[str] = Counter()
-    for uid, pod in view.pods.items():
-        if pod.node is None and pod.nominated and not pod.deleting:
-            target = names.get(pod.nominated, pod.nominated)
-            held[target] += pod.shape.is_pinnable and view.pods_as_stored[uid].nominated != target
-    return held
-
-
-def exposed_plans(view: View) -> frozenset[str]:
-    """Plans of which pods that kube-scheduler may try at any moment (no gate is on them) are planned onto on-demand
-    nodes, and not bound yet. Refused by a node that is closed, such a pod loses its nomination and goes wherever there
-    is room, on a spot node too."""
-    on_demand = {
+def landing_plans(view: View) -> frozenset[str]:
+    """Plans of which pods are planned onto nodes that are not open to all yet, and are not bound."""
+    closed = {
         view.node_names[claim.name]: claim.spec.plan
         for claim in view.claims.values()
-        if claim.spec.capacity_type is CapacityType.ON_DEMAND and claim.spec.plan
+        if claim.spec.plan and claim.status.phase in _CLOSED and claim.metadata.deletion_timestamp is None
     }
-    tried = (pod for pod in view.pods.values() if pod.node is None and not pod.gates and not pod.deleting)
-    targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in tried)
-    return frozenset(plan for target in targets if (plan := on_demand.get(target)))
-
-
-def delicate_nodes(view: View) -> dict[str, frozenset[str]]:
-    """By plan: nodes of pods that kube-scheduler may try at any moment, and that must not go elsewhere than planned.
-
-    Where pods need the company of others, the first of them draws all others after it; and one of a higher priority
-    takes room that is kept for others. So these nodes are opened before the others of their plan.
-    """
-    plans = {view.node_names[claim.name]: claim.spec.plan for claim in view.claims.values() if claim.spec.plan}
-    coming: dict[str, list[tuple[str, Pod]]] = defaultdict(list)
-    for pod in view.pods.values():
-        target = view.node_names.get(pod.nominated or "", pod.nominated or "")
-        if pod.node is None and not pod.deleting and target in plans:
-            coming[plans[target]].append((target, pod))
-    found = {}
-    for plan, pods in coming.items():
-        lowest = min(pod.shape.priority for _, pod in pods)
-        delicate = frozenset(node for node, pod in pods if not pod.gates and is_delicate(pod.shape, lowest))
-        if delicate:
-            found[plan] = delicate
-    return found
+    waiting = (pod for pod in view.pods.values() if pod.node is None and pod.nominated and not pod.deleting)
+    targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in waiting)
+    return frozenset(plan for target in targets if (plan := closed.get(target)))
 
 
 class PlacementController:
@@ -88,17 +56,20 @@ class PlacementController:
         self._targets: dict[str, str] = {}
         self._recalled = False
 
-    def recall(self, claims: Iterable[NodeClaim], pods: Iterable[Pod]) -> None:
+    def recall(self, claims: Iterable[NodeClaim], pods: Sequence[Pod]) -> None:
         """Once at the beginning: what was planned onto claims whose nodes are not open yet, and is not nominated."""
         if self._recalled:
             return
         self._recalled = True
         # Those with a node may be about to leave it; where not, the next `reconcile` forgets them.
         concerned = {pod.uid for pod in pods if pod.node is not None or pod.nominated is None}
+        admitted = {pod.uid: pod.admitted_by for pod in pods if pod.uid in concerned and pod.admitted_by}
         for claim in claims:
             planned = (claim.metadata.annotations or {}).get(PLANNED_PODS, "")
             if claim.status.phase in _CLOSED and claim.metadata.deletion_timestamp is None:
                 self.remember(Placement(uid, claim.name) for uid in planned.split(",") if uid in concerned)
+                own = (uid for uid, by in admitted.items() if by == claim.metadata.uid)
+                self.remember(Placement(uid, claim.name) for uid in own)
 
     def remember(self, placements: Iterable[Placement]) -> None:
         self._targets.update({placement.pod: placement.target for placement in placements})
@@ -136,9 +107,12 @@ class PlacementController:
             uid: to for uid, to in self._targets.items() if to in known and (uid in waiting or uid in moving)
         }
 
+        claims = {names[claim.name]: claim for claim in view.claims.values()}
+
         async def one(pod: Pod) -> None:
+            node_name = names.get(pod.nominated or "", pod.nominated or "")
             try:
-                await self._place(pod, names.get(pod.nominated or "", pod.nominated or ""), view)
+                await self._place(pod, node_name, claims.get(node_name), view)
             except (NotFound, Conflict, Invalid):
                 return  # the pod is gone or was bound meanwhile
             except ApiError as error:
@@ -146,37 +120,83 @@ class PlacementController:
 
         await each((pod for pod in waiting.values() if pod.nominated), one)
 
-    async def _place(self, pod: Pod, node_name: str, view: View) -> None:
-        if pod.shape.is_pinnable and view.pods_as_stored[pod.uid].nominated != node_name:
-            self._tools.require_leader()
+    async def _place(self, pod: Pod, node_name: str, claim: NodeClaim | None, view: View) -> None:
+        stored, node = view.pods_as_stored[pod.uid], view.nodes.get(node_name)
+        gated, closed = PLACEMENT_GATE in pod.gates, claim is not None and claim.status.phase in _CLOSED
+        if stored.nominated != node_name and _is_nominated(pod, closed=closed):
             await self._patch(pod, {"status": {"nominatedNodeName": node_name}}, subresource="status")
-        node = view.nodes.get(node_name)
-        if PLACEMENT_GATE in pod.gates and node is not None and _takes_pods(node, view):
-            self._tools.require_leader()
-            others = [{"name": gate} for gate in pod.gates if gate != PLACEMENT_GATE]
-            selector = selector_of(pod, node) if self._by_selector else {}
-            await self._patch(pod, {"spec": {"schedulingGates": others, **selector}})
+        admitting = claim.metadata.uid if closed and claim and stored.admitted_by != claim.metadata.uid else None
+        releasing = gated and node is not None and _takes_pods(node, claim, view)
+        if releasing or (admitting and not gated):
+            selector = selector_of(pod, node) if releasing and node and self._by_selector else {}
+            operations = [
+                *_released(pod, releasing=releasing),
+                *_admitted(pod, admitting),
+                *selector_patch(pod, selector),
+            ]
+            await self._patch(pod, operations, kind="json")
 
-    async def _patch(self, pod: Pod, body: dict[str, object], subresource: str | None = None) -> None:
-        body = {"metadata": {"uid": pod.uid}, **body}
-        raw = await self._tools.client.patch(PODS, pod.name, body, namespace=pod.namespace, subresource=subresource)
+    async def _patch(
+        self, pod: Pod, body: Object | Objects, *, subresource: str | None = None, kind: PatchKind = "merge"
+    ) -> None:
+        self._tools.require_leader()
+        if isinstance(body, dict):
+            body = {"metadata": {"uid": pod.uid}, **body}
+        else:
+            body = [{"op": "test", "path": "/metadata/uid", "value": pod.uid}, *body]
+        raw = await self._tools.client.patch(
+            PODS, pod.name, body, namespace=pod.namespace, subresource=subresource, kind=kind
+        )
         self._tools.cache.feed(PODS, "MODIFIED", raw)
 
 
-def selector_of(pod: Pod, node: Node) -> dict[str, object]:
-    """What of a pod's spec brings it onto the node by a node selector; a gated pod's may be narrowed.
+def _is_nominated(pod: Pod, *, closed: bool) -> bool:
+    """Onto a node that others may enter too, and where we hold the pod back: it shall go nowhere else.
 
-    None where the pod is spread: kube-scheduler counts only nodes that the selector leaves, so that the rule would be
-    broken in silence, or with minDomains never met.
+    Pods that are spread are not: kube-scheduler counts all that are nominated onto a node when it tries one of them
+    there, and would refuse each for the sake of the others.
+    """
+    return pod.shape.is_pinnable and not pod.shape.spread and (not closed or PLACEMENT_GATE in pod.gates)
+
+
+def _released(pod: Pod, *, releasing: bool) -> Objects:
+    if not releasing:
+        return []
+    gates, path = [{"name": gate} for gate in pod.gates], "/spec/schedulingGates"
+    others = [gate for gate in gates if gate["name"] != PLACEMENT_GATE]
+    change: Object = {"op": "replace", "path": path, "value": others} if others else {"op": "remove", "path": path}
+    return [{"op": "test", "path": path, "value": gates}, change]
+
+
+def _admitted(pod: Pod, claim_uid: str | None) -> Objects:
+    if claim_uid is None:
+        return []
+    toleration = {"key": UNREGISTERED_TAINT, "operator": "Equal", "value": claim_uid, "effect": "NoSchedule"}
+    path = "/spec/tolerations"
+    if pod.shape.tolerations or pod.admitted_by:
+        return [{"op": "add", "path": f"{path}/-", "value": toleration}]
+    return [{"op": "test", "path": path, "value": None}, {"op": "add", "path": path, "value": [toleration]}]
+
+
+def selector_of(pod: Pod, node: Node) -> dict[str, str]:
+    """What brings the pod onto the node by its node selector; that of a gated pod may be narrowed.
+
+    Nothing where the pod is spread: kube-scheduler counts only nodes that the selector leaves, so that the rule would
+    be broken in silence, or with minDomains never met.
     """
     label = next((key for key in (NODECLAIM, HOSTNAME) if key in dict(node.labels)), None)
     if label is None or pod.shape.spread or not pod.shape.is_pinnable:
         return {}
-    return {"nodeSelector": {**dict(pod.shape.node_selector), label: dict(node.labels)[label]}}
+    return {label: dict(node.labels)[label]}
 
 
-def _takes_pods(node: Node, view: View) -> bool:
-    if any(taint.key == UNREGISTERED_TAINT for taint in node.taints):
-        # A pod let go now would be refused by its own node, and go wherever else there is room.
+def selector_patch(pod: Pod, selector: dict[str, str]) -> Objects:
+    if not selector:
+        return []
+    return [{"op": "add", "path": "/spec/nodeSelector", "value": {**dict(pod.shape.node_selector), **selector}}]
+
+
+def _takes_pods(node: Node, claim: NodeClaim | None, view: View) -> bool:
+    if node.unschedulable or node.deleting or node.name in view.leaving_nodes:
         return False
-    return node.ready and not (node.unschedulable or node.deleting or node.name in view.leaving_nodes)
+    return node.ready if claim is None else is_ready(claim, node)

@@ -63,6 +63,7 @@ def to_pod(raw: Json) -> Pod | None:
         workload=f"{metadata['namespace']}/{workload}" if workload else None,
         node=spec.get("nodeName") or None,
         nominated=status.get("nominatedNodeName") or None,
+        admitted_by=next((t.get("value") for t in spec.get("tolerations") or () if _is_ours(t)), None),
         gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
         phase=PodPhase.RUNNING if status.get("phase") == "Running" else PodPhase.PENDING,
         ready=(conditions.get("Ready") or {}).get("status") == "True",
@@ -94,7 +95,8 @@ def to_shape(namespace: str, labels: Mapping[str, str], spec: Json, status: Json
         requests=pod_requests(spec, status),
         node_selector=to_labels(spec.get("nodeSelector")),
         affinity_terms=to_affinity_terms(affinity.get("nodeAffinity")),
-        tolerations=to_tolerations(spec.get("tolerations")),
+        # Ours is no wish of the pod: those that were alike are alike with it.
+        tolerations=to_tolerations(t for t in spec.get("tolerations") or () if not _is_ours(t)),
         spread=tuple(_to_spread(constraint, labels) for constraint in spread),
         affinity=terms("podAffinity"),
         anti_affinity=terms("podAntiAffinity"),
@@ -104,6 +106,10 @@ def to_shape(namespace: str, labels: Mapping[str, str], spec: Json, status: Json
         priority=int(spec.get("priority") or 0),
         unsupported=tuple(_unsupported(spec)),
     )
+
+
+def _is_ours(toleration: Json) -> bool:
+    return toleration.get("key") == keys.UNREGISTERED_TAINT and bool(toleration.get("value"))
 
 
 def to_daemonset(raw: Json) -> DaemonSet:

@@ -124,7 +124,8 @@ class PodPhase(StrEnum):
 class Pod:
     """A live pod (neither Succeeded nor Failed). Times are seconds since the epoch.
 
-    `node` is the Node it is bound to, `nominated` the one it is nominated onto. `workload` is "namespace/name" of the
+    `node` is the Node it is bound to, `nominated` the one it is nominated onto, `admitted_by` the
+    UID of the claim whose node it may enter before others. `workload` is "namespace/name" of the
     Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod. `claims` are those of its
     volumes. Once these are looked up, `volumes` is what of them is attached to its node, `unbound` those that it shares
     with others and whose volume is still to be made, and `shape` has what they ask for.
@@ -139,6 +140,7 @@ class Pod:
     workload: str | None = None
     node: str | None = None
     nominated: str | None = None
+    admitted_by: str | None = None
     gates: tuple[str, ...] = ()
     phase: PodPhase = PodPhase.PENDING
     ready: bool = False

@@ -11,7 +11,7 @@ from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.claims.steps import Facts, Step, next_step
-from spotkube.controllers.placement import delicate_nodes, exposed_plans, pods_held
+from spotkube.controllers.placement import landing_plans
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.nodes import to_node
@@ -40,14 +40,18 @@ class ClaimController:
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
         self._evictor = Evictor(tools)
-        self._held: Mapping[str, int] = {}
-        self._exposed: frozenset[str] = frozenset()
-        self._delicate: Mapping[str, frozenset[str]] = {}
+        self._landing: frozenset[str] = frozenset()
+        self._ready_since: dict[str, float] = {}
 
     async def reconcile(self, view: View) -> None:
         """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
         offerings = {offering.key: offering for offering in view.snapshot.offerings}
-        self._held, self._exposed, self._delicate = pods_held(view), exposed_plans(view), delicate_nodes(view)
+        self._landing = landing_plans(view)
+        self._ready_since = {
+            claim.name: self._ready_since.get(claim.name, view.now)
+            for claim in view.claims.values()
+            if (node := view.node_of(claim)) is not None and steps.is_ready(claim, node)
+        }
 
         async def one(claim: NodeClaim) -> None:
             try:
@@ -83,9 +87,8 @@ class ClaimController:
             instance=(view.instances or {}).get(claim.metadata.uid or ""),
             instances_known=view.instances is not None,
             pods=view.pods_on.get(node.name, ()) if node else (),
-            pods_held=self._held.get(node.name, 0) if node else 0,
-            plan_exposed=claim.spec.plan in self._exposed,
-            delicate=self._delicate.get(claim.spec.plan or "", frozenset()),
+            landing=claim.spec.plan in self._landing,
+            ready_since=self._ready_since.get(claim.name),
             margin_seconds=self._tools.notice_margin_seconds,
         )
 

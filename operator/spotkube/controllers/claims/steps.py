@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from spotkube.api import NodeClaim
-from spotkube.api.nodeclaim import CapacityType, Phase
+from spotkube.api.nodeclaim import Phase
 from spotkube.controllers.claims.draining import PodAction, drain_actions, must_leave
 from spotkube.model import labels
 from spotkube.model.cluster import Mode, Node, Pool
@@ -17,8 +17,8 @@ from spotkube.providers.port import Instance, InstanceState
 NODE_LOST_SECONDS = 15.0
 # kube-scheduler may have placed a pod just before it saw the cordon; so long we look for such pods.
 SETTLE_SECONDS = 5.0
-# So long a node waits for those of its plan that open before it: one that never comes must not hold up all others.
-OTHERS_FIRST_SECONDS = 30.0
+# So long a node that is ready waits until all pods of its plan are bound: one that never is must not keep it closed.
+LANDING_SECONDS = 60.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
 # What the cloud itself says of an instance names no kind; only spot is taken back by it.
@@ -62,7 +62,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Take our taint off the Node: kube-scheduler keeps room for the pods planned onto it, now others may come too."""
+    """Take our taint off the Node: the pods planned onto it have their places, now others may come too."""
 
     node: str
 
@@ -121,9 +121,8 @@ Step = Wait | Launch | Advance | Open | RecordNotice | GiveBack | Cordon | Drain
 class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
-    `pods` are bound to its Node; `pods_held` counts those planned onto it that kube-scheduler may not place yet.
-    `plan_exposed`: pods of its plan may still go onto spot that belong on demand (`exposed_plans`).
-    `delicate`: nodes of its plan for pods that must not be tried elsewhere before (`delicate_nodes`).
+    `pods` are bound to its Node; `landing`: pods of its plan are still to be bound. `ready_since` is when its Node was
+    first seen ready.
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     """
 
@@ -133,11 +132,10 @@ class Facts:
     instance: Instance | None
     instances_known: bool
     pods: tuple[Pod, ...]
-    pods_held: int
     margin_seconds: float
     pool_unreadable: bool = False
-    plan_exposed: bool = False
-    delicate: frozenset[str] = frozenset()
+    landing: bool = False
+    ready_since: float | None = None
 
     @property
     def alive(self) -> bool:
@@ -213,23 +211,13 @@ def _buying(claim: NodeClaim, facts: Facts) -> Step:
 
 
 def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
-    if not _is_ready(claim, node):
+    if not is_ready(claim, node):
         return Wait("its Node is not Ready yet")
     if all(taint.key != labels.UNREGISTERED_TAINT for taint in node.taints):
         return Advance(Phase.READY, node=node.name)
-    if facts.pods_held:
-        return Wait("its pods are being nominated")
-    if node.name not in facts.delicate and not _waited(claim, facts):
-        if facts.delicate:
-            return Wait("pods that others depend on take their nodes first")
-        if facts.plan_exposed and claim.spec.capacity_type is CapacityType.SPOT:
-            return Wait("the on-demand nodes of its plan take their pods first")
+    if facts.landing and facts.now - (facts.ready_since or facts.now) < LANDING_SECONDS:
+        return Wait("the pods of its plan take their places first")
     return Open(node.name)
-
-
-def _waited(claim: NodeClaim, facts: Facts) -> bool:
-    registered = claim.status.phase_times.get(Phase.REGISTERED)
-    return registered is None or facts.now - registered.timestamp() >= OTHERS_FIRST_SECONDS
 
 
 def _without_node(claim: NodeClaim, facts: Facts) -> Step:
@@ -239,7 +227,8 @@ def _without_node(claim: NodeClaim, facts: Facts) -> Step:
     return GiveBack(GiveBackReason.NODE_LOST, "its Node vanished", rest=True)
 
 
-def _is_ready(claim: NodeClaim, node: Node) -> bool:
+def is_ready(claim: NodeClaim, node: Node) -> bool:
+    """Whether the node runs pods, apart from our own taint."""
     startup = {(taint.key, taint.effect.value) for taint in claim.spec.startup_taints}
     return node.ready and not any((taint.key, taint.effect.value) in startup for taint in node.taints)
 

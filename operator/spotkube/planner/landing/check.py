@@ -4,6 +4,8 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
+
 from spotkube.planner.clock import Clock
 from spotkube.planner.landing.scheduler import Scheduler
 from spotkube.planner.landing.site import Site
@@ -43,16 +45,16 @@ def check_landing(site: Site, *, seed: int, tries: int = TRIES, seconds: float |
 
 
 def is_safe(site: Site) -> bool:
-    """Whether nothing can go wrong: each pod's room is kept by its nomination, and nothing but room matters.
+    """Whether nothing can go wrong.
 
-    kube-scheduler lets nobody of no higher priority into that room. So whoever goes elsewhere takes room that is
-    nobody's, and at last each finds its own. That fails where priorities differ, where rules between pods judge a node
-    by who stands elsewhere, and where there is spot already onto which pods may go astray.
+    Only its own pods may enter a new node, so that a pod which no rule binds to others always finds its room. On nodes
+    that are open the room of nominated pods is kept from all of no higher priority.
     """
-    if len(site.levels) > 1 or any(site.kinds[kind].tangled for kind in site.kind):
+    if any(site.kinds[kind].tangled for kind in site.kind):
         return False
-    lures = any(place.there and place.spot for place in site.places)
-    return not (lures and any(guest.off_spot and not guest.gated for guest in site.guests))
+    return len(site.levels) < 2 or not any(
+        guest.target >= 0 and site.places[guest.target].there for guest in site.guests
+    )
 
 
 def land_once(site: Site, rng: random.Random) -> list[int]:
@@ -67,8 +69,11 @@ def land_once(site: Site, rng: random.Random) -> list[int]:
         if joins:
             state.join(place)
             continue
-        state.open_up(place)
+        state.get_ready(place)
         waiting = _let_in(state, scheduler, waiting)
+    for place in np.flatnonzero(state.ready & ~state.open).tolist():
+        state.open_up(place)
+    waiting = _let_in(state, scheduler, waiting)
     missing = [guest for guest in waiting if site.guests[guest].target >= 0]
     return [*missing, *(guest for guest, place in enumerate(state.where) if _is_astray(site, guest, place))]
 
@@ -82,31 +87,19 @@ def _let_in(state: State, scheduler: Scheduler, waiting: list[int]) -> list[int]
     """Every nomination is there again, as we write it anew, and whoever has no gate any more is tried."""
     guests = state.site.guests
     for guest in waiting:
-        state.nominate(guest, guests[guest].target)
-    free = [g for g in waiting if not guests[g].gated or guests[g].target < 0 or state.open[guests[g].target]]
+        one = guests[guest]
+        kept = one.target >= 0 and (one.is_nominated or (state.open[one.target] and not one.pod.shape.spread))
+        state.nominate(guest, one.target if kept else -1)
+    free = [g for g in waiting if not guests[g].gated or guests[g].target < 0 or state.ready[guests[g].target]]
     left = {*scheduler.run(free), *waiting} - {g for g in free if state.where[g] >= 0}
     return [guest for guest in waiting if guest in left]
 
 
 def _arrivals(site: Site, rng: random.Random) -> list[tuple[bool, int]]:
-    """(whether it joins, or else opens; place), as time goes by. A node joins closed, and is ready some time later.
-
-    We open nodes whose pods must not be tried elsewhere before the others, and of these spot last where pods might come
-    to stand there that belong on demand.
-    """
-    coming = [number for number, place in enumerate(site.places) if not (place.there or place.closed)]
-    joined = {number: rng.random() for number in coming}
-    turns = {number: _turn(site, number) for number in coming}
-    ready = {number: (turns[number], joined[number] + rng.random()) for number in coming}
-    opening = sorted(coming, key=ready.__getitem__)
-    events, latest = [(joined[number], True, number) for number in coming], 0.0
-    for number in opening:
-        latest = max(latest, ready[number][1])
-        events.append((latest, False, number))
-    return [(joins, number) for _, joins, number in sorted(events, key=lambda event: (event[0], not event[1]))]
-
-
-def _turn(site: Site, place: int) -> int:
-    if place in site.delicate_places:
-        return 0
-    return 1 + (site.is_exposed and site.places[place].spot)
+    """(whether it joins, or else is ready; place), as time goes by."""
+    events = []
+    for number, place in enumerate(site.places):
+        if not (place.there or place.closed):
+            joined = rng.random()
+            events += [(joined, True, number), (joined + rng.random(), False, number)]
+    return [(joins, number) for _, joins, number in sorted(events)]

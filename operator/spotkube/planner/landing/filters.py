@@ -13,8 +13,8 @@ from spotkube.planner.problem import BoolArray, IntArray
 
 def admitted(state: State, guest: int, rows: IntArray) -> IntArray:
     """Of the places `rows` those that take the guest, which must not be nominated just now."""
-    kind = state.kind_of(guest)
-    rows = rows[state.open[rows] & kind.fits[rows]]
+    kind, target = state.kind_of(guest), state.site.guests[guest].target
+    rows = rows[(state.open[rows] | (state.ready[rows] & (rows == target))) & kind.fits[rows]]
     if not len(rows):
         return rows
     rows = rows[(state.free(kind, rows) >= kind.demand).all(axis=1)]

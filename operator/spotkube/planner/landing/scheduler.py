@@ -51,13 +51,15 @@ class Scheduler:
         state = self._state
         target = state.nominated[guest]
         state.clear(guest)
-        if target >= 0 and state.open[target]:
+        if target >= 0 and state.ready[target]:
             if len(admitted(state, guest, np.array([target]))):
                 self._bind(guest, target)
                 return True
             self._freed.append(target)
         number = state.site.kind[guest]
-        rows = self._worth_asking(number)
+        rows, own = self._worth_asking(number), state.site.guests[guest].target
+        if own >= 0 and own != target and state.ready[own] and not state.open[own]:
+            rows = np.append(rows, own)
         if len(rows):
             rows = admitted(state, guest, rows)
         if not len(rows):

@@ -23,8 +23,8 @@ _ASSUMED = {CPU: 100, MEMORY: 200 * 1024 * 1024}
 class Place:
     """A node: `room` is its allocatable, `used` what its daemons take and what `residents` do.
 
-    `there` says that it is open when the first pod is tried, `closed` that it never takes another; all others arrive
-    one after the other.
+    `there` says that it is open when the first pod is tried, `closed` that it never takes another. All others arrive
+    one after the other, and take only pods that are planned onto them until all of these are bound.
     """
 
     name: str
@@ -40,13 +40,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A pod to land. `target` is the place that it is nominated onto, -1 for a pod that the plan has no place for: it
+    """A pod to land. `target` is the place that it is planned onto, -1 for a pod that the plan has no place for: it
     takes what room it finds. `off_spot`: no rule that kube-scheduler knows keeps it off spot, but ours does."""
 
     pod: Pod
     target: int = -1
     gated: bool = False
     off_spot: bool = False
+
+    @property
+    def is_nominated(self) -> bool:
+        """Whether it is nominated where it is planned to enter a node before others (`placement.reconcile`)."""
+        return self.gated and not self.pod.shape.spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +146,6 @@ class Site:
         everywhere = np.ones(len(self.places), dtype=np.bool_)
         return [everywhere if term.on is None else np.array(term.on) for term in self.terms]
 
-    @cached_property
-    def delicate_places(self) -> frozenset[int]:
-        """Places of guests that no gate holds back and that must not go elsewhere: others could not follow them, or
-        would lose the room that is kept for them. Such nodes are opened first."""
-        lowest = self.levels[0] if self.levels else 0
-        return frozenset(
-            guest.target
-            for guest in self.guests
-            if guest.target >= 0 and not guest.gated and is_delicate(guest.pod.shape, lowest)
-        )
-
-    @cached_property
-    def is_exposed(self) -> bool:
-        """Whether guests without a gate are to go onto on-demand nodes that are not there yet."""
-        places = (self.places[guest.target] for guest in self.guests if guest.target >= 0 and not guest.gated)
-        return any(not (place.spot or place.there) for place in places)
-
     def _amounts(self, rows: Sequence[ResourceList]) -> IntArray:
         amounts = [[_amount(row, name) for name in self.resources] for row in rows]
         return np.array(amounts, dtype=np.int64).reshape(len(rows), len(self.resources))
@@ -230,11 +218,6 @@ class Site:
         means = PodTerm(constraint.topology_key, selector, frozenset({pod.namespace}))
         term = Term((means,), constraint.topology_key, tuple(on.tolist()))
         return SpreadRule(self._term(term), constraint, means.means(pod))
-
-
-def is_delicate(shape: PodShape, lowest_priority: int) -> bool:
-    """Whether a pod that goes elsewhere than planned harms others, though these keep their nominations."""
-    return bool(shape.affinity) or shape.priority > lowest_priority
 
 
 def make_site(places: Sequence[Place], guests: Sequence[Guest], shared: Shared | None = None) -> Site:

@@ -12,7 +12,7 @@ class State:
 
     Attributes:
         joined: [N] nodes that are registered: spreads count their domains.
-        open: [N] nodes that take pods.
+        ready: [N] nodes that take the pods that are planned onto them; `open`: any pods.
         where: for each guest the place that it is bound to, -1 while it waits.
         used: [N, R] what is taken; `assumed` what scores count besides.
         nominated: for each guest the place that kube-scheduler keeps room for it on, -1 for none.
@@ -23,6 +23,7 @@ class State:
         self.site = site
         self.joined = np.array([place.there or place.closed for place in site.places], dtype=np.bool_)
         self.open = np.array([place.there for place in site.places], dtype=np.bool_)
+        self.ready = self.open.copy()
         self.where = [-1] * len(site.guests)
         self.nominated = [-1] * len(site.guests)
         self.used = site.used.copy()
@@ -46,8 +47,11 @@ class State:
         self.joined[place] = True
         self._domains.clear()
 
+    def get_ready(self, place: int) -> None:
+        self.ready[place] = True
+
     def open_up(self, place: int) -> None:
-        self.open[place] = True
+        self.ready[place] = self.open[place] = True
         self._domains.clear()
 
     def bind(self, guest: int, place: int) -> None:
