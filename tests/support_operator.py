@@ -58,7 +58,8 @@ SETTINGS = {
     "lease_renew_deadline_seconds": 4,
     "lease_retry_seconds": 0.5,
 }
-CLOUD_OPTIONS = ("--registration-delay=500ms", "--terminate-delay=200ms")
+# Nodes arrive in any order.
+CLOUD_OPTIONS = ("--registration-delay=500ms", "--registration-jitter=1s", "--terminate-delay=200ms")
 
 
 class Reader:

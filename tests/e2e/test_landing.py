@@ -15,7 +15,7 @@ from spotkube.model import labels as keys
 from spotkube.model.resources import ResourceList
 from spotkube.settings import Settings
 from support import wait_until
-from support_operator import SETTINGS, Object, Site, Story, condition, is_spot, name_of, phase
+from support_operator import SETTINGS, Object, Site, Story, condition, is_running, is_spot, name_of, phase
 
 ZONES = {"topologyKey": keys.ZONE, "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
 TIMEOUTS = {500: 120.0, 5000: 600.0}
@@ -240,3 +240,46 @@ def broken_spot_rules(bodies: list[Object], pods: list[Object], spot: dict[str, 
             yield f"{on_spot} pods of {name} are on spot"
         if name.startswith("half-") and on_spot > len(members) // 2:
             yield f"{on_spot} of {len(members)} pods of {name} are on spot"
+
+
+def test_pods_land_though_others_come_and_go_meanwhile(story: Story) -> None:
+    """While nodes are on their way: strangers that would like their room, pods that are made anew, and a rollout."""
+    bodies = [
+        spread(story.deployment("spread-0", 12, "700m"), "spread-0"),
+        alone(story.deployment("alone-0", 4, "300m"), "alone-0"),
+        near(story.deployment("near-0", 6, "400m"), "near-0"),
+        spread(story.service("half-0", 6, "500m", spot={"spotFraction": 0.5}, placement="Pinned"), "half-0"),
+        story.job("batch-0", 8, 3600, "900m"),
+    ]
+    for body in bodies:
+        labelled(body, name_of(body))
+    story.apply(*bodies)
+    story.wait(lambda: all_wait(story, bodies, 36), "36 pods to wait")
+    story.make_pool()
+    story.wait(lambda: len(story.claims()) > 0, "nodes to be ordered")
+
+    strangers = story.deployment("strange-0", 10, "100m")
+    labelled(strangers, "strange-0")
+    story.apply(strangers)
+    for name in ("spread-0", "near-0", "batch-0"):
+        story.kubectl("delete", "pod", name_of(story.pods(name)[0]), "--wait=false", "--grace-period=1")
+    story.kubectl("rollout", "restart", "deployment/spread-0")
+
+    def landed() -> list[Object]:
+        pods = [pod for pod in story.pods() if "deletionTimestamp" not in pod["metadata"]]
+        fresh = [pod for pod in pods if pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/restartedAt")]
+        return pods if len(pods) == 46 and len(fresh) == 12 and all(map(is_running, pods)) else []
+
+    pods = story.wait(landed, "all to run, those of the rollout too")
+    claims, nodes = story.claims(), story.nodes()
+    assert list(broken_rules(pods, nodes)) == []
+    assert list(broken_spot_rules(bodies, pods, {name_of(claim): is_spot(claim) for claim in claims})) == []
+    zones = {nodes[pod["spec"]["nodeName"]]["metadata"]["labels"][keys.ZONE] for pod in story.pods("near-0")}
+    assert len(zones) == 1
+
+
+def near(body: Object, name: str) -> Object:
+    """All of them in one zone."""
+    term = {"topologyKey": keys.ZONE, "labelSelector": {"matchLabels": {"app": name}}}
+    labelled(body, name)["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    return body

@@ -125,15 +125,14 @@ class PlacementController:
         gated, closed = PLACEMENT_GATE in pod.gates, claim is not None and claim.status.phase in _CLOSED
         if stored.nominated != node_name and _is_nominated(pod, closed=closed):
             await self._patch(pod, {"status": {"nominatedNodeName": node_name}}, subresource="status")
-        admitting = claim.metadata.uid if closed and claim and stored.admitted_by != claim.metadata.uid else None
-        releasing = gated and node is not None and _takes_pods(node, claim, view)
-        if releasing or (admitting and not gated):
-            selector = selector_of(pod, node) if releasing and node and self._by_selector else {}
-            operations = [
-                *_released(pod, releasing=releasing),
-                *_admitted(pod, admitting),
-                *selector_patch(pod, selector),
-            ]
+        operations: Objects = []
+        releasing = node is not None and gated and _takes_pods(node, claim, view)
+        if closed and claim and stored.admitted_by != claim.metadata.uid and (releasing or not gated):
+            operations += admission_patch(pod, claim.metadata.uid or "")
+        if releasing and node is not None:
+            operations += release_patch(pod)
+            operations += selector_patch(pod, selector_of(pod, node) if self._by_selector else {})
+        if operations:
             await self._patch(pod, operations, kind="json")
 
     async def _patch(
@@ -159,18 +158,16 @@ def _is_nominated(pod: Pod, *, closed: bool) -> bool:
     return pod.shape.is_pinnable and not pod.shape.spread and (not closed or PLACEMENT_GATE in pod.gates)
 
 
-def _released(pod: Pod, *, releasing: bool) -> Objects:
-    if not releasing:
-        return []
+def release_patch(pod: Pod) -> Objects:
+    """Lifts our gate; fails when gates have changed meanwhile."""
     gates, path = [{"name": gate} for gate in pod.gates], "/spec/schedulingGates"
     others = [gate for gate in gates if gate["name"] != PLACEMENT_GATE]
     change: Object = {"op": "replace", "path": path, "value": others} if others else {"op": "remove", "path": path}
     return [{"op": "test", "path": path, "value": gates}, change]
 
 
-def _admitted(pod: Pod, claim_uid: str | None) -> Objects:
-    if claim_uid is None:
-        return []
+def admission_patch(pod: Pod, claim_uid: str) -> Objects:
+    """Lets the pod onto the claim's node while that is closed to others."""
     toleration = {"key": UNREGISTERED_TAINT, "operator": "Equal", "value": claim_uid, "effect": "NoSchedule"}
     path = "/spec/tolerations"
     if pod.shape.tolerations or pod.admitted_by:
