@@ -29,8 +29,9 @@ def labelled(body: Object, name: str) -> Object:
     return template["spec"]  # type: ignore[no-any-return]
 
 
-def spread(body: Object, name: str) -> Object:
-    rule = {**ZONES, "labelSelector": {"matchLabels": {"app": name}}}
+def spread(body: Object, name: str, *like: str) -> Object:
+    """Evenly over zones; only pods with the same value of the labels `like` are counted."""
+    rule = {**ZONES, "labelSelector": {"matchLabels": {"app": name}}, "matchLabelKeys": list(like)}
     labelled(body, name)["topologySpreadConstraints"] = [rule]
     return body
 
@@ -245,7 +246,7 @@ def broken_spot_rules(bodies: list[Object], pods: list[Object], spot: dict[str, 
 def test_pods_land_though_others_come_and_go_meanwhile(story: Story) -> None:
     """While nodes are on their way: strangers that would like their room, pods that are made anew, and a rollout."""
     bodies = [
-        spread(story.deployment("spread-0", 12, "700m"), "spread-0"),
+        spread(story.deployment("spread-0", 12, "700m"), "spread-0", "pod-template-hash"),
         alone(story.deployment("alone-0", 4, "300m"), "alone-0"),
         near(story.deployment("near-0", 6, "400m"), "near-0"),
         spread(story.service("half-0", 6, "500m", spot={"spotFraction": 0.5}, placement="Pinned"), "half-0"),

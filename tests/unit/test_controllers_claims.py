@@ -115,9 +115,8 @@ class TestArriving:
         waiting = steps.Wait("the pods of its plan take their places first")
         late = NOW - steps.LANDING_SECONDS
 
-        assert next_step(claim, facts(NEW, instance(), landing=True)) == waiting
-        assert next_step(claim, facts(NEW, instance(), landing=True, ready_since=late + 1)) == waiting
-        assert next_step(claim, facts(NEW, instance(), landing=True, ready_since=late)) == steps.Open("n")
+        assert next_step(claim, facts(NEW, instance(), landing_since=late + 1)) == waiting
+        assert next_step(claim, facts(NEW, instance(), landing_since=late)) == steps.Open("n")
         assert next_step(claim, facts(NEW, instance())) == steps.Open("n")
         assert next_step(claim, facts(OPEN, instance())) == steps.Advance(Phase.READY, node="n")
 

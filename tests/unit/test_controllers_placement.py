@@ -8,7 +8,7 @@ from builders import make_node, make_pod
 from controller_builders import UNAVAILABLE, World
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.claims.steps import LANDING_SECONDS
-from spotkube.controllers.placement import landing_plans, selector_of
+from spotkube.controllers.placement import pods_landing, selector_of
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement, Plan, PlannedNode
@@ -337,8 +337,8 @@ class TestMemory:
 
 
 class TestLanding:
-    async def landing(self, world: World) -> frozenset[str]:
-        return landing_plans(await world.look())
+    async def landing(self, world: World) -> dict[str, int]:
+        return dict(pods_landing(await world.look()))
 
     async def test_a_node_stays_closed_until_the_pods_of_its_plan_are_bound(self) -> None:
         world = World()
@@ -349,7 +349,7 @@ class TestLanding:
         await world.cycles(3)
         plan = world.claims[0].spec.plan
         first, second = (claim.name for claim in world.claims)
-        assert await self.landing(world) == {plan}
+        assert await self.landing(world) == {plan: 2}
 
         world.join(first)
         await world.cycles(2)
@@ -361,7 +361,7 @@ class TestLanding:
         await world.cycles(2)
         world.schedule()
         await world.cycles(2)
-        assert await self.landing(world) == frozenset()
+        assert await self.landing(world) == {}
         assert [claim.status.phase for claim in world.claims] == ["Ready", "Ready"]
 
     async def test_but_not_for_ever(self) -> None:

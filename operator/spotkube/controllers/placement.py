@@ -7,6 +7,7 @@ kube-scheduler tries a nominated node first, and has the last word on every pod.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -29,8 +30,8 @@ _CLOSED = (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
 logger = logging.getLogger(__name__)
 
 
-def landing_plans(view: View) -> frozenset[str]:
-    """Plans of which pods are planned onto nodes that are not open to all yet, and are not bound."""
+def pods_landing(view: View) -> Counter[str]:
+    """By plan: pods that are planned onto nodes which are not open to all yet, and are not bound."""
     closed = {
         view.node_names[claim.name]: claim.spec.plan
         for claim in view.claims.values()
@@ -38,7 +39,7 @@ def landing_plans(view: View) -> frozenset[str]:
     }
     waiting = (pod for pod in view.pods.values() if pod.node is None and pod.nominated and not pod.deleting)
     targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in waiting)
-    return frozenset(plan for target in targets if (plan := closed.get(target)))
+    return Counter(plan for target in targets if (plan := closed.get(target)))
 
 
 class PlacementController:

@@ -17,7 +17,8 @@ from spotkube.providers.port import Instance, InstanceState
 NODE_LOST_SECONDS = 15.0
 # kube-scheduler may have placed a pod just before it saw the cordon; so long we look for such pods.
 SETTLE_SECONDS = 5.0
-# So long a node that is ready waits until all pods of its plan are bound: one that never is must not keep it closed.
+# A node stays closed to others as long as pods of its plan are bound one after the other, and so long after the last:
+# one that never is must not keep it closed.
 LANDING_SECONDS = 60.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
@@ -121,8 +122,7 @@ Step = Wait | Launch | Advance | Open | RecordNotice | GiveBack | Cordon | Drain
 class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
-    `pods` are bound to its Node; `landing`: pods of its plan are still to be bound. `ready_since` is when its Node was
-    first seen ready.
+    `pods` are bound to its Node; `landing_since` is when the last pod of its plan was bound, None if all are.
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     """
 
@@ -134,8 +134,7 @@ class Facts:
     pods: tuple[Pod, ...]
     margin_seconds: float
     pool_unreadable: bool = False
-    landing: bool = False
-    ready_since: float | None = None
+    landing_since: float | None = None
 
     @property
     def alive(self) -> bool:
@@ -215,7 +214,7 @@ def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
         return Wait("its Node is not Ready yet")
     if all(taint.key != labels.UNREGISTERED_TAINT for taint in node.taints):
         return Advance(Phase.READY, node=node.name)
-    if facts.landing and facts.now - (facts.ready_since or facts.now) < LANDING_SECONDS:
+    if facts.landing_since is not None and facts.now - facts.landing_since < LANDING_SECONDS:
         return Wait("the pods of its plan take their places first")
     return Open(node.name)
 

@@ -27,8 +27,8 @@ RECALL_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """`registration_seconds` from launch to Node, and up to `jitter_seconds` more by chance, so that nodes arrive in any
-    order; `termination_seconds` from delete to terminated."""
+    """`registration_seconds` from launch to Node, and up to `jitter_seconds` more by chance, so that nodes arrive in
+    any order; `termination_seconds` from delete to terminated."""
 
     registration_seconds: float = 2.0
     termination_seconds: float = 1.0
