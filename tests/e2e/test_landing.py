@@ -18,7 +18,7 @@ from support import wait_until
 from support_operator import SETTINGS, Object, Site, Story, condition, is_running, is_spot, name_of, phase
 
 ZONES = {"topologyKey": keys.ZONE, "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
-TIMEOUTS = {500: 120.0, 5000: 600.0}
+TIMEOUTS = {500: 240.0, 5000: 900.0}
 
 
 def labelled(body: Object, name: str) -> Object:
@@ -93,7 +93,7 @@ def patient(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(500), pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(1500)])]
+    "count", [pytest.param(500), pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(2400)])]
 )
 def test_all_pods_land_on_the_nodes_of_one_plan(
     patient: None, story: Story, count: int, capsys: pytest.CaptureFixture[str]

@@ -120,6 +120,13 @@ class TestArriving:
         assert next_step(claim, facts(NEW, instance())) == steps.Open("n")
         assert next_step(claim, facts(OPEN, instance())) == steps.Advance(Phase.READY, node="n")
 
+    def test_one_whose_pods_take_long_to_land_is_not_given_back(self) -> None:
+        claim, late = make_claim("Registered"), START + 10_000
+
+        step = next_step(claim, facts(NEW, instance(), landing_since=late - 1, now=late))
+
+        assert step == steps.Wait("the pods of its plan take their places first")
+
     def test_it_is_not_ready_before_its_node_is_and_startup_taints_are_gone(self) -> None:
         claim = make_claim("Registered", startupTaints=[{"key": "cni", "effect": "NoSchedule"}])
         started = make_node("n", claim="n", taints=(taint("cni"),))

@@ -184,7 +184,8 @@ def _arriving(claim: NodeClaim, facts: Facts) -> Step:
     if facts.pool.deleting if facts.pool else not facts.pool_unreadable:
         return GiveBack(GiveBackReason.POOL_DELETED, f"NodePool {claim.spec.node_pool} is being deleted")
     timeout = facts.pool.ready_timeout_seconds if facts.pool else DEFAULT_READY_TIMEOUT_SECONDS
-    if phase is not Phase.READY and facts.now - _created(claim) > timeout:
+    runs = node is not None and is_ready(claim, node)  # closed to others it may stay for as long as its pods land
+    if phase is not Phase.READY and not runs and facts.now - _created(claim) > timeout:
         return GiveBack(GiveBackReason.NOT_READY, f"not Ready {timeout:.0f} s after it was ordered", rest=True)
     if phase is Phase.PENDING:
         return _buying(claim, facts)
