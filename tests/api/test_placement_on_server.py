@@ -45,7 +45,7 @@ async def test_a_pod_that_waits_may_be_given_a_toleration(cluster: Cluster, clie
     assert [t["value"] for t in after["spec"]["tolerations"] if t["key"] == UNREGISTERED_TAINT] == ["the-claim"]
     again = to_pod(after)
     assert again is not None
-    assert (again.shape, again.admitted_by) == (pod.shape, "the-claim")
+    assert (again.shape, again.admitted_by) == (pod.shape, ("the-claim",))
 
 
 async def test_one_patch_lets_a_gated_pod_go_and_pins_it(cluster: Cluster, client: KubeClient, namespace: str) -> None:

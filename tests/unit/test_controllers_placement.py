@@ -13,6 +13,7 @@ from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement, Plan, PlannedNode
 from spotkube.planning import unsettled
+from spotkube.providers.port import InstanceState
 
 SPREAD = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
 
@@ -98,6 +99,18 @@ class TestAdmitting:
         await world.cycles(5)
 
         assert world.kube.writes.count("patch pods/web-1") == 1
+
+    async def test_where_a_node_never_came_it_may_enter_the_next_one(self) -> None:
+        world = World()
+        name = await node_on_its_way(world, gated=False)
+        old = world.claim.metadata.uid
+        world.kube.mark_deleted(NODECLAIMS, name)
+        world.cloud.become(f"i-{name}", InstanceState.TERMINATED)
+        await world.cycles(12)
+        [new] = [claim.metadata.uid for claim in world.claims if claim.metadata.uid != old]
+
+        tolerations = [t["value"] for t in world.pod()["spec"]["tolerations"]]
+        assert tolerations == [old, new]
 
     async def test_a_pod_that_we_hold_back_is_nominated_besides(self) -> None:
         world = World()

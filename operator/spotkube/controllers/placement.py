@@ -64,13 +64,13 @@ class PlacementController:
         self._recalled = True
         # Those with a node may be about to leave it; where not, the next `reconcile` forgets them.
         concerned = {pod.uid for pod in pods if pod.node is not None or pod.nominated is None}
-        admitted = {pod.uid: pod.admitted_by for pod in pods if pod.uid in concerned and pod.admitted_by}
+        admitted = [pod for pod in pods if pod.uid in concerned and pod.admitted_by]
         for claim in claims:
             planned = (claim.metadata.annotations or {}).get(PLANNED_PODS, "")
             if claim.status.phase in _CLOSED and claim.metadata.deletion_timestamp is None:
                 self.remember(Placement(uid, claim.name) for uid in planned.split(",") if uid in concerned)
-                own = (uid for uid, by in admitted.items() if by == claim.metadata.uid)
-                self.remember(Placement(uid, claim.name) for uid in own)
+                own = (pod for pod in admitted if claim.metadata.uid in pod.admitted_by)
+                self.remember(Placement(pod.uid, claim.name) for pod in own)
 
     def remember(self, placements: Iterable[Placement]) -> None:
         self._targets.update({placement.pod: placement.target for placement in placements})
@@ -128,7 +128,7 @@ class PlacementController:
             await self._patch(pod, {"status": {"nominatedNodeName": node_name}}, subresource="status")
         operations: Objects = []
         releasing = node is not None and gated and _takes_pods(node, claim, view)
-        if closed and claim and stored.admitted_by != claim.metadata.uid and (releasing or not gated):
+        if closed and claim and claim.metadata.uid not in stored.admitted_by and (releasing or not gated):
             operations += admission_patch(pod, claim.metadata.uid or "")
         if releasing and node is not None:
             operations += release_patch(pod)

@@ -63,7 +63,7 @@ def to_pod(raw: Json) -> Pod | None:
         workload=f"{metadata['namespace']}/{workload}" if workload else None,
         node=spec.get("nodeName") or None,
         nominated=status.get("nominatedNodeName") or None,
-        admitted_by=next((t.get("value") for t in spec.get("tolerations") or () if _is_ours(t)), None),
+        admitted_by=tuple(t["value"] for t in spec.get("tolerations") or () if _is_ours(t)),
         gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
         phase=PodPhase.RUNNING if status.get("phase") == "Running" else PodPhase.PENDING,
         ready=(conditions.get("Ready") or {}).get("status") == "True",

@@ -125,7 +125,7 @@ class Pod:
     """A live pod (neither Succeeded nor Failed). Times are seconds since the epoch.
 
     `node` is the Node it is bound to, `nominated` the one it is nominated onto, `admitted_by` the
-    UID of the claim whose node it may enter before others. `workload` is "namespace/name" of the
+    UIDs of claims whose nodes it may enter before others. `workload` is "namespace/name" of the
     Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod. `claims` are those of its
     volumes. Once these are looked up, `volumes` is what of them is attached to its node, `unbound` those that it shares
     with others and whose volume is still to be made, and `shape` has what they ask for.
@@ -140,7 +140,7 @@ class Pod:
     workload: str | None = None
     node: str | None = None
     nominated: str | None = None
-    admitted_by: str | None = None
+    admitted_by: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     phase: PodPhase = PodPhase.PENDING
     ready: bool = False
