@@ -98,7 +98,7 @@ def test_json_has_every_node_and_pod(spotkube_plan: Command) -> None:
     plan = json.loads(outcome.stdout)
     assert (plan["version"], plan["seed"]) == (1, 7)
     assert set(plan) == {
-        "version", "seed", "totals", "nodes", "placements", "unplaceable", "alternatives", "work", "notes",
+        "version", "seed", "totals", "nodes", "placements", "unplaceable", "landing", "alternatives", "work", "notes",
         "errors", "replay",
     }  # fmt: skip
     assert plan["totals"] == {

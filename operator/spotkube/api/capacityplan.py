@@ -125,6 +125,8 @@ class WorkDone(StatusModel):
     """Linear programs of the branch and bound that sharpens the bound of small problems."""
     evaluations: Count = 0
     """Candidate plans that were evaluated."""
+    landing_tries: Count = 0
+    """Simulated landings, those of rejected ways to mend the plan included."""
 
 
 class KeptSnapshot(StatusModel):
@@ -151,6 +153,22 @@ class Baselines(StatusModel):
     """First-fit decreasing under the same rules."""
     all_on_demand_usd_per_hour: UsdPerHour | None = None
     """The same without any spot."""
+
+
+class Landing(StatusModel):
+    """How the plan stands up to kube-scheduler, by simulation: each try has other random ties and another order of the
+    nodes' arrival. No tries mean that nothing can go wrong."""
+
+    tries: Count = 0
+    """How many tries there were; 100, unless the time was up."""
+    failed: Count = 0
+    """In how many of them pods found no place, or one that they may not have."""
+    failed_before: Count = 0
+    """The same before nodes were added for such pods."""
+    nodes_added: Count = 0
+    """How many nodes were added for them."""
+    usd_per_hour_added: UsdPerHour = 0
+    """What these cost in dollars an hour."""
 
 
 class CapacityPlanStatus(ObservedStatus):
@@ -182,6 +200,8 @@ class CapacityPlanStatus(ObservedStatus):
     """How much was computed."""
     solve_seconds: Annotated[float, Field(ge=0)] | None = None
     """How long the decision took, in seconds."""
+    landing: Landing | None = None
+    """Whether all pods land, whichever way kube-scheduler decides where the plan leaves it a choice."""
     baselines: Baselines | None = None
     """What simpler ways would have cost for the same pods."""
     snapshot: KeptSnapshot | None = None

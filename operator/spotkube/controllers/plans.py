@@ -16,6 +16,7 @@ from spotkube.api.capacityplan import (
     CapacityPlanStatus,
     Drain,
     FrontPoint,
+    Landing,
     NodeCounts,
     PodCounts,
     UnplaceablePods,
@@ -138,6 +139,14 @@ def to_status(
             column_rounds=plan.work.column_rounds,
             generations=plan.work.generations,
             branch_programs=plan.work.branch_programs,
+            landing_tries=plan.work.landing_tries,
+        ),
+        landing=Landing(
+            tries=plan.landing.tries,
+            failed=plan.landing.failed,
+            failed_before=plan.landing.failed_before,
+            nodes_added=plan.landing.nodes_added,
+            usd_per_hour_added=_dollars(plan.landing.micro_usd_hour_added),
         ),
         solve_seconds=round(decision.solve_seconds, 3),
         baselines=Baselines(

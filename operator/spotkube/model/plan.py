@@ -55,6 +55,7 @@ class Work:
     column_rounds: int = 0
     generations: int = 0
     branch_programs: int = 0
+    landing_tries: int = 0
     passes: tuple[Passes | None, ...] = ()
 
     def known_passes(self) -> tuple[Passes, ...]:
@@ -76,6 +77,21 @@ class Baselines:
 
 
 @dataclass(frozen=True, slots=True)
+class Landing:
+    """How the plan stands up to kube-scheduler: simulated `tries` with random ties and orders in which nodes arrive.
+
+    In `failed` of them pods found no place, or one that they may not have; in `failed_before`, before nodes were added
+    for them. No tries: nothing can go wrong.
+    """
+
+    tries: int = 0
+    failed: int = 0
+    failed_before: int = 0
+    nodes_added: int = 0
+    micro_usd_hour_added: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods.
 
@@ -93,6 +109,7 @@ class Plan:
     work: Work = Work()
     baselines: Baselines = Baselines()
     unmet_preferences: int = 0
+    landing: Landing = Landing()
 
     @property
     def gap(self) -> float:

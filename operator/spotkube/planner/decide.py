@@ -13,14 +13,15 @@ from spotkube.model.resources import CPU, MEMORY
 from spotkube.planner.build import Built, build_fleet
 from spotkube.planner.explain import why_bought, why_left_over
 from spotkube.planner.firstfit import first_fit
+from spotkube.planner.landing.mending import with_landing
 from spotkube.planner.preferences import unmet_pods
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
 from spotkube.planner.quotas import why_full
 from spotkube.planner.rounds import plan_in_rounds
 from spotkube.planner.solver import Solver
 
-# Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
-_SEARCH_SHARE = 0.7
+# Of the time that a decision has: the search; and how the plan lands. The bound of the whole fleet has the rest.
+_SEARCH_SHARE, _LANDING_SHARE = 0.7, 0.1
 FRONT_POINTS = 20
 
 
@@ -57,7 +58,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
     bound = _fleet_bound(built, result, fleet, solver)
     staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
-    return Plan(
+    plan = Plan(
         additions=tuple(_additions(built, result, dealt)),
         placements=tuple(_placements(built, dealt)),
         unplaceable=(*built.unplaceable, *_left_over(snapshot, built, result, dealt)),
@@ -66,10 +67,12 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
         lower_bound_micro_usd_hour=bound,
         placed_pods=len(placed),
         front=_front(result, staying),
-        work=Work(result.column_rounds, result.generations, result.branch_programs, solver.passes),
+        work=Work(result.column_rounds, result.generations, result.branch_programs),
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )
+    plan = with_landing(snapshot, plan, pools, seed=seed, stop=solver.clock(_LANDING_SHARE).stop())
+    return replace(plan, work=replace(plan.work, passes=solver.passes))
 
 
 def fill(snapshot: Snapshot) -> tuple[Placement, ...]:
@@ -123,7 +126,7 @@ def _fleet_bound(built: Built, result: Result, fleet: Built, solver: Solver) -> 
     if _from_nothing(built, fleet) and not built.narrowed:
         # The search's own bound knows the rules over domains as well.
         return result.lower_bound
-    return solver.bound(fleet.problem, 1 - _SEARCH_SHARE)
+    return solver.bound(fleet.problem, 1 - _SEARCH_SHARE - _LANDING_SHARE)
 
 
 def _from_nothing(built: Built, fleet: Built) -> bool:

@@ -96,6 +96,11 @@ def _totals(report: Report) -> Table:
     if plan.unmet_preferences:
         table.add_row("preferences", str(plan.unmet_preferences), "pods on nodes that don't meet all of theirs")
     table.add_row("nodes to buy", str(len(plan.additions)), _mix(report))
+    if plan.landing.tries:
+        landing = plan.landing
+        table.add_row(
+            "landing", f"{landing.tries - landing.failed}/{landing.tries}", "simulated landings place all pods"
+        )
     if plan.cost_now_micro_usd_hour:
         table.add_row("cost now", _dollars(plan.cost_now_micro_usd_hour), "an hour, of all nodes of the pools")
     table.add_row("cost", _dollars(cost), "an hour, of all nodes of the pools")
