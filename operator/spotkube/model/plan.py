@@ -2,17 +2,23 @@
 
 from dataclasses import dataclass
 
+from spotkube.model.explanation import Alternative, Change, Exclusion
 from spotkube.model.offerings import Offering
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedNode:
-    """A node to buy for `pods` (their uids), and the reason in words."""
+    """A node to buy for `pods` (their uids), and the reason in words.
+
+    `choice` is how many offerings would hold these pods, `alternatives` the cheapest of the others.
+    """
 
     pool: str
     offering: Offering
     pods: tuple[str, ...]
     reason: str
+    choice: int = 0
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +31,18 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Unplaceable:
-    """Pods (their uids) that nothing that may be bought can hold, under one name and for one reason."""
+    """Pods (their uids) that nothing that may be bought can hold, under one name and for one reason.
+
+    `changes` is the smallest change that would place them, () where none is known; `exclusions` what each constraint
+    excludes by itself of the `offerings` that the pools could buy.
+    """
 
     name: str
     pods: tuple[str, ...]
     reason: str
+    changes: tuple[Change, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    offerings: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,155 @@
+"""The smallest change that gives pods a place: the fewest changes, and of as many the ones that ask least of the user.
+
+Each offering, in each pool, and each node has a set of hurdles; what takes them away is a candidate, and the rules that
+hold between pods, quotas and limits add to it. Candidates are tried in their order (`Trials`), so that what is told is
+what the planner does, and at last each change of it is left out once, to see that it is needed.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from spotkube.model.explanation import Change
+from spotkube.planner.explaining import poolchanges
+from spotkube.planner.explaining.changes import RANKS
+from spotkube.planner.explaining.hurdles import Hurdle, Limits, Step
+from spotkube.planner.explaining.poolhurdles import limits_of
+from spotkube.planner.explaining.trials import Trials
+from spotkube.planner.problem import BoolArray, IntArray
+
+# More changes at once than this are no advice.
+MOST_CHANGES = 5
+# A NodePool that does not exist has to be written, and passes by the limits of those that do.
+_NEW_POOL_COUNTS = 3
+# Of the sets of hurdles that offerings have, the smallest so many are looked at.
+_MOST_BASES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """Steps that take away all hurdles of some rows."""
+
+    steps: tuple[Step, ...]
+    rows: IntArray
+
+    @property
+    def order(self) -> tuple[int, int]:
+        return size_of(self.steps), sum(step.rank for step in self.steps)
+
+
+def size_of(steps: Iterable[Step]) -> int:
+    return sum(_NEW_POOL_COUNTS if step.rank == RANKS["new pool"] else 1 for step in steps)
+
+
+def bases_of(hurdles: Sequence[Hurdle], price: IntArray) -> list[Base]:
+    """The smallest sets of steps that open some row, cheapest row first on ties."""
+    blocked = np.array([hurdle.blocked for hurdle in hurdles], dtype=np.bool_).reshape(len(hurdles), len(price))
+    final = np.array([hurdle.fix is None for hurdle in hurdles], dtype=np.bool_)
+    rows = np.flatnonzero(~blocked[final].any(axis=0))
+    open_to = [hurdle for hurdle in hurdles if hurdle.fix is not None]
+    patterns, number = _patterns(blocked[~final][:, rows])
+    ranks = np.array([hurdle.rank for hurdle in open_to], dtype=np.int64)
+    cheapest = [int(price[rows[number == n]].min()) for n in range(len(patterns))]
+    order = sorted(range(len(patterns)), key=lambda n: (patterns[n].sum(), ranks[patterns[n]].sum(), cheapest[n]))
+    bases = []
+    for n in order[:_MOST_BASES]:
+        there = rows[number == n]
+        fixes = [open_to[h].fix for h in np.flatnonzero(patterns[n])]
+        bases.append(Base(tuple(fix(there) for fix in fixes if fix is not None), there))
+    return bases
+
+
+def _patterns(blocked: BoolArray) -> tuple[list[BoolArray], IntArray]:
+    """The different columns, and [rows] which of them each row has."""
+    packed = np.packbits(blocked, axis=0) if len(blocked) else np.zeros((1, blocked.shape[1]), np.uint8)
+    if not packed.shape[1]:
+        return [], np.zeros(0, np.int64)
+    _, first, number = np.unique(packed, axis=1, return_index=True, return_inverse=True)
+    return [blocked[:, column] for column in first], number.reshape(-1).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """`bases` open offerings; `rules` are what may have to go besides, `pools` those whose limits may."""
+
+    bases: Sequence[Base]
+    rules: Sequence[Change]
+    pools: Sequence[Limits]
+    trials: Trials
+
+    def smallest(self) -> tuple[Change, ...]:
+        """Empty where none was found."""
+        hopeless: set[int] = set()
+        late: list[tuple[Change, ...]] = []
+        for size in range(1, MOST_CHANGES + 1):
+            for known in [one for one in late if size_of(one) == size]:
+                if self.trials.place(known):
+                    return self._needed(known)
+            for number, steps in self._candidates(size):
+                if number in hopeless or self.trials.exhausted:
+                    continue
+                base = self.bases[number]
+                if len(steps) > len(base.steps) and not self._hopeful(base):
+                    hopeless.add(number)
+                    continue
+                made = self._concrete(steps)
+                if made is None:
+                    continue
+                if size_of(made) > size:
+                    late.append(made)
+                elif self.trials.place(made):
+                    return self._needed(made)
+        return ()
+
+    def _candidates(self, size: int) -> Iterator[tuple[int, tuple[Step, ...]]]:
+        """Sets of this size with the number of their base, in the order of what they ask of the user."""
+        found: list[tuple[int, int, tuple[Step, ...]]] = []
+        for number, base in enumerate(self.bases):
+            more = size - size_of(base.steps)
+            optional: tuple[Step, ...] = (*self.rules, *self.pools)
+            besides = [step for step in optional if step not in base.steps]
+            if 0 <= more <= 2:
+                for extra in combinations(besides, more):
+                    steps: tuple[Step, ...] = (*base.steps, *extra)
+                    found.append((sum(step.rank for step in steps), number, steps))
+        for _, number, steps in sorted(found, key=lambda one: one[:2]):
+            yield number, steps
+
+    def _hopeful(self, base: Base) -> bool:
+        """Whether the base helps at all, with everything else out of the way."""
+        lifted = [change for limits in self._limits_of(base) for change in poolchanges.no_limits(limits.pool)]
+        return self.trials.place((*_changes(base.steps), *self.rules, *lifted))
+
+    def _limits_of(self, base: Base) -> Iterable[Limits]:
+        return {step.pool.name: step for step in (*base.steps, *self.pools) if isinstance(step, Limits)}.values()
+
+    def _concrete(self, steps: Sequence[Step]) -> tuple[Change, ...] | None:
+        """The steps as changes; limits are raised to what a plan without them comes to. None if that is no help."""
+        made = _changes(steps)
+        pools = [step.pool for step in steps if isinstance(step, Limits)]
+        if not pools:
+            return made
+        outcome = self.trials.run((*made, *(change for pool in pools for change in poolchanges.no_limits(pool))))
+        if outcome is None or not self.trials.placed(outcome):
+            return None
+        raised = [
+            poolchanges.raise_limit(pool, name, outcome.held[pool.name][name])
+            for pool in pools
+            for name, limit in limits_of(pool).items()
+            if outcome.held[pool.name][name] > limit
+        ]
+        return (*made, *raised) if raised else None
+
+    def _needed(self, made: tuple[Change, ...]) -> tuple[Change, ...]:
+        """Without changes that turn out not to be needed."""
+        for change in sorted(made, key=lambda change: -change.rank):
+            fewer = tuple(other for other in made if other != change)
+            if fewer and len(fewer) < len(made) and self.trials.place(fewer):
+                return self._needed(fewer)
+        return made
+
+
+def _changes(steps: Iterable[Step]) -> tuple[Change, ...]:
+    return tuple(step for step in steps if isinstance(step, Change))

@@ -1,0 +1,130 @@
+"""A change tried: it is made in the Snapshot, and that is planned anew with little work."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spotkube.model import labels as keys
+from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool, Snapshot
+from spotkube.model.explanation import Change
+from spotkube.model.offerings import Offering
+from spotkube.model.plan import Plan
+from spotkube.model.resources import ResourceList
+from spotkube.planner.build import DOLLARS, NODES, Built, pods_to_place
+from spotkube.planner.explaining.apply import apply_changes
+from spotkube.planner.kinds import node_labels
+from spotkube.planner.problem import Budget, Result
+from spotkube.planner.rounds import plan_in_rounds
+
+# Enough to place what can be placed; a cheaper plan is not the question.
+_WORK = Budget(seconds=None, column_rounds=3, generations=1)
+# With more pods than this, the plan stands as it is and only the pods in question are planned.
+WHOLE_PODS = 150
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What planning anew came to: the pods (uids) without a place, and what each pool holds then, by name."""
+
+    unplaced: frozenset[str]
+    held: dict[str, Counter[str]]
+
+
+class Trials:
+    """Tries changes for some pods that a plan left without a place, `limit` times at most."""
+
+    def __init__(self, snapshot: Snapshot, mode: Mode, plan: Plan, pods: Iterable[str], limit: int) -> None:
+        self._wanted = frozenset(pods)
+        self._missing = frozenset(uid for one in plan.unplaceable for uid in one.pods)
+        self._snapshot, self._mode, self._limit = snapshot, mode, limit
+        if len(pods_to_place(snapshot)) > WHOLE_PODS:
+            self._snapshot = settled(snapshot, plan, self._missing - self._wanted)
+            self._missing = self._wanted
+        self._known: dict[frozenset[Change], Outcome | None] = {}
+
+    @property
+    def exhausted(self) -> bool:
+        return len(self._known) >= self._limit
+
+    def run(self, changes: Iterable[Change]) -> Outcome | None:
+        """What the changes come to; None where no more may be tried."""
+        made = frozenset(changes)
+        if made not in self._known:
+            if self.exhausted:
+                return None
+            self._known[made] = self._plan(sorted(made, key=lambda change: (change.rank, change.words)))
+        return self._known[made]
+
+    def place(self, changes: Iterable[Change]) -> bool:
+        """Whether with the changes all of the pods have a place, and nobody lost theirs for it."""
+        outcome = self.run(changes)
+        return outcome is not None and self.placed(outcome)
+
+    def placed(self, outcome: Outcome) -> bool:
+        room = len(self._missing) - len(self._wanted)
+        return not (outcome.unplaced & self._wanted) and len(outcome.unplaced) <= room
+
+    def _plan(self, changes: Sequence[Change]) -> Outcome:
+        snapshot = apply_changes(self._snapshot, changes)
+        pools = [pool for pool in snapshot.pools if pool.mode is self._mode and not pool.deleting]
+        built, result = plan_in_rounds(snapshot, pools, seed=0, budget=_WORK)
+        unplaced = {uid for one in built.unplaceable for uid in one.pods}
+        for group, missing in zip(built.groups, result.solution.unplaced, strict=True):
+            unplaced |= set(group.pods[len(group.pods) - int(missing) * group.bundle :])
+        return Outcome(frozenset(unplaced), _held(snapshot, built, result))
+
+
+def settled(snapshot: Snapshot, plan: Plan, leave_out: frozenset[str] = frozenset()) -> Snapshot:
+    """The snapshot as if the plan were being carried out: a claim for each node, the pods nominated onto theirs."""
+    pools = {pool.name: pool for pool in snapshot.pools}
+    claims = [_claim(f"planned-{n}", pools[node.pool], node.offering) for n, node in enumerate(plan.additions)]
+    targets = {placement.pod: placement.target for placement in plan.placements}
+    for claim, node in zip(claims, plan.additions, strict=True):
+        targets |= dict.fromkeys(node.pods, claim.name)
+    pods = [
+        replace(pod, node=None, nominated=targets[pod.uid]) if pod.uid in targets else pod
+        for pod in snapshot.pods
+        if pod.uid not in leave_out
+    ]
+    return replace(snapshot, pods=tuple(pods), claims=(*snapshot.claims, *claims))
+
+
+def _claim(name: str, pool: Pool, offering: Offering) -> Claim:
+    return Claim(
+        name=name,
+        uid=name,
+        pool=pool.name,
+        offering=offering.key,
+        price_micro_usd_hour=offering.price_micro_usd_hour,
+        allocatable=offering.allocatable,
+        labels=tuple(sorted({**dict(node_labels(pool, offering)), keys.NODECLAIM: name}.items())),
+        taints=pool.taints,
+        phase=ClaimPhase.PENDING,
+    )
+
+
+def _held(snapshot: Snapshot, built: Built, result: Result) -> dict[str, Counter[str]]:
+    """By pool, what its nodes come to after the plan: each resource, NODES and DOLLARS."""
+    held: dict[str, Counter[str]] = {pool.name: used(snapshot, pool) for pool in built.kinds.pools}
+    kinds, numbers = np.unique(result.solution.node_kind, return_counts=True)
+    for kind, number in zip(kinds, numbers, strict=True):
+        offering = built.kinds.offerings[kind]
+        more = {name: amount * int(number) for name, amount in limit_use(offering).items()}
+        held[built.kinds.pools[built.kinds.pool[kind]].name].update(more)
+    return held
+
+
+def limit_use(offering: Offering, extra: int = 0) -> dict[str, int]:
+    """What a node counts against the limits of its pool; `extra` is what its pool adds to the price."""
+    return {**offering.allocatable, NODES: 1, DOLLARS: offering.price_micro_usd_hour + extra}
+
+
+def used(snapshot: Snapshot, pool: Pool) -> Counter[str]:
+    """What counts against the pool's limits now. A claim with a notice does not."""
+    claims = [c for c in snapshot.claims if c.pool == pool.name and c.deadline is None]
+    claims = [claim for claim in claims if claim.phase is not ClaimPhase.TERMINATED]
+    total = sum((claim.allocatable for claim in claims), ResourceList())
+    dollars = sum(claim.price_micro_usd_hour for claim in claims)
+    return Counter({**total, NODES: len(claims), DOLLARS: dollars})
