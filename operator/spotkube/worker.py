@@ -16,6 +16,7 @@ from typing import TypeVar
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.planner.decide import decide
+from spotkube.planner.explaining.unplaceable import IN_PASSING, NONE, explain_unplaceable
 from spotkube.planner.problem import Budget
 from spotkube.planner.warmup import warm_up
 
@@ -23,6 +24,8 @@ from spotkube.planner.warmup import warm_up
 PATIENCE_SECONDS = 60.0
 # Compiling takes two minutes, and several times that on a machine that is busy or allows a part of one core.
 WARM_UP_PATIENCE_SECONDS = 600.0
+# Decisions with less time than this are urgent, and leave out what would place pods that have no place.
+EXPLAIN_FROM_SECONDS = 3.0
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Decide = Callable[[Snapshot, Mode, int, float], Plan]
@@ -40,7 +43,8 @@ class Planned:
 
 def decide_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
     """What the worker's process runs."""
-    return decide(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
+    plan = decide(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
+    return explain_unplaceable(snapshot, mode, plan, IN_PASSING if seconds >= EXPLAIN_FROM_SECONDS else NONE)
 
 
 class PlannerWorker:

@@ -27,6 +27,8 @@ BAD_INPUT = 1
 SOME_UNPLACEABLE = 2
 # About, where nothing was kept on disk; else a second.
 COMPILE_SECONDS = 120.0
+# About; it ends by itself.
+EXPLAIN_SECONDS = 10.0
 
 
 class Output(StrEnum):
@@ -114,6 +116,7 @@ def make_report(
     """Plans within the time, with a bar on the terminal."""
     # Imported late: the solver and the compiler take a second, for which no other command should wait.
     from spotkube.planner.decide import decide  # noqa: PLC0415
+    from spotkube.planner.explaining.unplaceable import THOROUGH, explain_unplaceable  # noqa: PLC0415
     from spotkube.planner.problem import Budget  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
 
@@ -122,6 +125,9 @@ def make_report(
         warm_up()
     with bar(f"planning {sum(1 for pod in snapshot.pods if pod.node is None)} pods", seconds):
         decision = decide(snapshot, Mode.RECOMMEND, seed=seed, budget=Budget(seconds=seconds))
+    if decision.unplaceable:
+        with bar(f"looking for what would place {len(decision.unplaceable)} groups", EXPLAIN_SECONDS):
+            decision = explain_unplaceable(snapshot, Mode.RECOMMEND, decision, THOROUGH)
     return Report(decision, manifests.pod_names, seed, manifests.notes, mistakes)
 
 

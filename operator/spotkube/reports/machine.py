@@ -7,9 +7,11 @@ totals          costNowUSDPerHour, costAfterUSDPerHour, lowerBoundUSDPerHour: of
                 it; firstFitUSDPerHour and allOnDemandUSDPerHour: what these would cost for the same pods, null where
                 they can't place them all; nodesToBuy, placedPods, unplaceablePods, unmetPreferencesPods
 nodes           to buy, each with nodePool, instanceType, zone, capacityType, priceUSDPerHour, interruptionPercent,
-                allocatable, pods (namespace/name), reason
+                allocatable, pods (namespace/name), reason; offerings: how many would hold these pods; alternatives: the
+                cheapest others, with nodePool, instanceType, zone, capacityType, moreUSDPerHour
 placements      onto nodes and claims that exist: node, pods
-unplaceable     name, pods, reason
+unplaceable     name, pods, reason; changes: the fewest that together would place them, with kind, object, field, from,
+                to, words; exclusions: constraint, and how many offerings it excludes by itself, of offerings
 alternatives    usdPerHour, interruptionsPerMonth, chosen
 work            columnRounds, generations: the same seed and counts give the same plan
 notes           what was assumed or left out
@@ -20,6 +22,7 @@ from collections import defaultdict
 from typing import Any
 
 from spotkube.model.plan import PlannedNode
+from spotkube.reports.explanations import node_choice_values, unplaceable_values
 from spotkube.reports.summary import Report, usd, usd_or_none
 
 VERSION = 1
@@ -33,9 +36,7 @@ def to_values(report: Report) -> dict[str, Any]:
         "totals": _totals(report),
         "nodes": [_node(report, node) for node in plan.additions],
         "placements": _placements(report),
-        "unplaceable": [
-            {"name": one.name, "pods": report.names(one.pods), "reason": one.reason} for one in plan.unplaceable
-        ],
+        "unplaceable": [unplaceable_values(one, report.names(one.pods)) for one in plan.unplaceable],
         "alternatives": [
             {
                 "usdPerHour": usd(point.micro_usd_hour),
@@ -82,6 +83,7 @@ def _node(report: Report, node: PlannedNode) -> dict[str, Any]:
         "allocatable": offering.allocatable.to_quantities(),
         "pods": report.names(node.pods),
         "reason": node.reason,
+        **node_choice_values(node),
     }
 
 

@@ -78,7 +78,7 @@ class Purchases:
         for q, use in enumerate(quotas.use):
             taken, domain = int(use @ row), quotas.domain[q]
             elsewhere = (domain >= 0) & (domain != domain[kind])
-            if taken:
+            if taken and elsewhere.any():
                 allow &= ~elsewhere | (self._shares_left[q][np.maximum(domain, 0)] >= taken)
         return allow
 

@@ -30,6 +30,7 @@ RANKS: Mapping[str, int] = {
             "maxFractionPerPool",
             "allowUnmanagedPods",
             "requirements",
+            "taint",
             "maxInterruptionPercent",
             "minValues",
             "mode",

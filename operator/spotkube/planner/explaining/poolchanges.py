@@ -1,17 +1,19 @@
 """The changes that a user can make to NodePools, each of one field; and to wait."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from spotkube.model.cluster import Mode, Pool
 from spotkube.model.explanation import NODE_POOL, OFFERING, Change, Edit
 from spotkube.model.offerings import OfferingKey
-from spotkube.model.selectors import Operator, Requirement
+from spotkube.model.selectors import Operator, Requirement, Taint
 from spotkube.planner.build import DOLLARS, NODES
 from spotkube.planner.explaining.changes import RANKS, quantity
 
 # Of interruptions in a month, as the API takes them; the last one is any.
-_BANDS = (5, 10, 15, 20, 100)
+ANY_PERCENT = 100
+_BANDS = (5, 10, 15, 20, ANY_PERCENT)
 
 
 def _pool(pool: Pool, rank: str, field: str, values: tuple[str, str], words: str, edit: Mapping[str, Any]) -> Change:
@@ -35,6 +37,16 @@ def sell(pool: Pool, requirement: Requirement, value: str | None) -> Change:
     field = f"spec.template.spec.requirements[{requirement.key}]"
     edit: dict[str, Any] = {"attribute": "requirements", "remove": (requirement,), "add": wider}
     return _pool(pool, "requirements", field, (str(requirement), after), words, edit)
+
+
+def no_requirement(pool: Pool, requirement: Requirement) -> Change:
+    return sell(pool, requirement, None)
+
+
+def no_taint(pool: Pool, taint: Taint) -> Change:
+    edit: dict[str, Any] = {"attribute": "taints", "remove": (taint,)}
+    field = "spec.template.spec.taints"
+    return _pool(pool, "taint", field, (str(taint), ""), f"take the taint {taint} off the nodes", edit)
 
 
 def bear_interruptions(pool: Pool, percent: int) -> Change:
@@ -91,14 +103,33 @@ def raise_limit(pool: Pool, resource: str, amount: int) -> Change:
     return _pool(pool, "limits", f"spec.limits.{named}", (before, after), words, edit)
 
 
+def stretched(change: Change, factor: float) -> Change:
+    """Where the change raises a limit, one that raises it by `factor` times as much; else the change itself."""
+    if change.rank != RANKS["limits"] or factor == 1:
+        return change
+    before, after, edit = change.before, change.after, change.edit
+    if edit.add:
+        ((name, low),), ((_, high),) = edit.remove, edit.add
+        pool = Pool(min(edit.names), limit_resources=edit.remove)
+        return raise_limit(pool, name, low + math.ceil((high - low) * factor))
+    if edit.attribute == "limit_nodes":
+        pool = Pool(min(edit.names), limit_nodes=int(before))
+        return raise_limit(pool, NODES, int(before) + math.ceil((int(after) - int(before)) * factor))
+    low = round(float(before) * 1_000_000)
+    pool = Pool(min(edit.names), limit_micro_usd_hour=low)
+    return raise_limit(pool, DOLLARS, low + math.ceil((edit.value - low) * factor))
+
+
 def no_limits(pool: Pool) -> tuple[Change, ...]:
-    """What lifts all limits of the pool."""
-    edits: tuple[dict[str, Any], ...] = (
-        {"attribute": "limit_nodes", "value": None},
-        {"attribute": "limit_micro_usd_hour", "value": None},
-        {"attribute": "limit_resources", "value": ()},
+    """What lifts all limits of the pool, each kind of them by itself."""
+    edits: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("nodes", {"attribute": "limit_nodes", "value": None}),
+        ("usdPerHour", {"attribute": "limit_micro_usd_hour", "value": None}),
+        ("resources", {"attribute": "limit_resources", "value": ()}),
     )
-    return tuple(_pool(pool, "limits", "spec.limits", ("", ""), "drop the limits", edit) for edit in edits)
+    return tuple(
+        _pool(pool, "limits", f"spec.limits.{name}", ("", ""), f"drop the limit {name}", edit) for name, edit in edits
+    )
 
 
 def new_pool(pool: Pool) -> Change:

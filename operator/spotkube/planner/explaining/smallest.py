@@ -11,18 +11,23 @@ from itertools import combinations
 
 import numpy as np
 
+from spotkube.model.cluster import Pool
 from spotkube.model.explanation import Change
 from spotkube.planner.explaining import poolchanges
 from spotkube.planner.explaining.changes import RANKS
 from spotkube.planner.explaining.hurdles import Hurdle, Limits, Step
 from spotkube.planner.explaining.poolhurdles import limits_of
-from spotkube.planner.explaining.trials import Trials
+from spotkube.planner.explaining.trials import Outcome, Trials
 from spotkube.planner.problem import BoolArray, IntArray
 
 # More changes at once than this are no advice.
 MOST_CHANGES = 5
 # A NodePool that does not exist has to be written, and passes by the limits of those that do.
 _NEW_POOL_COUNTS = 3
+# Limits are raised by so many nodes more than are needed at least, one after the other.
+_SPARE_NODES = (0, 1, 3)
+# One limit raised by so much more may do where two were raised.
+_STRETCHED = (1.0, 1.5, 2.0)
 # Of the sets of hurdles that offerings have, the smallest so many are looked at.
 _MOST_BASES = 12
 
@@ -85,8 +90,7 @@ class Search:
         late: list[tuple[Change, ...]] = []
         for size in range(1, MOST_CHANGES + 1):
             for known in [one for one in late if size_of(one) == size]:
-                if self.trials.place(known):
-                    return self._needed(known)
+                return self._needed(known)
             for number, steps in self._candidates(size):
                 if number in hopeless or self.trials.exhausted:
                     continue
@@ -94,13 +98,10 @@ class Search:
                 if len(steps) > len(base.steps) and not self._hopeful(base):
                     hopeless.add(number)
                     continue
-                made = self._concrete(steps)
-                if made is None:
-                    continue
-                if size_of(made) > size:
-                    late.append(made)
-                elif self.trials.place(made):
+                made = self._working(steps)
+                if made and size_of(made) <= size:
                     return self._needed(made)
+                late += [made] if made else []
         return ()
 
     def _candidates(self, size: int) -> Iterator[tuple[int, tuple[Step, ...]]]:
@@ -125,30 +126,46 @@ class Search:
     def _limits_of(self, base: Base) -> Iterable[Limits]:
         return {step.pool.name: step for step in (*base.steps, *self.pools) if isinstance(step, Limits)}.values()
 
-    def _concrete(self, steps: Sequence[Step]) -> tuple[Change, ...] | None:
-        """The steps as changes; limits are raised to what a plan without them comes to. None if that is no help."""
+    def _working(self, steps: Sequence[Step]) -> tuple[Change, ...]:
+        """The steps as changes, if they place the pods; limits are raised to what a plan without them comes to, and by
+        some nodes more where that turns out too tight."""
         made = _changes(steps)
         pools = [step.pool for step in steps if isinstance(step, Limits)]
         if not pools:
-            return made
+            return made if self._place(made) else ()
         outcome = self.trials.run((*made, *(change for pool in pools for change in poolchanges.no_limits(pool))))
         if outcome is None or not self.trials.placed(outcome):
-            return None
-        raised = [
-            poolchanges.raise_limit(pool, name, outcome.held[pool.name][name])
-            for pool in pools
-            for name, limit in limits_of(pool).items()
-            if outcome.held[pool.name][name] > limit
-        ]
-        return (*made, *raised) if raised else None
+            return ()
+        for spare in _SPARE_NODES:
+            raised = [change for pool in pools for change in _raised(pool, outcome, spare)]
+            if raised and self._place((*made, *raised)):
+                return (*made, *raised)
+        return ()
+
+    def _place(self, made: Sequence[Change]) -> bool:
+        return self.trials.place(made, surely=bool(self.pools))
 
     def _needed(self, made: tuple[Change, ...]) -> tuple[Change, ...]:
         """Without changes that turn out not to be needed."""
         for change in sorted(made, key=lambda change: -change.rank):
-            fewer = tuple(other for other in made if other != change)
-            if fewer and len(fewer) < len(made) and self.trials.place(fewer):
-                return self._needed(fewer)
+            rest = tuple(other for other in made if other != change)
+            for more in _STRETCHED if _raises_limits(rest) else _STRETCHED[:1]:
+                fewer = tuple(poolchanges.stretched(other, more) for other in rest)
+                if fewer and self._place(fewer):
+                    return self._needed(fewer)
         return made
+
+
+def _raises_limits(made: Iterable[Change]) -> bool:
+    return any(change.rank == RANKS["limits"] for change in made)
+
+
+def _raised(pool: Pool, outcome: Outcome, spare: int) -> Iterator[Change]:
+    """Raises the limits that the outcome, and so many nodes more, go beyond."""
+    for name, limit in limits_of(pool).items():
+        needed = outcome.held[pool.name][name] + spare * outcome.node[pool.name][name]
+        if needed > limit:
+            yield poolchanges.raise_limit(pool, name, needed)
 
 
 def _changes(steps: Iterable[Step]) -> tuple[Change, ...]:

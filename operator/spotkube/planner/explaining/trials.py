@@ -20,60 +20,83 @@ from spotkube.planner.rounds import plan_in_rounds
 
 # Enough to place what can be placed; a cheaper plan is not the question.
 _WORK = Budget(seconds=None, column_rounds=3, generations=1)
+# Within tight limits it hangs on the search whether all pods find room: what is told holds for another one as well.
+_MORE_WORK = Budget(seconds=None, column_rounds=8, generations=3)
 # With more pods than this, the plan stands as it is and only the pods in question are planned.
 WHOLE_PODS = 150
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What planning anew came to: the pods (uids) without a place, and what each pool holds then, by name."""
+    """What planning anew came to: the pods (uids) without a place, and what each pool (by name) holds then.
+
+    `node` is the most of each that one node to buy of the pool holds.
+    """
 
     unplaced: frozenset[str]
     held: dict[str, Counter[str]]
+    node: dict[str, Counter[str]]
 
 
 class Trials:
     """Tries changes for some pods that a plan left without a place, `limit` times at most."""
 
-    def __init__(self, snapshot: Snapshot, mode: Mode, plan: Plan, pods: Iterable[str], limit: int) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        mode: Mode,
+        plan: Plan,
+        pods: Iterable[str],
+        limit: int,
+        offerings: tuple[Offering, ...] | None = None,
+    ) -> None:
+        """`offerings`: those that are tried, None for all."""
         self._wanted = frozenset(pods)
         self._missing = frozenset(uid for one in plan.unplaceable for uid in one.pods)
         self._snapshot, self._mode, self._limit = snapshot, mode, limit
         if len(pods_to_place(snapshot)) > WHOLE_PODS:
             self._snapshot = settled(snapshot, plan, self._missing - self._wanted)
             self._missing = self._wanted
-        self._known: dict[frozenset[Change], Outcome | None] = {}
+        if offerings is not None:
+            self._snapshot = replace(self._snapshot, offerings=offerings)
+        self._known: dict[tuple[frozenset[Change], Budget], Outcome] = {}
 
     @property
     def exhausted(self) -> bool:
         return len(self._known) >= self._limit
 
-    def run(self, changes: Iterable[Change]) -> Outcome | None:
+    def run(self, changes: Iterable[Change], work: Budget = _WORK) -> Outcome | None:
         """What the changes come to; None where no more may be tried."""
         made = frozenset(changes)
-        if made not in self._known:
+        if (made, work) not in self._known:
             if self.exhausted:
                 return None
-            self._known[made] = self._plan(sorted(made, key=lambda change: (change.rank, change.words)))
-        return self._known[made]
+            ordered = sorted(made, key=lambda change: (change.rank, change.words))
+            self._known[made, work] = self._plan(ordered, work)
+        return self._known[made, work]
 
-    def place(self, changes: Iterable[Change]) -> bool:
-        """Whether with the changes all of the pods have a place, and nobody lost theirs for it."""
-        outcome = self.run(changes)
-        return outcome is not None and self.placed(outcome)
+    def place(self, changes: Iterable[Change], *, surely: bool = False) -> bool:
+        """Whether with the changes all of the pods have a place, and nobody lost theirs for it.
+
+        `surely`: by another search too.
+        """
+        made = tuple(changes)
+        works = (_WORK, _MORE_WORK) if surely else (_WORK,)
+        outcomes = (self.run(made, work) for work in works)
+        return all(outcome is not None and self.placed(outcome) for outcome in outcomes)
 
     def placed(self, outcome: Outcome) -> bool:
         room = len(self._missing) - len(self._wanted)
         return not (outcome.unplaced & self._wanted) and len(outcome.unplaced) <= room
 
-    def _plan(self, changes: Sequence[Change]) -> Outcome:
+    def _plan(self, changes: Sequence[Change], work: Budget) -> Outcome:
         snapshot = apply_changes(self._snapshot, changes)
         pools = [pool for pool in snapshot.pools if pool.mode is self._mode and not pool.deleting]
-        built, result = plan_in_rounds(snapshot, pools, seed=0, budget=_WORK)
+        built, result = plan_in_rounds(snapshot, pools, seed=work.column_rounds or 0, budget=work)
         unplaced = {uid for one in built.unplaceable for uid in one.pods}
         for group, missing in zip(built.groups, result.solution.unplaced, strict=True):
             unplaced |= set(group.pods[len(group.pods) - int(missing) * group.bundle :])
-        return Outcome(frozenset(unplaced), _held(snapshot, built, result))
+        return Outcome(frozenset(unplaced), *_held(snapshot, built, result))
 
 
 def settled(snapshot: Snapshot, plan: Plan, leave_out: frozenset[str] = frozenset()) -> Snapshot:
@@ -105,15 +128,17 @@ def _claim(name: str, pool: Pool, offering: Offering) -> Claim:
     )
 
 
-def _held(snapshot: Snapshot, built: Built, result: Result) -> dict[str, Counter[str]]:
-    """By pool, what its nodes come to after the plan: each resource, NODES and DOLLARS."""
+def _held(snapshot: Snapshot, built: Built, result: Result) -> tuple[dict[str, Counter[str]], dict[str, Counter[str]]]:
+    """By pool, what its nodes come to after the plan (each resource, NODES and DOLLARS), and the most of one node."""
     held: dict[str, Counter[str]] = {pool.name: used(snapshot, pool) for pool in built.kinds.pools}
+    most: dict[str, Counter[str]] = {pool.name: Counter() for pool in built.kinds.pools}
     kinds, numbers = np.unique(result.solution.node_kind, return_counts=True)
     for kind, number in zip(kinds, numbers, strict=True):
         offering = built.kinds.offerings[kind]
-        more = {name: amount * int(number) for name, amount in limit_use(offering).items()}
-        held[built.kinds.pools[built.kinds.pool[kind]].name].update(more)
-    return held
+        pool, one = built.kinds.pools[built.kinds.pool[kind]].name, Counter(limit_use(offering))
+        held[pool].update({name: amount * int(number) for name, amount in one.items()})
+        most[pool] |= one
+    return held, most
 
 
 def limit_use(offering: Offering, extra: int = 0) -> dict[str, int]:

@@ -25,6 +25,7 @@ from spotkube.planner.explaining.hurdles import (
 )
 from spotkube.planner.explaining.poolhurdles import limits_of, pool_hurdles
 from spotkube.planner.explaining.rules import rules_between
+from spotkube.planner.explaining.sampling import sample
 from spotkube.planner.explaining.smallest import Base, Search, bases_of
 from spotkube.planner.explaining.trials import Trials
 from spotkube.planner.explaining.universe import Universe, make_universe
@@ -39,8 +40,10 @@ class Effort:
     trials: int
 
 
+NONE = Effort(groups=0, trials=0)
 IN_PASSING = Effort(groups=3, trials=6)
 THOROUGH = Effort(groups=30, trials=120)
+_NOT_LOOKED_FOR = "what would place them was not looked for, to keep the decision short"
 
 
 def explain_unplaceable(snapshot: Snapshot, mode: Mode, plan: Plan, effort: Effort) -> Plan:
@@ -50,17 +53,15 @@ def explain_unplaceable(snapshot: Snapshot, mode: Mode, plan: Plan, effort: Effo
     pods = {pod.uid: pod for pod in snapshot.pods}
     wanting = {number: _wanting(snapshot, one, pods) for number, one in enumerate(plan.unplaceable)}
     chosen = sorted(wanting, key=lambda number: -len(plan.unplaceable[number].pods))[: effort.groups]
+    explained = [replace(one, reason=f"{one.reason}; {_NOT_LOOKED_FOR}") for one in plan.unplaceable]
+    if not chosen:
+        return replace(plan, unplaceable=tuple(explained))
     resources = tuple(sorted({name for number in chosen for name in wanting[number].demand}))
     universe = make_universe(snapshot, mode, plan, resources)
     shared = list(pool_hurdles(universe))
-    explained = list(plan.unplaceable)
-    for number, one in enumerate(plan.unplaceable):
-        if number in chosen:
-            trials = Trials(snapshot, mode, plan, one.pods, effort.trials)
-            explained[number] = _explain(universe, shared, one, wanting[number], trials)
-        else:
-            said = f"{one.reason}; what would place them was not looked for, as {effort.groups} larger groups wait"
-            explained[number] = replace(one, reason=said)
+    for number in chosen:
+        one = plan.unplaceable[number]
+        explained[number] = _explain(universe, shared, plan, one, wanting[number], effort)
     return replace(plan, unplaceable=tuple(explained))
 
 
@@ -97,7 +98,7 @@ def _must_be_on_demand(snapshot: Snapshot, pod: Pod) -> bool:
 
 
 def _explain(
-    universe: Universe, shared: Sequence[Hurdle], one: Unplaceable, pods: Wanting, trials: Trials
+    universe: Universe, shared: Sequence[Hurdle], plan: Plan, one: Unplaceable, pods: Wanting, effort: Effort
 ) -> Unplaceable:
     own = [*pod_hurdles(universe, pods), *spot_hurdles(universe, pods)]
     counts = count_blocked([*own, *affinity_exclusion(universe, pods), *shared], universe)
@@ -109,14 +110,16 @@ def _explain(
     pools = [pool for pool in universe.pools if pool.mode is universe.mode and limits_of(pool)]
     rules = [*rules_between(universe.snapshot, pods, one.pods), *_choices(universe, bases)]
     bases.sort(key=lambda base: base.order)
+    offerings = sample(universe, bases, plan)
+    trials = Trials(universe.snapshot, universe.mode, plan, one.pods, effort.trials, offerings)
     found = Search(bases, rules, [Limits(pool) for pool in pools], trials).smallest()
     exclusions = tuple(
         Exclusion(constraint, number) for constraint, number in sorted(counts.items(), key=lambda item: -item[1])
     )
-    offerings = int(universe.known.sum())
+    known = int(universe.known.sum())
     missing = _not_sold(universe, pods)
-    reason = _in_words(one, found, missing, exclusions, offerings, exhausted=trials.exhausted)
-    return replace(one, reason=reason, changes=found, exclusions=exclusions, offerings=offerings)
+    reason = _in_words(one, found, missing, exclusions, known, exhausted=trials.exhausted)
+    return replace(one, reason=reason, changes=found, exclusions=exclusions, offerings=known)
 
 
 def _choices(universe: Universe, bases: Sequence[Base]) -> Iterator[Change]:

@@ -1,0 +1,47 @@
+"""Explanations as plain values for JSON and YAML."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from spotkube.model.explanation import Change
+from spotkube.model.plan import PlannedNode, Unplaceable
+from spotkube.reports.summary import usd
+
+
+def change_values(change: Change) -> dict[str, Any]:
+    return {
+        "kind": change.kind,
+        "object": change.name,
+        "field": change.field,
+        "from": change.before,
+        "to": change.after,
+        "words": change.words,
+    }
+
+
+def unplaceable_values(one: Unplaceable, pods: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "pods": list(pods),
+        "reason": one.reason,
+        "changes": [change_values(change) for change in one.changes],
+        "exclusions": [{"constraint": e.constraint, "offerings": e.offerings} for e in one.exclusions],
+        "offerings": one.offerings,
+    }
+
+
+def node_choice_values(node: PlannedNode) -> dict[str, Any]:
+    """How many offerings would hold the pods of the node, and the cheapest of the others."""
+    return {
+        "offerings": node.choice,
+        "alternatives": [
+            {
+                "nodePool": other.pool,
+                "instanceType": other.offering.instance_type,
+                "zone": other.offering.zone,
+                "capacityType": other.offering.capacity_type,
+                "moreUSDPerHour": usd(other.more_micro_usd_hour),
+            }
+            for other in node.alternatives
+        ],
+    }
