@@ -14,6 +14,7 @@ from rich.console import Console
 
 from spotkube.catalog import load_catalog
 from spotkube.commands.durations import parse_seconds
+from spotkube.commands.explaining import with_advice, with_costs
 from spotkube.commands.waiting import bar
 from spotkube.convert.documents import Mistakes, read_documents
 from spotkube.convert.manifests import Manifests, to_snapshot
@@ -27,8 +28,6 @@ BAD_INPUT = 1
 SOME_UNPLACEABLE = 2
 # About, where nothing was kept on disk; else a second.
 COMPILE_SECONDS = 120.0
-# About; it ends by itself.
-EXPLAIN_SECONDS = 10.0
 
 
 class Output(StrEnum):
@@ -63,6 +62,9 @@ def plan(
     mode: Annotated[
         PoolChoice, typer.Option(help="NodePools that may buy: of this mode alone, or all that are not Paused.")
     ] = PoolChoice.ALL,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell also what each rule costs: one more short search for each.")
+    ] = False,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="table for people, json and yaml with every node and pod.")
     ] = Output.TABLE,
@@ -91,6 +93,8 @@ def plan(
     if mistakes.lines and not manifests.snapshot.pods:
         raise typer.Exit(BAD_INPUT)
     report = make_report(manifests, mode, seed=seed, seconds=seconds, mistakes=mistakes.lines)
+    if explain:
+        report = with_costs(_recommending(manifests.snapshot, mode), Mode.RECOMMEND, report, seconds)
     match output:
         case Output.TABLE:
             print_report(Console(), report)
@@ -116,7 +120,6 @@ def make_report(
     """Plans within the time, with a bar on the terminal."""
     # Imported late: the solver and the compiler take a second, for which no other command should wait.
     from spotkube.planner.decide import decide  # noqa: PLC0415
-    from spotkube.planner.explaining.unplaceable import THOROUGH, explain_unplaceable  # noqa: PLC0415
     from spotkube.planner.problem import Budget  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
 
@@ -125,9 +128,7 @@ def make_report(
         warm_up()
     with bar(f"planning {sum(1 for pod in snapshot.pods if pod.node is None)} pods", seconds):
         decision = decide(snapshot, Mode.RECOMMEND, seed=seed, budget=Budget(seconds=seconds))
-    if decision.unplaceable:
-        with bar(f"looking for what would place {len(decision.unplaceable)} groups", EXPLAIN_SECONDS):
-            decision = explain_unplaceable(snapshot, Mode.RECOMMEND, decision, THOROUGH)
+    decision = with_advice(snapshot, Mode.RECOMMEND, decision)
     return Report(decision, manifests.pod_names, seed, manifests.notes, mistakes)
 
 

@@ -122,7 +122,7 @@ def to_status(
             UnplaceablePods(
                 name=group.name[:512],
                 count=len(group.pods),
-                reason=group.reason[:1024],
+                reason=group.in_words[:1024],
                 changes=tuple(_helpful(change) for change in group.changes[:MAX_CHANGES]),
             )
             for group in plan.unplaceable[:MAX_UNPLACEABLE]

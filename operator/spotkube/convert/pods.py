@@ -10,6 +10,7 @@ from spotkube.convert.storage import to_claim_uses
 from spotkube.model import labels as keys
 from spotkube.model.pods import (
     ANY_ADDRESS,
+    DEFAULT_SCHEDULER,
     DaemonSet,
     HostPort,
     Labels,
@@ -98,7 +99,7 @@ def to_shape(namespace: str, labels: Mapping[str, str], spec: Json, status: Json
         affinity=terms("podAffinity"),
         anti_affinity=terms("podAntiAffinity"),
         host_ports=_host_ports(spec),
-        scheduler_name=spec.get("schedulerName") or "default-scheduler",
+        scheduler_name=spec.get("schedulerName") or DEFAULT_SCHEDULER,
         preferred=to_preferred_terms(affinity.get("nodeAffinity")),
         priority=int(spec.get("priority") or 0),
         unsupported=tuple(_unsupported(spec)),

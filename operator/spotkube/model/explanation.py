@@ -18,7 +18,7 @@ class Edit:
     Of a tuple, `attribute` loses the entries `remove` and gets the entries `add`; of anything else, it gets `value`.
     """
 
-    names: frozenset[str]
+    names: tuple[str, ...]
     attribute: str
     remove: tuple[Any, ...] = ()
     add: tuple[Any, ...] = ()
@@ -74,3 +74,12 @@ class ConstraintCost:
     micro_usd_hour: int
     certain_micro_usd_hour: int
     more_pods: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The constraints that cost something, dearest first; how many were tried, and those (in words) that were not."""
+
+    costs: tuple[ConstraintCost, ...]
+    tried: int
+    not_tried: tuple[str, ...]

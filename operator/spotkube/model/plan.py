@@ -1,6 +1,6 @@
 """What a decision comes to: nodes to buy, where each pod goes, what has no place and why, and how good that is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spotkube.model.explanation import Alternative, Change, Exclusion
 from spotkube.model.offerings import Offering
@@ -33,8 +33,9 @@ class Placement:
 class Unplaceable:
     """Pods (their uids) that nothing that may be bought can hold, under one name and for one reason.
 
-    `changes` is the smallest change that would place them, () where none is known; `exclusions` what each constraint
-    excludes by itself of the `offerings` that the pools could buy.
+    Explained later (`planner.explaining`): `advice` says what would place them, `changes` is the smallest change that
+    does, () where none is known; `exclusions` what each constraint excludes by itself of the `offerings` that are sold,
+    counted in each pool.
     """
 
     name: str
@@ -43,6 +44,19 @@ class Unplaceable:
     changes: tuple[Change, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     offerings: int = 0
+    advice: str = ""
+
+    @property
+    def in_short(self) -> str:
+        """What would place them, and why they have no place."""
+        return "; ".join(filter(None, (self.advice, self.reason)))
+
+    @property
+    def in_words(self) -> str:
+        """The same, and what each constraint excludes."""
+        alone = ", ".join(f"{one.constraint} {one.offerings}" for one in self.exclusions)
+        counted = f"each by itself excludes, of {self.offerings} offerings: {alone}" if alone else ""
+        return "; ".join(filter(None, (self.in_short, counted)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,12 @@ class Plan:
     work: Work = Work()
     baselines: Baselines = Baselines()
     unmet_preferences: int = 0
+
+    @property
+    def unexplained(self) -> "Plan":
+        """The plan as it was decided, without what was found later on pods without a place."""
+        bare = (Unplaceable(one.name, one.pods, one.reason) for one in self.unplaceable)
+        return replace(self, unplaceable=tuple(bare))
 
     @property
     def gap(self) -> float:

@@ -14,6 +14,7 @@ ALL_NAMESPACES = frozenset({"*"})
 
 
 ANY_ADDRESS = "0.0.0.0"
+DEFAULT_SCHEDULER = "default-scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class PodShape:
     affinity: tuple[PodTerm, ...] = ()
     anti_affinity: tuple[PodTerm, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
-    scheduler_name: str = "default-scheduler"
+    scheduler_name: str = DEFAULT_SCHEDULER
     unsupported: tuple[str, ...] = ()
     volume_terms: tuple[tuple[Term, ...], ...] = ()
     attachments: ResourceList = _NO_VOLUMES
@@ -102,6 +103,11 @@ class PodShape:
     preferred: tuple[tuple[int, Term], ...] = ()
     priority: int = 0
     refused: str = ""
+
+    @property
+    def is_pinnable(self) -> bool:
+        """Whether its scheduler goes by nominations, as far as we know."""
+        return self.scheduler_name == DEFAULT_SCHEDULER
 
     @property
     def topology_keys(self) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from spotkube.model.explanation import Change
+from spotkube.model.explanation import Change, Costs
 from spotkube.model.plan import PlannedNode, Unplaceable
 from spotkube.reports.summary import usd
 
@@ -23,7 +23,7 @@ def unplaceable_values(one: Unplaceable, pods: Sequence[str]) -> dict[str, Any]:
     return {
         "name": one.name,
         "pods": list(pods),
-        "reason": one.reason,
+        "reason": one.in_words,
         "changes": [change_values(change) for change in one.changes],
         "exclusions": [{"constraint": e.constraint, "offerings": e.offerings} for e in one.exclusions],
         "offerings": one.offerings,
@@ -43,5 +43,22 @@ def node_choice_values(node: PlannedNode) -> dict[str, Any]:
                 "moreUSDPerHour": usd(other.more_micro_usd_hour),
             }
             for other in node.alternatives
+        ],
+    }
+
+
+def cost_values(costs: Costs) -> dict[str, Any]:
+    return {
+        "tried": costs.tried,
+        "notTried": list(costs.not_tried),
+        "costs": [
+            {
+                "constraint": cost.constraint,
+                "usdPerHour": None if cost.more_pods else usd(cost.micro_usd_hour),
+                "certainUSDPerHour": usd(cost.certain_micro_usd_hour),
+                "morePods": cost.more_pods,
+                "without": change_values(cost.without),
+            }
+            for cost in costs.costs
         ],
     }

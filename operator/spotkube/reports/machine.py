@@ -14,6 +14,9 @@ unplaceable     name, pods, reason; changes: the fewest that together would plac
                 to, words; exclusions: constraint, and how many offerings it excludes by itself, of offerings
 alternatives    usdPerHour, interruptionsPerMonth, chosen
 work            columnRounds, generations: the same seed and counts give the same plan
+constraints     only with --explain. costs: constraint, usdPerHour (the plan with it less the plan without it; null
+                where more pods are placed without it: morePods), certainUSDPerHour (proven), without (the change that
+                took it away); tried and notTried: how many were, and which were not
 notes           what was assumed or left out
 errors          objects that could not be used, so that the plan is one for the rest; a sentence each
 """
@@ -22,7 +25,7 @@ from collections import defaultdict
 from typing import Any
 
 from spotkube.model.plan import PlannedNode
-from spotkube.reports.explanations import node_choice_values, unplaceable_values
+from spotkube.reports.explanations import cost_values, node_choice_values, unplaceable_values
 from spotkube.reports.summary import Report, usd, usd_or_none
 
 VERSION = 1
@@ -50,6 +53,7 @@ def to_values(report: Report) -> dict[str, Any]:
             "generations": plan.work.generations,
             "branchPrograms": plan.work.branch_programs,
         },
+        **({} if report.costs is None else {"constraints": cost_values(report.costs)}),
         "notes": list(report.notes),
         "errors": list(report.errors),
     }

@@ -19,6 +19,7 @@ def print_report(console: Console, report: Report) -> None:
         "Nodes to buy": _nodes(report),
         "Onto nodes that exist or are on their way": _placements(report),
         "Pods without a place": _unplaceable(report),
+        "What rules cost": _costs(report),
         "Totals": _totals(report),
     }
     for title, table in sections.items():
@@ -80,7 +81,25 @@ def _unplaceable(report: Report) -> Table | None:
         return None
     table = _table(("PODS", "right"), ("WHICH", "left"), ("WHY", "left"))
     for one in report.plan.unplaceable:
-        table.add_row(str(len(one.pods)), escape(one.name), escape(one.reason))
+        table.add_row(str(len(one.pods)), escape(one.name), escape(one.in_words))
+    return table
+
+
+def _costs(report: Report) -> Table | None:
+    if report.costs is None:
+        return None
+    table = _table(("RULE", "left"), ("$/H", "right"), ("CERTAIN $/H", "right"), ("", "left"))
+    for cost in report.costs.costs:
+        dollars = "" if cost.more_pods else f"+{usd(cost.micro_usd_hour):.4f}"
+        certain = f"+{usd(cost.certain_micro_usd_hour):.4f}" if cost.certain_micro_usd_hour else ""
+        more = f"{cost.more_pods} more pods would have a place without it" if cost.more_pods else ""
+        table.add_row(escape(cost.constraint), dollars, certain, more)
+    free = report.costs.tried - len(report.costs.costs)
+    if free:
+        table.add_row(f"{free} other rules", "0.0000", "", "cost nothing that this search could see")
+    if report.costs.not_tried:
+        number = len(report.costs.not_tried)
+        table.add_row(f"{number} rules", "", "", f"were not tried, such as {escape(report.costs.not_tried[0])}")
     return table
 
 

@@ -40,10 +40,10 @@ def apply_changes(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
 
 def _edited_pods(pods: Iterable[Pod], edit: Edit) -> tuple[Pod, ...]:
     # Pods of one shape stay pods of one shape, and are looked at once.
-    shapes: dict[PodShape, PodShape] = {}
+    names, shapes = frozenset(edit.names), dict[PodShape, PodShape]()
 
     def edited(pod: Pod) -> Pod:
-        if pod.uid not in edit.names:
+        if pod.uid not in names:
             return pod
         if pod.shape not in shapes:
             shapes[pod.shape] = _edited_shape(pod.shape, edit)

@@ -58,6 +58,8 @@ class Purchases:
             f"full to {self._used(kind, row)}",
             self._price(kind, row, choice, others, market),
         ]
+        if elsewhere := _others_schedulers(self._built.groups, row):
+            parts.append(elsewhere)
         return "; ".join(parts), choice, others[:ALTERNATIVES]
 
     def _market(self, kind: int, row: IntArray) -> _Market:
@@ -171,6 +173,14 @@ def _shares_left(problem: Problem, solution: Solution) -> list[IntArray]:
             np.subtract.at(rest, domain[counted], pods[counted])
         left.append(rest)
     return left
+
+
+def _others_schedulers(groups: Sequence[Group], row: IntArray) -> str:
+    """Pods that we can only plan for: their scheduler does not go by our nominations."""
+    inside = [groups[g] for g in map(int, np.flatnonzero(row))]
+    names = {g.name: g.shape.scheduler_name for g in inside if not g.shape.is_pinnable}
+    told = [f"{name} is placed by {scheduler}" for name, scheduler in names.items()]
+    return f"{_few(told)}, which may put it elsewhere" if told else ""
 
 
 def _whom(groups: Sequence[Group], row: IntArray) -> str:

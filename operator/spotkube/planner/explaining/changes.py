@@ -54,7 +54,7 @@ class Subject:
     pods: frozenset[str]
 
     def change(self, rank: str, field: str, before: str, after: str, words: str, **edit: Any) -> Change:
-        return Change(POD, self.name, field, before, after, words, RANKS[rank], Edit(self.pods, **edit))
+        return Change(POD, self.name, field, before, after, words, RANKS[rank], Edit(tuple(sorted(self.pods)), **edit))
 
     def tolerate(self, taint: Taint) -> Change:
         toleration = Toleration(taint.key, "Equal" if taint.value else "Exists", taint.value, taint.effect)
@@ -130,7 +130,7 @@ def others_term(subject: Subject, term: PodTerm, pods: frozenset[str]) -> Change
     words = (
         f"take the required podAntiAffinity over {term.topology_key} from {subject.name}, whose pods keep others off"
     )
-    edit = Edit(pods, "anti_affinity", remove=(term,))
+    edit = Edit(tuple(sorted(pods)), "anti_affinity", remove=(term,))
     rank = RANKS["others' podAntiAffinity"]
     return Change(POD, subject.name, "spec.affinity.podAntiAffinity", term_words(term), "", words, rank, edit)
 
@@ -138,7 +138,7 @@ def others_term(subject: Subject, term: PodTerm, pods: frozenset[str]) -> Change
 def all_on_spot(rule: WorkloadRule) -> Change:
     before = f"at least {rule.spot.on_demand_count(rule.replicas)} of {rule.replicas} on demand"
     words = f"let all of Workload {rule.key} run on spot"
-    edit = Edit(frozenset({rule.key}), "spot", value=SpotRule())
+    edit = Edit((rule.key,), "spot", value=SpotRule())
     return Change(WORKLOAD, rule.key, "spec.spot", before, "all on spot", words, RANKS["spot"], edit)
 
 
@@ -146,7 +146,7 @@ def no_share(rule: WorkloadRule) -> Change:
     """Its own share becomes 1, which also stands above that of its pools."""
     before = "" if rule.max_fraction_per_pool is None else f"{rule.max_fraction_per_pool:g}"
     words = f"let Workload {rule.key} have all of its pods on spot of one type and zone (maxFractionPerPool 1)"
-    edit = Edit(frozenset({rule.key}), "max_fraction_per_pool", value=1.0)
+    edit = Edit((rule.key,), "max_fraction_per_pool", value=1.0)
     return Change(
         WORKLOAD, rule.key, "spec.spot.maxFractionPerPool", before, "1", words, RANKS["maxFractionPerPool"], edit
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from spotkube.model.cluster import Mode, Pool, Snapshot, WorkloadRule
-from spotkube.model.explanation import Change, ConstraintCost, Edit
+from spotkube.model.explanation import Change, ConstraintCost, Costs, Edit
 from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod, PodShape, SpotRule
 from spotkube.planner.build import pods_to_place
@@ -33,15 +33,6 @@ class Rule:
     constraint: str
     without: Change
     weight: int
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """The constraints that cost something, dearest first, and those (in words) that were not tried."""
-
-    costs: tuple[ConstraintCost, ...]
-    tried: int
-    not_tried: tuple[str, ...]
 
 
 def costs_of_constraints(

@@ -17,7 +17,7 @@ _BANDS = (5, 10, 15, 20, ANY_PERCENT)
 
 
 def _pool(pool: Pool, rank: str, field: str, values: tuple[str, str], words: str, edit: Mapping[str, Any]) -> Change:
-    made = Edit(frozenset({pool.name}), **edit)
+    made = Edit((pool.name,), **edit)
     return Change(NODE_POOL, pool.name, field, *values, f"{words} in NodePool {pool.name}", RANKS[rank], made)
 
 
@@ -110,13 +110,13 @@ def stretched(change: Change, factor: float) -> Change:
     before, after, edit = change.before, change.after, change.edit
     if edit.add:
         ((name, low),), ((_, high),) = edit.remove, edit.add
-        pool = Pool(min(edit.names), limit_resources=edit.remove)
+        pool = Pool(edit.names[0], limit_resources=edit.remove)
         return raise_limit(pool, name, low + math.ceil((high - low) * factor))
     if edit.attribute == "limit_nodes":
-        pool = Pool(min(edit.names), limit_nodes=int(before))
+        pool = Pool(edit.names[0], limit_nodes=int(before))
         return raise_limit(pool, NODES, int(before) + math.ceil((int(after) - int(before)) * factor))
     low = round(float(before) * 1_000_000)
-    pool = Pool(min(edit.names), limit_micro_usd_hour=low)
+    pool = Pool(edit.names[0], limit_micro_usd_hour=low)
     return raise_limit(pool, DOLLARS, low + math.ceil((edit.value - low) * factor))
 
 
@@ -134,12 +134,12 @@ def no_limits(pool: Pool) -> tuple[Change, ...]:
 
 def new_pool(pool: Pool) -> Change:
     words = "create a NodePool that may buy anything"
-    return Change(NODE_POOL, pool.name, "", "", pool.name, words, RANKS["new pool"], Edit(frozenset(), "", add=(pool,)))
+    return Change(NODE_POOL, pool.name, "", "", pool.name, words, RANKS["new pool"], Edit((), "", add=(pool,)))
 
 
 def wait_for(key: OfferingKey) -> Change:
     words = f"wait: {key} rests, since a purchase failed"
-    return Change(OFFERING, str(key), "", "resting", "", words, RANKS["resting"], Edit(frozenset(), "resting",
+    return Change(OFFERING, str(key), "", "resting", "", words, RANKS["resting"], Edit((), "resting",
                   remove=(key,)))  # fmt: skip
 
 

@@ -19,9 +19,9 @@ from spotkube.planner.problem import Budget, Result
 from spotkube.planner.rounds import plan_in_rounds
 
 # Enough to place what can be placed; a cheaper plan is not the question.
-_WORK = Budget(seconds=None, column_rounds=3, generations=1)
-# Within tight limits it hangs on the search whether all pods find room: what is told holds for another one as well.
-_MORE_WORK = Budget(seconds=None, column_rounds=8, generations=3)
+_WORK = Budget(seconds=None, column_rounds=6, generations=2)
+# Within tight limits it hangs on the search whether all pods find room: what is told holds for others as well.
+_OTHER_WORKS = tuple(Budget(seconds=None, column_rounds=rounds, generations=2) for rounds in (3, 12))
 # With more pods than this, the plan stands as it is and only the pods in question are planned.
 WHOLE_PODS = 150
 
@@ -78,10 +78,10 @@ class Trials:
     def place(self, changes: Iterable[Change], *, surely: bool = False) -> bool:
         """Whether with the changes all of the pods have a place, and nobody lost theirs for it.
 
-        `surely`: by another search too.
+        `surely`: by other searches too.
         """
         made = tuple(changes)
-        works = (_WORK, _MORE_WORK) if surely else (_WORK,)
+        works = (_WORK, *_OTHER_WORKS) if surely else (_WORK,)
         outcomes = (self.run(made, work) for work in works)
         return all(outcome is not None and self.placed(outcome) for outcome in outcomes)
 

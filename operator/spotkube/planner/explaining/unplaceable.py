@@ -53,7 +53,7 @@ def explain_unplaceable(snapshot: Snapshot, mode: Mode, plan: Plan, effort: Effo
     pods = {pod.uid: pod for pod in snapshot.pods}
     wanting = {number: _wanting(snapshot, one, pods) for number, one in enumerate(plan.unplaceable)}
     chosen = sorted(wanting, key=lambda number: -len(plan.unplaceable[number].pods))[: effort.groups]
-    explained = [replace(one, reason=f"{one.reason}; {_NOT_LOOKED_FOR}") for one in plan.unplaceable]
+    explained = [replace(one, advice=_NOT_LOOKED_FOR) for one in plan.unplaceable]
     if not chosen:
         return replace(plan, unplaceable=tuple(explained))
     resources = tuple(sorted({name for number in chosen for name in wanting[number].demand}))
@@ -118,8 +118,8 @@ def _explain(
     )
     known = int(universe.known.sum())
     missing = _not_sold(universe, pods)
-    reason = _in_words(one, found, missing, exclusions, known, exhausted=trials.exhausted)
-    return replace(one, reason=reason, changes=found, exclusions=exclusions, offerings=known)
+    advice = _in_words(one, found, missing, exhausted=trials.exhausted)
+    return replace(one, advice=advice, changes=found, exclusions=exclusions, offerings=known)
 
 
 def _choices(universe: Universe, bases: Sequence[Base]) -> Iterator[Change]:
@@ -148,23 +148,11 @@ def _not_sold(universe: Universe, pods: Wanting) -> list[str]:
     return said
 
 
-def _in_words(
-    one: Unplaceable,
-    found: Sequence[Change],
-    missing: Sequence[str],
-    exclusions: Sequence[Exclusion],
-    offerings: int,
-    *,
-    exhausted: bool,
-) -> str:
+def _in_words(one: Unplaceable, found: Sequence[Change], missing: Sequence[str], *, exhausted: bool) -> str:
     parts = list(missing)
     if found:
         parts.append(f"to place {'it' if len(one.pods) == 1 else 'them'}, {', and '.join(c.words for c in found)}")
     elif not missing:
-        tried = "of those that were tried, which are not all" if exhausted else "of its rules"
-        parts.append(f"no few changes {tried} would place {one.name}")
-    parts.append(one.reason)
-    if exclusions:
-        alone = ", ".join(f"{e.constraint} {e.offerings}" for e in exclusions)
-        parts.append(f"alone, of {offerings} offerings, each excludes: {alone}")
+        tried = "that were tried, which are not all," if exhausted else "of a few constraints"
+        parts.append(f"no changes {tried} place {one.name}")
     return "; ".join(parts)
