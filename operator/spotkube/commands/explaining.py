@@ -10,7 +10,7 @@ from spotkube.reports.summary import Report
 # About; it ends by itself.
 ADVICE_SECONDS = 10.0
 # For the search without one rule, at most.
-RULE_SECONDS = 1.0
+RULE_SECONDS = 2.0
 
 
 def with_advice(snapshot: Snapshot, mode: Mode, plan: Plan) -> Plan:

@@ -63,9 +63,10 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class ConstraintCost:
-    """What one constraint costs: the plan with it less the plan without it, by the same search.
+    """What one constraint costs: the cheapest plan known with it less the plan found without it.
 
     `certain_micro_usd_hour` is proven: no plan that keeps the constraint comes nearer to the one found without it.
+    `by_bounds_micro_usd_hour` is by how much lower the bound is without it: an estimate without the luck of a search.
     `more_pods` is how many more pods have a place without it; where there are any, the costs are of different pods.
     """
 
@@ -73,6 +74,7 @@ class ConstraintCost:
     without: Change
     micro_usd_hour: int
     certain_micro_usd_hour: int
+    by_bounds_micro_usd_hour: int = 0
     more_pods: int = 0
 
 

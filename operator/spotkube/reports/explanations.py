@@ -56,6 +56,7 @@ def cost_values(costs: Costs) -> dict[str, Any]:
                 "constraint": cost.constraint,
                 "usdPerHour": None if cost.more_pods else usd(cost.micro_usd_hour),
                 "certainUSDPerHour": usd(cost.certain_micro_usd_hour),
+                "byBoundsUSDPerHour": usd(cost.by_bounds_micro_usd_hour),
                 "morePods": cost.more_pods,
                 "without": change_values(cost.without),
             }

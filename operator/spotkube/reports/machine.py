@@ -15,8 +15,9 @@ unplaceable     name, pods, reason; changes: the fewest that together would plac
 alternatives    usdPerHour, interruptionsPerMonth, chosen
 work            columnRounds, generations: the same seed and counts give the same plan
 constraints     only with --explain. costs: constraint, usdPerHour (the plan with it less the plan without it; null
-                where more pods are placed without it: morePods), certainUSDPerHour (proven), without (the change that
-                took it away); tried and notTried: how many were, and which were not
+                where more pods are placed without it: morePods), certainUSDPerHour (proven), byBoundsUSDPerHour (how
+                much lower the bound is), without (the change that took it away); tried and notTried: how many were,
+                and which were not
 notes           what was assumed or left out
 errors          objects that could not be used, so that the plan is one for the rest; a sentence each
 """

@@ -88,18 +88,18 @@ def _unplaceable(report: Report) -> Table | None:
 def _costs(report: Report) -> Table | None:
     if report.costs is None:
         return None
-    table = _table(("RULE", "left"), ("$/H", "right"), ("CERTAIN $/H", "right"), ("", "left"))
+    table = _table(("RULE", "left"), ("$/H", "right"), ("CERTAIN", "right"), ("BY BOUNDS", "right"), ("", "left"))
     for cost in report.costs.costs:
-        dollars = "" if cost.more_pods else f"+{usd(cost.micro_usd_hour):.4f}"
-        certain = f"+{usd(cost.certain_micro_usd_hour):.4f}" if cost.certain_micro_usd_hour else ""
+        amounts = (cost.micro_usd_hour, cost.certain_micro_usd_hour, cost.by_bounds_micro_usd_hour)
+        dollars = [f"+{usd(amount):.4f}" if amount else "" for amount in amounts]
         more = f"{cost.more_pods} more pods would have a place without it" if cost.more_pods else ""
-        table.add_row(escape(cost.constraint), dollars, certain, more)
+        table.add_row(escape(cost.constraint), *dollars, more)
     free = report.costs.tried - len(report.costs.costs)
     if free:
-        table.add_row(f"{free} other rules", "0.0000", "", "cost nothing that this search could see")
+        table.add_row(f"{free} other rules", "", "", "", "cost nothing that these searches could see")
     if report.costs.not_tried:
         number = len(report.costs.not_tried)
-        table.add_row(f"{number} rules", "", "", f"were not tried, such as {escape(report.costs.not_tried[0])}")
+        table.add_row(f"{number} rules", "", "", "", f"were not tried, such as {escape(report.costs.not_tried[0])}")
     return table
 
 

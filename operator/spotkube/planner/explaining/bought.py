@@ -108,10 +108,9 @@ class Purchases:
         inside = [self._built.groups[g] for g in np.flatnonzero(row)]
         ruled = [group.name for group in inside if group.capacity_type == ON_DEMAND]
         nobodys = [group.name for group in inside if not (group.managed or pool.allow_unmanaged_on_spot)]
-        why = [f"{_names(ruled)} must be by the spot rule of its Workload" if ruled else ""]
-        why.append(f"{_names(nobodys)} must be, being of no Workload" if nobodys else "")
+        why = [f"{_names(ruled)} (spot rule)" if ruled else "", f"{_names(nobodys)} (no Workload)" if nobodys else ""]
         told = " and ".join(filter(None, why))
-        return f"on demand, as {told}" if told else "on demand, though it need not be"
+        return f"on demand for {told}" if told else "on demand, though all would bear spot"
 
     def _used(self, kind: int, row: IntArray) -> str:
         """How full it is, the resource that binds first."""
@@ -129,8 +128,9 @@ class Purchases:
         if not others:
             only = "the only offering that holds these pods"
         elif others[0].more_micro_usd_hour >= 0:
-            next_best = f"next: {_offered(others[0].offering)}, {_more(others[0].more_micro_usd_hour)}"
-            only = f"the cheapest of {choice} offerings that hold these pods, {next_best}"
+            more = others[0].more_micro_usd_hour
+            next_best = f"next: {_offered(others[0].offering)}, {_more(more) if more else 'at the same price'}"
+            only = f"the cheapest of {choice} offerings that hold these pods; {next_best}"
         else:
             return self._dearer(kind, row, choice, others[0])
         limited = np.flatnonzero(market.limited & (problem.price < problem.price[kind]))
