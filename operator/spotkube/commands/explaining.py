@@ -9,8 +9,8 @@ from spotkube.reports.summary import Report
 
 # About; it ends by itself.
 ADVICE_SECONDS = 10.0
-# For the search without one rule, at most.
-RULE_SECONDS = 2.0
+# For the search without one rule: a fixed amount of work, so that a busy machine is not taken for a cost.
+RULE_ROUNDS, RULE_GENERATIONS, RULE_SECONDS = 30, 2, 60.0
 
 
 def with_advice(snapshot: Snapshot, mode: Mode, plan: Plan) -> Plan:
@@ -24,12 +24,12 @@ def with_advice(snapshot: Snapshot, mode: Mode, plan: Plan) -> Plan:
         return explain_unplaceable(snapshot, mode, plan, THOROUGH)
 
 
-def with_costs(snapshot: Snapshot, mode: Mode, report: Report, seconds: float) -> Report:
+def with_costs(snapshot: Snapshot, mode: Mode, report: Report) -> Report:
     """The report with what each rule costs: it is taken away, and planned anew in a short search."""
     from spotkube.planner.explaining.costs import costs_of_constraints  # noqa: PLC0415
     from spotkube.planner.problem import Budget  # noqa: PLC0415
 
-    budget = Budget(seconds=min(seconds, RULE_SECONDS))
+    budget = Budget(seconds=RULE_SECONDS, column_rounds=RULE_ROUNDS, generations=RULE_GENERATIONS)
     with steps("finding what rules cost") as progress:
         costs = costs_of_constraints(snapshot, mode, report.seed, budget, report.plan, progress=progress)
     return replace(report, costs=costs)

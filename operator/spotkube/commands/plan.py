@@ -94,7 +94,7 @@ def plan(
         raise typer.Exit(BAD_INPUT)
     report = make_report(manifests, mode, seed=seed, seconds=seconds, mistakes=mistakes.lines)
     if explain:
-        report = with_costs(_recommending(manifests.snapshot, mode), Mode.RECOMMEND, report, seconds)
+        report = with_costs(_recommending(manifests.snapshot, mode), Mode.RECOMMEND, report)
     match output:
         case Output.TABLE:
             print_report(Console(), report)

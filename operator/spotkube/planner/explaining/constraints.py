@@ -1,13 +1,13 @@
 """All that could be loosened in a Snapshot: rules of like pods, of Workloads and of NodePools."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from spotkube.model.cluster import Mode, Pool, Snapshot, WorkloadRule
-from spotkube.model.explanation import Change, Edit
-from spotkube.model.pods import Pod, PodShape, SpotRule
+from spotkube.model.explanation import WORKLOAD, Change, Edit
+from spotkube.model.pods import NEVER_ON_SPOT, Pod, PodShape, SpotRule
 from spotkube.planner.build import pods_to_place
 from spotkube.planner.explaining import changes, poolchanges
 from spotkube.planner.explaining.changes import Subject
@@ -55,10 +55,7 @@ def constraints(snapshot: Snapshot, mode: Mode) -> Iterator[Rule]:
     """All that could be loosened, by group of like pods, by Workload and by pool."""
     for name, pods in _alike(snapshot).items():
         yield from _of_pods(name, pods)
-    counts = {rule.key: sum(pod.workload == rule.key for pod in snapshot.pods) for rule in snapshot.workloads}
-    for workload in snapshot.workloads:
-        if counts[workload.key]:
-            yield from (replace(rule, weight=counts[workload.key]) for rule in _of_workload(snapshot, workload))
+    yield from _of_workloads(snapshot)
     nobodys = sum(pod.workload is None for pod in pods_to_place(snapshot))
     for pool in snapshot.pools:
         if pool.mode is mode and not pool.deleting:
@@ -112,16 +109,31 @@ def _of_shape(subject: Subject, shape: PodShape) -> Iterator[tuple[str, Change]]
         yield "host ports", subject.no_ports(shape)
 
 
-def _of_workload(snapshot: Snapshot, workload: WorkloadRule) -> Iterator[Rule]:
+def _of_workloads(snapshot: Snapshot) -> Iterator[Rule]:
+    """Those that are only numbered come together where they have the same rule."""
+    pods = Counter(pod.workload for pod in snapshot.pods)
+    alike: dict[tuple[str, str, Change], list[str]] = defaultdict(list)
+    for rule in snapshot.workloads:
+        for constraint, change in _of_workload(snapshot, rule) if pods[rule.key] else ():
+            anybodys = replace(change, name="", words="", before="", edit=replace(change.edit, names=()))
+            alike[_NUMBERED.sub("", rule.key), constraint, anybodys].append(rule.key)
+    for (stem, constraint, change), workloads in alike.items():
+        name = workloads[0] if len(workloads) == 1 else f"{stem}-*"
+        words = f"take it from Workload {name}"
+        edit = replace(change.edit, names=tuple(sorted(workloads)))
+        made = replace(change, name=name, before=constraint, words=words, edit=edit)
+        yield Rule(f"{name}: {constraint}", made, sum(pods[key] for key in workloads))
+
+
+def _of_workload(snapshot: Snapshot, workload: WorkloadRule) -> Iterator[tuple[str, Change]]:
     if workload.spot != SpotRule():
         least = workload.spot.on_demand_count(workload.replicas)
-        words = f"{workload.key}: {least} of {workload.replicas} on demand"
-        never = f"{workload.key}: never on spot"
-        yield Rule(never if least == workload.replicas else words, changes.all_on_spot(workload), 0)
+        words = f"{least} of {workload.replicas} on demand"
+        yield "never on spot" if workload.spot == NEVER_ON_SPOT else words, changes.all_on_spot(workload)
     for change in shares(snapshot, workload.key):
         # Those of pools are told with the pools.
-        if change.name == workload.key:
-            yield Rule(f"{workload.key}: maxFractionPerPool {change.before}", change, 0)
+        if change.kind == WORKLOAD:
+            yield f"maxFractionPerPool {change.before}", change
 
 
 def _of_pool(pool: Pool) -> Iterator[Rule]:

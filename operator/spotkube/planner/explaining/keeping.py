@@ -38,8 +38,7 @@ def keeps(snapshot: Snapshot, plan: Plan, without: Change) -> bool:
         case kind if kind == POD:
             return all(_pod_keeps(stand, stand.pods[uid], edit) for uid in edit.names if uid in stand.node)
         case kind if kind == WORKLOAD:
-            rule = next(rule for rule in snapshot.workloads if rule.key == edit.names[0])
-            return _workload_keeps(stand, rule, edit)
+            return all(_workload_keeps(stand, rule, edit) for rule in snapshot.workloads if rule.key in edit.names)
         case kind if kind == NODE_POOL:
             pool = next(pool for pool in snapshot.pools if pool.name == edit.names[0])
             return _pool_keeps(stand, pool, edit)
