@@ -118,13 +118,13 @@ def _holds(snapshot: Snapshot) -> None:
                     assert not surely, (one.reason, [c.words for c in part])
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(hopeless())
 def test_the_smallest_change_places_the_pods_and_no_part_of_it_does(snapshot: Snapshot) -> None:
     _holds(snapshot)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(snapshots())
 def test_so_it_does_beside_nodes_that_are_there(snapshot: Snapshot) -> None:
     _holds(snapshot)
