@@ -11,6 +11,7 @@ from builders import (
     GPU,
     ZONES,
     attracts,
+    both_ways,
     make_claim,
     make_node,
     make_offering,
@@ -251,3 +252,50 @@ def test_two_requirements_of_one_term_may_go_in_any_order() -> None:
     made: list[Change] = [subject.no_requirement(first), subject.no_requirement(second)]
     assert apply_changes(snapshot, made) == apply_changes(snapshot, made[::-1])
     assert apply_changes(snapshot, made).pods[0].shape.affinity_terms == ()
+
+
+class TestLarge:
+    """With many pods the plan stands as it is, and with many offerings some are tried: it holds for all the same."""
+
+    OFFERINGS = tuple(
+        offering
+        for number in range(110)
+        for offering in both_ways(
+            f"type-{number}",
+            (1 + number % 11) * (1 + number / 1000) / 10,
+            cpu=str(2 + 2 * (number % 11)),
+            memory=f"{8 + 8 * (number % 11)}Gi",
+            arch="arm64" if number % 5 == 0 else "amd64",
+            zones=ZONES,
+        )
+    )
+
+    def test_the_changes_place_all_pods_in_a_new_plan_too(self) -> None:
+        good = [
+            p for n in range(4) for p in make_pods(40, workload=f"w{n}", cpu=f"{500 + 300 * n}m", owner=f"Job/w{n}")
+        ]
+        stuck = make_pods(3, node_selector={keys.ARCH: "arm64"}, owner="Deployment/arm", tolerations=())
+        large = make_pods(2, cpu="100", owner="Deployment/large")
+        pool = make_pool("general", requirements=(requirement(keys.ARCH, "In", "amd64"),))
+        snapshot = make_snapshot([*good, *stuck, *large], self.OFFERINGS, pools=[pool])
+        told = {one.name: one for one in explained(snapshot)}
+        assert [c.words for c in told["default/arm"].changes] == [
+            "take kubernetes.io/arch=arm64 out of the nodeSelector of default/arm"
+        ]
+        assert [c.words for c in told["default/large"].changes] == [
+            "lower the cpu request of default/large from 100 to 22"
+        ]
+        made = [change for one in told.values() for change in one.changes]
+        assert not decide(apply_changes(snapshot, made), Mode.RECOMMEND, seed=3, budget=WORK).unplaceable
+
+    def test_limits_suffice_in_a_new_plan_too(self) -> None:
+        pods = [
+            p for n in range(4) for p in make_pods(45, workload=f"w{n}", cpu=f"{500 + 300 * n}m", owner=f"Job/w{n}")
+        ]
+        pool = make_pool("general", limit_resources=(("cpu", 150_000),))
+        snapshot = make_snapshot(pods, self.OFFERINGS, pools=[pool])
+        for one in explained(snapshot):
+            assert [change.field for change in one.changes] == ["spec.limits.resources[cpu]"]
+            after = decide(apply_changes(snapshot, one.changes), Mode.RECOMMEND, seed=3, budget=WORK)
+            missing = {uid for other in after.unplaceable for uid in other.pods}
+            assert not missing & set(one.pods), one.advice
