@@ -111,6 +111,7 @@ def _holds(snapshot: Snapshot) -> None:
     for one in explained:
         if one.changes:
             assert _helps(snapshot, one.changes, one.pods, missing), one.reason
+            assert not one.or_else or _helps(snapshot, one.or_else, one.pods, missing), one.reason
             for size in range(1, len(one.changes)):
                 for part in combinations(one.changes, size):
                     # Within tight limits one search finds room by luck that another does not find.

@@ -199,6 +199,18 @@ class TestPools:
 
 
 class TestTelling:
+    def test_what_others_could_do_as_well(self) -> None:
+        general = make_pool("general", requirements=(requirement(keys.ARCH, "In", "amd64"),))
+        pod = make_pod(node_selector={keys.ARCH: "arm64"})
+        offerings = [make_offering("x"), make_offering("a", arch="arm64")]
+        snapshot = make_snapshot([pod], offerings, pools=[general])
+        (one,) = explained(snapshot)
+        assert one.advice == (
+            "to place it, take kubernetes.io/arch=arm64 out of the nodeSelector of default/some, or else "
+            "add arm64 to kubernetes.io/arch in NodePool general"
+        )
+        assert not decide(apply_changes(snapshot, one.or_else), Mode.RECOMMEND, seed=7, budget=WORK).unplaceable
+
     def test_each_constraint_is_counted_by_itself(self) -> None:
         pod = make_pod(cpu="4", node_selector={keys.ARCH: "arm64"})
         offerings = [make_offering("s"), make_offering("l", cpu="8"), make_offering("a", arch="arm64")]

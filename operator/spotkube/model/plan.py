@@ -34,8 +34,8 @@ class Unplaceable:
     """Pods (their uids) that nothing that may be bought can hold, under one name and for one reason.
 
     Explained later (`planner.explaining`): `advice` says what would place them, `changes` is the smallest change that
-    does, () where none is known; `exclusions` what each constraint excludes by itself of the `offerings` that are sold,
-    counted in each pool.
+    does (() where none is known), `or_else` one as small by others: of NodePools if the first is not. `exclusions` is
+    what each constraint excludes by itself of the `offerings` that are sold, counted in each pool.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Unplaceable:
     exclusions: tuple[Exclusion, ...] = ()
     offerings: int = 0
     advice: str = ""
+    or_else: tuple[Change, ...] = ()
 
     @property
     def in_short(self) -> str:

@@ -25,6 +25,7 @@ def unplaceable_values(one: Unplaceable, pods: Sequence[str]) -> dict[str, Any]:
         "pods": list(pods),
         "reason": one.in_words,
         "changes": [change_values(change) for change in one.changes],
+        "orElse": [change_values(change) for change in one.or_else],
         "exclusions": [{"constraint": e.constraint, "offerings": e.offerings} for e in one.exclusions],
         "offerings": one.offerings,
     }

@@ -11,7 +11,8 @@ nodes           to buy, each with nodePool, instanceType, zone, capacityType, pr
                 cheapest others, with nodePool, instanceType, zone, capacityType, moreUSDPerHour
 placements      onto nodes and claims that exist: node, pods
 unplaceable     name, pods, reason; changes: the fewest that together would place them, with kind, object, field, from,
-                to, words; exclusions: constraint, and how many offerings it excludes by itself, of offerings
+                to, words; orElse: as few of NodePools if those are of pods, or the other way round; exclusions:
+                constraint, and how many offerings it excludes by itself, of offerings
 alternatives    usdPerHour, interruptionsPerMonth, chosen
 work            columnRounds, generations: the same seed and counts give the same plan
 constraints     only with --explain. costs: constraint, usdPerHour (the plan with it less the plan without it; null

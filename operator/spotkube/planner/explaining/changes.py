@@ -7,7 +7,7 @@ from typing import Any
 from spotkube.model.cluster import WorkloadRule
 from spotkube.model.explanation import POD, WORKLOAD, Change, Edit
 from spotkube.model.pods import PodShape, PodTerm, SpotRule, SpreadConstraint
-from spotkube.model.resources import ResourceList
+from spotkube.model.resources import EPHEMERAL_STORAGE, MEMORY, ResourceList
 from spotkube.model.selectors import Requirement, Taint, Toleration
 
 # What asks least of a user first: the pods' own manifest, then the Workload, then what a whole pool may buy, then what
@@ -153,6 +153,10 @@ def no_share(rule: WorkloadRule) -> Change:
 
 
 def quantity(resource: str, amount: int) -> str:
+    """As a user would write it."""
+    for suffix, unit in (("Gi", 2**30), ("Mi", 2**20)) if resource in (MEMORY, EPHEMERAL_STORAGE) else ():
+        if amount and amount % unit == 0:
+            return f"{amount // unit}{suffix}"
     return ResourceList({resource: amount}).to_quantities().get(resource, "0")
 
 

@@ -6,13 +6,13 @@ what the planner does, and at last each change of it is left out once, to see th
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
 from spotkube.model.cluster import Pool
-from spotkube.model.explanation import Change
+from spotkube.model.explanation import NODE_POOL, Change
 from spotkube.planner.explaining import poolchanges
 from spotkube.planner.explaining.changes import RANKS
 from spotkube.planner.explaining.hurdles import Hurdle, Limits, Step
@@ -83,26 +83,38 @@ class Search:
     rules: Sequence[Change]
     pools: Sequence[Limits]
     trials: Trials
+    _hopeless: set[int] = field(default_factory=set)
+    _late: list[tuple[Change, ...]] = field(default_factory=list)
 
-    def smallest(self) -> tuple[Change, ...]:
-        """Empty where none was found."""
-        hopeless: set[int] = set()
-        late: list[tuple[Change, ...]] = []
+    def smallest(self) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+        """The smallest set of changes, and one as small that others would make: NodePools' owners, if the first is of
+        pods and Workloads alone, and the other way round. Either is empty where none was found."""
         for size in range(1, MOST_CHANGES + 1):
-            for known in [one for one in late if size_of(one) == size]:
-                return self._needed(known)
-            for number, steps in self._candidates(size):
-                if number in hopeless or self.trials.exhausted:
-                    continue
-                base = self.bases[number]
-                if len(steps) > len(base.steps) and not self._hopeful(base):
-                    hopeless.add(number)
-                    continue
-                made = self._working(steps)
-                if made and size_of(made) <= size:
-                    return self._needed(made)
-                late += [made] if made else []
-        return ()
+            made = next(self._working_of(size), None)
+            if made is not None:
+                found = self._needed(made)
+                others = self._working_of(size_of(found), of_pools=not _of_pools(found))
+                return found, next((other for other in others if self._needed(other) == other), ())
+        return (), ()
+
+    def _working_of(self, size: int, of_pools: bool | None = None) -> Iterator[tuple[Change, ...]]:
+        """Sets of this size that place the pods; with `of_pools` only those that change NodePools, or that don't.
+
+        Sets that turn out to be larger, since several limits bind, come late, in their turn.
+        """
+        yield from [made for made in self._late if size_of(made) == size and of_pools in (None, _of_pools(made))]
+        for number, steps in self._candidates(size):
+            if number in self._hopeless or self.trials.exhausted or of_pools not in (None, _of_pools(steps)):
+                continue
+            base = self.bases[number]
+            if len(steps) > len(base.steps) and not self._hopeful(base):
+                self._hopeless.add(number)
+                continue
+            made = self._working(steps)
+            if made and size_of(made) <= size:
+                yield made
+            elif made:
+                self._late.append(made)
 
     def _candidates(self, size: int) -> Iterator[tuple[int, tuple[Step, ...]]]:
         """Sets of this size with the number of their base, in the order of what they ask of the user."""
@@ -127,19 +139,24 @@ class Search:
         return {step.pool.name: step for step in (*base.steps, *self.pools) if isinstance(step, Limits)}.values()
 
     def _working(self, steps: Sequence[Step]) -> tuple[Change, ...]:
-        """The steps as changes, if they place the pods; limits are raised to what a plan without them comes to, and by
-        some nodes more where that turns out too tight."""
+        """The steps as changes, if they place the pods.
+
+        Limits are raised to what a plan without them comes to: one for these pods alone, by some nodes more where that
+        turns out too tight, and else one for all others that have no place as well, who may take the room.
+        """
         made = _changes(steps)
         pools = [step.pool for step in steps if isinstance(step, Limits)]
         if not pools:
             return made if self._place(made) else ()
-        outcome = self.trials.run((*made, *(change for pool in pools for change in poolchanges.no_limits(pool))))
-        if outcome is None or not self.trials.placed(outcome):
-            return ()
-        for spare in _SPARE_NODES:
-            raised = [change for pool in pools for change in _raised(pool, outcome, spare)]
-            if raised and self._place((*made, *raised)):
-                return (*made, *raised)
+        lifted = [change for pool in pools for change in poolchanges.no_limits(pool)]
+        for alone in (False,) if self.trials.alone else (True, False):
+            outcome = self.trials.run((*made, *lifted), alone=alone)
+            if outcome is None or not self.trials.placed(outcome):
+                return ()
+            for spare in _SPARE_NODES:
+                raised = [change for pool in pools for change in _raised(pool, outcome, spare)]
+                if raised and self._place((*made, *raised)):
+                    return (*made, *raised)
         return ()
 
     def _place(self, made: Sequence[Change]) -> bool:
@@ -166,6 +183,11 @@ def _raised(pool: Pool, outcome: Outcome, spare: int) -> Iterator[Change]:
         needed = outcome.held[pool.name][name] + spare * outcome.node[pool.name][name]
         if needed > limit:
             yield poolchanges.raise_limit(pool, name, needed)
+
+
+def _of_pools(steps: Sequence[Step]) -> bool:
+    """Whether NodePools would have to be changed."""
+    return any(isinstance(step, Limits) or step.kind == NODE_POOL for step in steps)
 
 
 def _changes(steps: Iterable[Step]) -> tuple[Change, ...]:

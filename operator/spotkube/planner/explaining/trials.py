@@ -50,7 +50,7 @@ class Trials:
         limit: int,
         offerings: tuple[Offering, ...] | None = None,
     ) -> None:
-        """`offerings`: those that are tried, None for all."""
+        """`offerings`: those that are tried, None for all. `alone` says that nobody else is without a place."""
         self._wanted = frozenset(pods)
         self._missing = frozenset(uid for one in plan.unplaceable for uid in one.pods)
         self._snapshot, self._mode, self._limit = snapshot, mode, limit
@@ -59,21 +59,28 @@ class Trials:
             self._missing = self._wanted
         if offerings is not None:
             self._snapshot = replace(self._snapshot, offerings=offerings)
-        self._known: dict[tuple[frozenset[Change], Budget], Outcome] = {}
+        others = self._missing - self._wanted
+        self.alone = not others
+        self._without_others = replace(
+            self._snapshot, pods=tuple(pod for pod in self._snapshot.pods if pod.uid not in others)
+        )
+        self._known: dict[tuple[frozenset[Change], Budget, bool], Outcome] = {}
 
     @property
     def exhausted(self) -> bool:
         return len(self._known) >= self._limit
 
-    def run(self, changes: Iterable[Change], work: Budget = _WORK) -> Outcome | None:
-        """What the changes come to; None where no more may be tried."""
+    def run(self, changes: Iterable[Change], work: Budget = _WORK, *, alone: bool = False) -> Outcome | None:
+        """What the changes come to; None where no more may be tried. `alone`: without others that have no place."""
         made = frozenset(changes)
-        if (made, work) not in self._known:
+        if (made, work, alone) not in self._known:
             if self.exhausted:
                 return None
             ordered = sorted(made, key=lambda change: (change.rank, change.words))
-            self._known[made, work] = self._plan(ordered, work)
-        return self._known[made, work]
+            self._known[made, work, alone] = self._plan(
+                self._without_others if alone else self._snapshot, ordered, work
+            )
+        return self._known[made, work, alone]
 
     def place(self, changes: Iterable[Change], *, surely: bool = False) -> bool:
         """Whether with the changes all of the pods have a place, and nobody lost theirs for it.
@@ -89,8 +96,8 @@ class Trials:
         room = len(self._missing) - len(self._wanted)
         return not (outcome.unplaced & self._wanted) and len(outcome.unplaced) <= room
 
-    def _plan(self, changes: Sequence[Change], work: Budget) -> Outcome:
-        snapshot = apply_changes(self._snapshot, changes)
+    def _plan(self, snapshot: Snapshot, changes: Sequence[Change], work: Budget) -> Outcome:
+        snapshot = apply_changes(snapshot, changes)
         pools = [pool for pool in snapshot.pools if pool.mode is self._mode and not pool.deleting]
         built, result = plan_in_rounds(snapshot, pools, seed=work.column_rounds or 0, budget=work)
         unplaced = {uid for one in built.unplaceable for uid in one.pods}

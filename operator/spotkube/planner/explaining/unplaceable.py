@@ -41,7 +41,7 @@ class Effort:
 
 
 NONE = Effort(groups=0, trials=0)
-IN_PASSING = Effort(groups=3, trials=6)
+IN_PASSING = Effort(groups=3, trials=8)
 THOROUGH = Effort(groups=30, trials=120)
 _NOT_LOOKED_FOR = "what would place them was not looked for, to keep the decision short"
 
@@ -112,14 +112,14 @@ def _explain(
     bases.sort(key=lambda base: base.order)
     offerings = sample(universe, bases, plan)
     trials = Trials(universe.snapshot, universe.mode, plan, one.pods, effort.trials, offerings)
-    found = Search(bases, rules, [Limits(pool) for pool in pools], trials).smallest()
+    found, other = Search(bases, rules, [Limits(pool) for pool in pools], trials).smallest()
     exclusions = tuple(
         Exclusion(constraint, number) for constraint, number in sorted(counts.items(), key=lambda item: -item[1])
     )
     known = int(universe.known.sum())
     missing = _not_sold(universe, pods)
-    advice = _in_words(one, found, missing, exhausted=trials.exhausted)
-    return replace(one, advice=advice, changes=found, exclusions=exclusions, offerings=known)
+    advice = _in_words(one, (found, other), missing, exhausted=trials.exhausted)
+    return replace(one, advice=advice, changes=found, or_else=other, exclusions=exclusions, offerings=known)
 
 
 def _choices(universe: Universe, bases: Sequence[Base]) -> Iterator[Change]:
@@ -148,10 +148,11 @@ def _not_sold(universe: Universe, pods: Wanting) -> list[str]:
     return said
 
 
-def _in_words(one: Unplaceable, found: Sequence[Change], missing: Sequence[str], *, exhausted: bool) -> str:
+def _in_words(one: Unplaceable, found: Sequence[Sequence[Change]], missing: Sequence[str], *, exhausted: bool) -> str:
     parts = list(missing)
-    if found:
-        parts.append(f"to place {'it' if len(one.pods) == 1 else 'them'}, {', and '.join(c.words for c in found)}")
+    told = [", and ".join(change.words for change in made) for made in found if made]
+    if told:
+        parts.append(f"to place {'it' if len(one.pods) == 1 else 'them'}, {', or else '.join(told)}")
     elif not missing:
         tried = "that were tried, which are not all," if exhausted else "of a few constraints"
         parts.append(f"no changes {tried} place {one.name}")
