@@ -99,10 +99,11 @@ def _explained(snapshot: Snapshot) -> tuple[Unplaceable, ...]:
 
 
 def _helps(snapshot: Snapshot, made: tuple[Change, ...], pods: tuple[str, ...], missing: int, seed: int = 9) -> bool:
-    """Whether all the pods have a place then, and nobody else lost theirs for it."""
+    """Whether all the pods have a place then, and nobody else lost theirs for it, but to a priority that was raised."""
     plan = decide(apply_changes(snapshot, made), Mode.RECOMMEND, seed=seed, budget=WORK)
     left = {uid for one in plan.unplaceable for uid in one.pods}
-    return not left & set(pods) and len(left) <= missing - len(pods)
+    prior = any(change.edit.attribute == "priority" for change in made)
+    return not left & set(pods) and (prior or len(left) <= missing - len(pods))
 
 
 def _holds(snapshot: Snapshot) -> None:

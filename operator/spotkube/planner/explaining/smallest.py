@@ -22,8 +22,10 @@ from spotkube.planner.problem import BoolArray, IntArray
 
 # More changes at once than this are no advice.
 MOST_CHANGES = 5
-# A NodePool that does not exist has to be written, and passes by the limits of those that do.
-_NEW_POOL_COUNTS = 3
+# So many changes count a NodePool that has to be written, and passes by the limits of those that there are; and a
+# higher priority, which takes from others what it gives.
+_COUNTS = {RANKS["new pool"]: 5, RANKS["priority"]: 3}
+_MOST_COUNTED = MOST_CHANGES + 4
 # Limits are raised by so many nodes more than are needed at least, one after the other.
 _SPARE_NODES = (0, 1, 3)
 # One limit raised by so much more may do where two were raised.
@@ -39,13 +41,17 @@ class Base:
     steps: tuple[Step, ...]
     rows: IntArray
 
+    def with_room_of_others(self, priority: Change) -> "Base":
+        """The same within the limits as they are, with the priority to take what others have."""
+        return Base((*(step for step in self.steps if not isinstance(step, Limits)), priority), self.rows)
+
     @property
     def order(self) -> tuple[int, int]:
         return size_of(self.steps), sum(step.rank for step in self.steps)
 
 
 def size_of(steps: Iterable[Step]) -> int:
-    return sum(_NEW_POOL_COUNTS if step.rank == RANKS["new pool"] else 1 for step in steps)
+    return sum(_COUNTS.get(step.rank, 1) for step in steps)
 
 
 def bases_of(hurdles: Sequence[Hurdle], price: IntArray) -> list[Base]:
@@ -89,7 +95,7 @@ class Search:
     def smallest(self) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
         """The smallest set of changes, and one as small that others would make: NodePools' owners, if the first is of
         pods and Workloads alone, and the other way round. Either is empty where none was found."""
-        for size in range(1, MOST_CHANGES + 1):
+        for size in range(1, _MOST_COUNTED + 1):
             made = next(self._working_of(size), None)
             if made is not None:
                 found = self._needed(made)
@@ -123,7 +129,7 @@ class Search:
             more = size - size_of(base.steps)
             optional: tuple[Step, ...] = (*self.rules, *self.pools)
             besides = [step for step in optional if step not in base.steps]
-            if 0 <= more <= 2:
+            if 0 <= more <= 3 and len(base.steps) + more <= MOST_CHANGES:
                 for extra in combinations(besides, more):
                     steps: tuple[Step, ...] = (*base.steps, *extra)
                     found.append((sum(step.rank for step in steps), number, steps))

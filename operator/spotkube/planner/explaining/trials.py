@@ -14,6 +14,7 @@ from spotkube.model.plan import Plan
 from spotkube.model.resources import ResourceList
 from spotkube.planner.build import DOLLARS, NODES, Built, pods_to_place
 from spotkube.planner.explaining.apply import apply_changes
+from spotkube.planner.explaining.changes import RANKS
 from spotkube.planner.kinds import node_labels
 from spotkube.planner.problem import Budget, Result
 from spotkube.planner.rounds import plan_in_rounds
@@ -83,18 +84,20 @@ class Trials:
         return self._known[made, work, alone]
 
     def place(self, changes: Iterable[Change], *, surely: bool = False) -> bool:
-        """Whether with the changes all of the pods have a place, and nobody lost theirs for it.
+        """Whether with the changes all of the pods have a place, and nobody lost theirs for it but to their priority.
 
         `surely`: by other searches too.
         """
         made = tuple(changes)
         works = (_WORK, *_OTHER_WORKS) if surely else (_WORK,)
         outcomes = (self.run(made, work) for work in works)
-        return all(outcome is not None and self.placed(outcome) for outcome in outcomes)
+        prior = any(change.rank == RANKS["priority"] for change in made)
+        return all(outcome is not None and self.placed(outcome, prior=prior) for outcome in outcomes)
 
-    def placed(self, outcome: Outcome) -> bool:
+    def placed(self, outcome: Outcome, *, prior: bool = False) -> bool:
+        """`prior`: others may have lost their place."""
         room = len(self._missing) - len(self._wanted)
-        return not (outcome.unplaced & self._wanted) and len(outcome.unplaced) <= room
+        return not (outcome.unplaced & self._wanted) and (prior or len(outcome.unplaced) <= room)
 
     def _plan(self, snapshot: Snapshot, changes: Sequence[Change], work: Budget) -> Outcome:
         snapshot = apply_changes(snapshot, changes)

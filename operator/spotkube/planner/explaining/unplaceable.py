@@ -109,6 +109,7 @@ def _explain(
     ]
     pools = [pool for pool in universe.pools if pool.mode is universe.mode and limits_of(pool)]
     rules = [*rules_between(universe.snapshot, pods, one.pods), *_choices(universe, bases)]
+    bases += [base.with_room_of_others(priority) for base in bases for priority in rules if _raises_priority(priority)]
     bases.sort(key=lambda base: base.order)
     offerings = sample(universe, bases, plan)
     trials = Trials(universe.snapshot, universe.mode, plan, one.pods, effort.trials, offerings)
@@ -120,6 +121,10 @@ def _explain(
     missing = _not_sold(universe, pods)
     advice = _in_words(one, (found, other), missing, exhausted=trials.exhausted)
     return replace(one, advice=advice, changes=found, or_else=other, exclusions=exclusions, offerings=known)
+
+
+def _raises_priority(change: Change) -> bool:
+    return change.rank == changes.RANKS["priority"]
 
 
 def _choices(universe: Universe, bases: Sequence[Base]) -> Iterator[Change]:
