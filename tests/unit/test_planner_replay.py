@@ -201,8 +201,8 @@ def test_a_decision_is_made_again_bit_for_bit(monkeypatch: pytest.MonkeyPatch, n
 
 
 def test_a_decision_of_several_searches_records_each() -> None:
-    assert len(decide(in_rounds(), Mode.RECOMMEND, seed=0, budget=Budget(SECONDS)).work.passes) > 2
-    assert len(decide(with_nodes(), Mode.RECOMMEND, seed=0, budget=Budget(SECONDS)).work.passes) == 2
+    assert len(decide(in_rounds(), Mode.RECOMMEND, seed=0, budget=Budget(SECONDS)).work.passes) > 3
+    assert len(decide(with_nodes(), Mode.RECOMMEND, seed=0, budget=Budget(SECONDS)).work.passes) == 3
 
 
 def test_all_parts_of_a_decision_are_kept_in_their_order() -> None:

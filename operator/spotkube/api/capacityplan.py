@@ -14,6 +14,7 @@ MAX_ADDITIONS = 500
 MAX_DRAINS = 500
 MAX_UNPLACEABLE = 100
 MAX_FRONT = 20
+MAX_CHANGES = 5
 
 
 class CapacityPlanSpec(SpecModel):
@@ -90,6 +91,21 @@ class Drain(StatusModel):
     """Why it goes, in words."""
 
 
+class HelpfulChange(StatusModel):
+    """One change of one field."""
+
+    kind: Annotated[str, Field(max_length=63)]
+    """The kind of the object to change."""
+    object: Annotated[str, Field(max_length=512)]
+    """Its name; of pods that of what makes them, as namespace/name."""
+    field: Annotated[str, Field(max_length=512)] = ""
+    """The field to change."""
+    to: Text = ""
+    """The value that it would need; empty where it would have to go."""
+    words: Text = ""
+    """The change in words."""
+
+
 class UnplaceablePods(StatusModel):
     """Pods of one group that have no place."""
 
@@ -99,6 +115,8 @@ class UnplaceablePods(StatusModel):
     """How many pods of it have no place."""
     reason: Text = ""
     """Why, and what would help."""
+    changes: Annotated[tuple[HelpfulChange, ...], Field(max_length=MAX_CHANGES)] = ()
+    """The fewest changes that together would give them a place, which was tried; none where no such few are known."""
 
 
 class FrontPoint(StatusModel):

@@ -1,17 +1,16 @@
 """One decision: Snapshot in, Plan out. Pure: the same snapshot, seed and amount of work give the same plan."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spotkube.model.cluster import Mode, Snapshot
-from spotkube.model.offerings import ON_DEMAND, Offering
+from spotkube.model.offerings import Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
-from spotkube.model.resources import CPU, MEMORY
 from spotkube.planner.build import Built, build_fleet
-from spotkube.planner.explain import why_bought, why_left_over
+from spotkube.planner.explain import why_left_over
+from spotkube.planner.explaining.bought import Purchases
 from spotkube.planner.firstfit import first_fit
 from spotkube.planner.landing.mending import with_landing
 from spotkube.planner.preferences import unmet_pods
@@ -139,32 +138,9 @@ def _pods(built: Built) -> int:
 
 
 def _additions(built: Built, result: Result, dealt: _Dealt) -> Iterator[PlannedNode]:
-    problem, solution = built.problem, result.solution
+    purchases, solution = Purchases(built, result.solution), result.solution
     for kind, row, pods in zip(solution.node_kind, solution.node_pods, dealt.nodes, strict=True):
-        offering, pool = built.kinds.offerings[kind], built.kinds.pools[problem.pool[kind]]
-        inside = [built.groups[g] for g in np.flatnonzero(row)]
-        held = Counter({group.name: 0 for group in inside})
-        for g in np.flatnonzero(row):
-            held[built.groups[g].name] += int(row[g]) * built.groups[g].bundle
-        must = any(
-            group.capacity_type == ON_DEMAND or not (group.managed or pool.allow_unmanaged_on_spot) for group in inside
-        )
-        used = _used(problem, int(kind), row)
-        yield PlannedNode(
-            pool=pool.name,
-            offering=offering,
-            pods=pods,
-            reason=why_bought(offering, held, must, used),
-        )
-
-
-def _used(problem: Problem, kind: int, row: IntArray) -> list[tuple[str, float]]:
-    total = row @ problem.demand
-    return [
-        (name, float(total[r] / problem.capacity[kind, r]))
-        for r, name in enumerate(problem.resources)
-        if name in (CPU, MEMORY) and problem.capacity[kind, r]
-    ]
+        yield purchases.node(int(kind), row, pods)
 
 
 def _placements(built: Built, dealt: _Dealt) -> Iterator[Placement]:
