@@ -254,7 +254,7 @@ def test_no_count_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         set_time(patch, uneven_time(seed=1, step=0.003))
         plan = decide(with_nodes(), Mode.RECOMMEND, seed=0, budget=Budget(SECONDS))
-    (columns, _, search, *_), bound = plan.work.passes  # type: ignore[misc]
+    (columns, _, search, *_), bound, _ = plan.work.passes  # type: ignore[misc]
     assert columns > 0 and search > 0 and any(bound)
 
     assert without(plan, 0, 0).work.column_rounds < plan.work.column_rounds
