@@ -69,7 +69,11 @@ cluster: setup ## Run an empty local cluster until Ctrl-C
 
 .PHONY: test
 test: lint controlplane compiled ## Check and test everything (KUBECONFIG_FILE=F: on that cluster)
-	$(RUN) -m pytest $(if $(KUBECONFIG_FILE),--kubeconfig $(KUBECONFIG_FILE)) $(PYTEST_ARGS)
+	$(RUN) -m pytest -m 'not slow' $(if $(KUBECONFIG_FILE),--kubeconfig $(KUBECONFIG_FILE)) $(PYTEST_ARGS)
+
+.PHONY: test-scale
+test-scale: controlplane compiled ## Land 5,000 pods on a local cluster (some minutes; not part of make test)
+	$(RUN) -m pytest -s -m slow tests/e2e $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: compiled ## Only what needs no cluster

@@ -27,27 +27,38 @@ class Watch:
         self.objects: dict[str, Json] = {}
         self._moments = moments
         kubectl = str(cluster.binary("kubectl"))
-        command = [kubectl, f"--kubeconfig={cluster.kubeconfig}", "get", "--raw", f"{path}?watch=1"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._command = [kubectl, f"--kubeconfig={cluster.kubeconfig}", "get", "--raw", f"{path}?watch=1"]
+        self._stopping = threading.Event()
+        self._process = self._begin()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
+        self._stopping.set()
         self._process.kill()
-        self._process.wait()
         self._thread.join()
 
+    def _begin(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
     def _follow(self) -> None:
-        for line in self._process.stdout or ():
-            now, event = time.monotonic(), json.loads(line)
-            if event["type"] not in ("ADDED", "MODIFIED"):
-                continue
-            item: Json = event["object"]
-            uid = item["metadata"]["uid"]
-            self.objects[uid] = item
-            for name, has_come in self._moments.items():
-                if uid not in self.seen[name] and has_come(item):
-                    self.seen[name][uid] = now
+        """A busy API server ends watches now and then: the next one begins with all that there is."""
+        while not self._stopping.is_set():
+            for line in self._process.stdout or ():
+                self._take(json.loads(line), time.monotonic())
+            self._process.wait()
+            if not self._stopping.wait(POLL_SECONDS):
+                self._process = self._begin()
+
+    def _take(self, event: Json, now: float) -> None:
+        if event["type"] not in ("ADDED", "MODIFIED"):
+            return
+        item: Json = event["object"]
+        uid = item["metadata"]["uid"]
+        self.objects[uid] = item
+        for name, has_come in self._moments.items():
+            if uid not in self.seen[name] and has_come(item):
+                self.seen[name][uid] = now
 
 
 def watch_pods(cluster: Cluster) -> Watch:

@@ -32,6 +32,7 @@ from spotkube.loop import Controllers, Loop, Pace
 from spotkube.metrics import Metrics
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.labels import UNREGISTERED_TAINT
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.observe import Observer
@@ -229,7 +230,7 @@ def merged(old: Any, patch: Any) -> Any:
 
 
 def json_patched(old: Object, operations: list[Object]) -> Object:
-    """RFC 6902, as far as it is used: test, add and remove; all or nothing."""
+    """RFC 6902, as far as it is used: test, add, remove and replace; all or nothing."""
     new = copy.deepcopy(old)
     for operation in operations:
         *path, last = [part.replace("~1", "/") for part in operation["path"].split("/")[1:]]
@@ -258,6 +259,15 @@ def _apply(place: Any, last: str, operation: Object) -> None:
         raise Invalid(422, "Invalid", f"testing {operation['path']}: {there!r} is not {value!r}")
     if operation["op"] == "remove":
         del place[key]
+    if operation["op"] == "replace":
+        place[key] = value
+
+
+def _takes(node: Object, passes: set[str]) -> bool:
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions") or ())
+    taints = node["spec"].get("taints") or ()
+    mine = all(taint["key"] == UNREGISTERED_TAINT and taint.get("value") in passes for taint in taints)
+    return ready and mine and not node["spec"].get("unschedulable")
 
 
 class FakeCloud:
@@ -505,13 +515,20 @@ class World:
         )
 
     def schedule(self) -> None:
-        """kube-scheduler: pods go onto the node that they are nominated onto, if it takes them."""
+        """kube-scheduler: pods go onto the node that they are nominated onto, or that they alone may enter, if it is
+        ready."""
         for raw in self.kube.all(PODS):
+            if raw["spec"].get("nodeName") or raw["spec"].get("schedulingGates"):
+                continue
+            passes = {
+                t.get("value") for t in raw["spec"].get("tolerations") or () if t.get("key") == UNREGISTERED_TAINT
+            }
+            taken = [node["metadata"]["name"] for node in self.kube.all(NODES) if _takes(node, passes)]
             nominated = raw["status"].get("nominatedNodeName")
-            node = self.kube.objects.get((NODES, None, nominated or ""))
-            closed = node is None or node["spec"].get("taints") or node["spec"].get("unschedulable")
-            if not (closed or raw["spec"].get("nodeName") or raw["spec"].get("schedulingGates")):
-                raw["spec"]["nodeName"] = nominated
+            own = [name for name in taken if self.kube.one(NODES, name)["spec"].get("taints")]
+            where = nominated if nominated in taken else next(iter(own), None)
+            if where is not None:
+                raw["spec"]["nodeName"] = where
                 raw["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
                 self.kube.put(PODS, raw)
 

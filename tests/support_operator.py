@@ -58,7 +58,8 @@ SETTINGS = {
     "lease_renew_deadline_seconds": 4,
     "lease_retry_seconds": 0.5,
 }
-CLOUD_OPTIONS = ("--registration-delay=500ms", "--terminate-delay=200ms")
+# Nodes arrive in any order.
+CLOUD_OPTIONS = ("--registration-delay=500ms", "--registration-jitter=1s", "--terminate-delay=200ms")
 
 
 class Reader:
@@ -204,17 +205,19 @@ class Story:
         requirements: Iterable[Object] = (),
         after: str | None = None,
         for_probes: bool = False,
+        cpu_below: int = 9,
         **spec: Any,
     ) -> str:
         """A NodePool in mode Apply of cheap general-purpose types.
 
-        `after` gives empty nodes back after that time; `for_probes` leaves it to what `settle` asks with.
+        `after` gives empty nodes back after that time; `for_probes` leaves it to what `settle` asks with; `cpu_below`
+        bounds the size of its nodes.
         """
         name = name or self.pool
         gives_back = {"consolidateAfter": after} if after else {"consolidationPolicy": "Never"}
         chosen = [
             {"key": labels.INSTANCE_FAMILY, "operator": "In", "values": list(FAMILIES)},
-            {"key": labels.INSTANCE_CPU, "operator": "Lt", "values": ["9"]},
+            {"key": labels.INSTANCE_CPU, "operator": "Lt", "values": [str(cpu_below)]},
             *requirements,
         ]
         taints = [{"key": TAINT, "value": self.title, "effect": "NoSchedule"}]

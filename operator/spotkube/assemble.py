@@ -46,6 +46,8 @@ from spotkube.worker import PlannerWorker
 LEASE_NAME = "spotkube"
 # Cycles that may be missed before a kubelet restarts us; a first plan's compilation fits in.
 MISSED_CYCLES = 12
+# From here on kube-scheduler goes by nominations from outside (NominatedNodeNameForExpectation).
+NOMINATING_VERSION = (1, 35)
 logger = logging.getLogger(__name__)
 
 
@@ -111,7 +113,15 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
     worker = PlannerWorker()
     batch = Batch(settings.batch_idle_seconds, settings.batch_max_seconds)
     planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds, batch)
-    placement = PlacementController(tools)
+    version = await tools.client.server_version()
+    if version < NOMINATING_VERSION:
+        logger.warning(
+            "Kubernetes %d.%d does not go by nominations: gated pods are pinned by a node selector where they are not "
+            "spread, and others may land elsewhere than planned; from %d.%d on all land as planned",
+            *version,
+            *NOMINATING_VERSION,
+        )
+    placement = PlacementController(tools, by_selector=version < NOMINATING_VERSION)
     history = InterruptionHistory(tools, settings.namespace)
     observer = Observer(
         tools.cache,

@@ -222,7 +222,7 @@ class Loop:
         modes = {pool.mode for pool in view.snapshot.pools}
         mode = Mode.APPLY if Mode.APPLY in modes else Mode.RECOMMEND
         plan = self._last_plans.get(mode)
-        return {uid: group.reason for group in plan.unplaceable for uid in group.pods} if plan else {}
+        return {uid: group.in_short for group in plan.unplaceable for uid in group.pods} if plan else {}
 
     def _recommended(self, view: View) -> Mapping[str, str]:
         """The pool of the node that is recommended for each pod; a plan of old says nothing of pools that apply now."""

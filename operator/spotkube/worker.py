@@ -16,6 +16,7 @@ from typing import TypeVar
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Placement, Plan
 from spotkube.planner.decide import decide, fill
+from spotkube.planner.explaining.unplaceable import IN_PASSING, explain_unplaceable
 from spotkube.planner.problem import Budget
 from spotkube.planner.warmup import warm_up
 
@@ -40,7 +41,8 @@ class Planned:
 
 def decide_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
     """What the worker's process runs."""
-    return decide(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
+    plan = decide(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
+    return explain_unplaceable(snapshot, mode, plan, IN_PASSING)
 
 
 class PlannerWorker:

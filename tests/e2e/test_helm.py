@@ -137,3 +137,22 @@ def test_the_lease_that_may_be_written_is_the_operators(cluster: Cluster) -> Non
     rules = only(render(cluster, "ns"), "Role")["rules"]
 
     assert [rule["resourceNames"] for rule in rules if "update" in rule["verbs"]] == [[LEASE_NAME]]
+
+
+SERVES_POLICIES = ("--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy")
+POLICY_ON = ("--set", "placementPolicy.enabled=true")
+
+
+def policies(manifests: list[Manifest]) -> list[str]:
+    return [manifest["kind"] for manifest in manifests if "AdmissionPolicy" in manifest["kind"]]
+
+
+def test_pods_are_gated_only_if_asked_for_and_where_the_cluster_can(cluster: Cluster) -> None:
+    assert policies(render(cluster, "ns", *SERVES_POLICIES)) == []
+    assert policies(render(cluster, "ns", *POLICY_ON)) == []
+    found = render(cluster, "ns", *POLICY_ON, *SERVES_POLICIES)
+    assert policies(found) == ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"]
+    assert only(found, "MutatingAdmissionPolicy")["spec"]["failurePolicy"] == "Ignore"
+    assert only(found, "MutatingAdmissionPolicyBinding")["spec"] == {
+        "policyName": only(found, "MutatingAdmissionPolicy")["metadata"]["name"]
+    }

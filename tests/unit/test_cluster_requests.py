@@ -158,6 +158,18 @@ async def test_reads_are_repeated_and_writes_are_not(api: FakeApi, client: KubeC
     assert len(api.requests) == 3
 
 
+@pytest.mark.parametrize(
+    ("told", "version"),
+    [({"major": "1", "minor": "36"}, (1, 36)), ({"major": "1", "minor": "34+"}, (1, 34)), ({}, (0, 0))],
+)
+async def test_the_version_of_the_server(
+    api: FakeApi, client: KubeClient, told: dict[str, str], version: tuple[int, int]
+) -> None:
+    api.answers = [answer(200, told)]
+
+    assert await client.server_version() == version
+
+
 async def test_what_is_not_there_is_none(api: FakeApi, client: KubeClient) -> None:
     api.answers = [refusal(404, "NotFound", "no")]
     assert await client.get(NODES, "a") is None

@@ -21,6 +21,7 @@ from spotkube.controllers.plans import Decision
 from spotkube.convert.snapshots import KEY, Record, from_bytes, to_bytes, to_record
 from spotkube.model.cluster import Mode
 from spotkube.model.plan import Plan, PlannedNode
+from spotkube.planning import LEAST_SECONDS
 
 NAMESPACE = "spotkube-system"
 OFFERING = make_offering("m.large", 0.1)
@@ -126,7 +127,7 @@ async def test_a_decision_carries_what_it_was_made_from() -> None:
     decision = world.planning.take(await world.look())
     assert decision is not None and decision.record is not None
     assert [pod.name for pod in decision.record.snapshot.pods] == ["web-1"]
-    assert (decision.record.mode, decision.record.seconds) == (Mode.APPLY, 1.0)
+    assert (decision.record.mode, decision.record.seconds) == (Mode.APPLY, LEAST_SECONDS)
 
 
 @pytest.mark.parametrize("size", [1, 0])

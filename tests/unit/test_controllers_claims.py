@@ -78,7 +78,7 @@ CLOSED = make_node(
 def facts(node: Node | None = None, machine: Instance | None = None, **fields: Any) -> Facts:
     """A claim of a pool that applies, of a cloud that answers."""
     pods = tuple(fields.pop("pods", ()))
-    known = {"pool": make_pool(mode=Mode.APPLY), "instances_known": True, "pods_held": 0, "now": NOW, **fields}
+    known = {"pool": make_pool(mode=Mode.APPLY), "instances_known": True, "now": NOW, **fields}
     return Facts(node=node, instance=machine, pods=pods, margin_seconds=5.0, **known)
 
 
@@ -110,21 +110,22 @@ class TestArriving:
         assert next_step(make_claim("Launched"), facts(NEW, instance())) == steps.Advance(Phase.REGISTERED, node="n")
         assert isinstance(next_step(make_claim("Launched"), facts(None, instance())), steps.Wait)
 
-    def test_it_opens_when_its_pods_are_on_their_way(self) -> None:
+    def test_it_opens_to_all_when_the_pods_of_its_plan_are_bound_or_it_has_waited_for_long(self) -> None:
         claim = make_claim("Registered")
+        waiting = steps.Wait("the pods of its plan take their places first")
+        late = NOW - steps.LANDING_SECONDS
 
-        assert next_step(claim, facts(NEW, instance(), pods_held=1)) == steps.Wait("its pods are being nominated")
+        assert next_step(claim, facts(NEW, instance(), landing_since=late + 1)) == waiting
+        assert next_step(claim, facts(NEW, instance(), landing_since=late)) == steps.Open("n")
         assert next_step(claim, facts(NEW, instance())) == steps.Open("n")
         assert next_step(claim, facts(OPEN, instance())) == steps.Advance(Phase.READY, node="n")
 
-    def test_a_spot_node_lets_the_on_demand_nodes_of_its_plan_go_first_but_not_for_long(self) -> None:
-        claim, on_demand = make_claim("Registered"), make_claim("Registered", capacityType="on-demand")
-        soon, late = START + steps.ON_DEMAND_FIRST_SECONDS - 1, START + steps.ON_DEMAND_FIRST_SECONDS
+    def test_one_whose_pods_take_long_to_land_is_not_given_back(self) -> None:
+        claim, late = make_claim("Registered"), START + 10_000
 
-        waiting = next_step(claim, facts(NEW, instance(), plan_exposed=True, now=soon))
-        assert waiting == steps.Wait("the on-demand nodes of its plan take their pods first")
-        assert next_step(claim, facts(NEW, instance(), plan_exposed=True, now=late)) == steps.Open("n")
-        assert next_step(on_demand, facts(NEW, instance(), plan_exposed=True, now=soon)) == steps.Open("n")
+        step = next_step(claim, facts(NEW, instance(), landing_since=late - 1, now=late))
+
+        assert step == steps.Wait("the pods of its plan take their places first")
 
     def test_it_is_not_ready_before_its_node_is_and_startup_taints_are_gone(self) -> None:
         claim = make_claim("Registered", startupTaints=[{"key": "cni", "effect": "NoSchedule"}])
@@ -667,7 +668,9 @@ class TestTroubles:
         await world.cycles(3)
         world.join(world.claim.name)
         old = await world.look()  # frozen here, at Launched
-        await world.cycles(4)
+        await world.cycles(2)
+        world.schedule()
+        await world.cycles(2)
         assert world.claim.status.phase is Phase.READY
 
         await world.controllers.claims.reconcile(old)

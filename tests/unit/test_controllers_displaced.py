@@ -99,4 +99,6 @@ async def test_the_room_is_bought_before_the_pod_is_made_anew_and_only_once() ->
     await world.cycles(4)
 
     assert [order.name for order in world.cloud.sold] == [name, replacement]
-    assert world.kube.objects[PODS, "shop", "web-2"]["status"]["nominatedNodeName"] == replacement
+    assert world.placement.awaited == {replacement}
+    [toleration] = world.kube.objects[PODS, "shop", "web-2"]["spec"]["tolerations"]
+    assert toleration["value"] == next(claim for claim in world.claims if claim.name == replacement).metadata.uid

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from builders import make_node, make_pod
 from controller_builders import UNAVAILABLE, World
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES, PODS
-from spotkube.controllers.placement import exposed_plans, pods_held
+from spotkube.controllers.claims.steps import LANDING_SECONDS
+from spotkube.controllers.placement import pods_landing, selector_of
 from spotkube.model.cluster import Mode, Snapshot
-from spotkube.model.labels import PLACEMENT_GATE, PLANNED_PODS
+from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement, Plan, PlannedNode
 from spotkube.planning import unsettled
+from spotkube.providers.port import InstanceState
+
+SPREAD = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
+
+
+def admitted(world: World, name: str = "web-1") -> str | None:
+    """The claim (its uid) whose node the pod may enter before others."""
+    tolerations = world.pod(name)["spec"].get("tolerations", ())
+    return next((t["value"] for t in tolerations if t["key"] == UNREGISTERED_TAINT), None)
 
 
 def gates(world: World, name: str = "web-1") -> list[str]:
@@ -39,33 +50,128 @@ def become_ready(world: World, name: str) -> None:
     world.kube.change(NODES, name, {"status": {"conditions": [{"type": "Ready", "status": "True"}]}})
 
 
-class TestNominating:
-    async def test_a_pod_is_nominated_as_soon_as_its_claim_is_written(self) -> None:
+class TestAdmitting:
+    """Onto nodes that are still to come."""
+
+    async def test_a_pod_may_enter_its_node_as_soon_as_the_claim_is_written(self) -> None:
         world = World()
         world.add_pool()
         world.add_pod()
 
         await world.cycles(3)
 
-        assert world.pod()["status"]["nominatedNodeName"] == world.claim.name
+        assert admitted(world) == world.claim.metadata.uid
+        assert "nominatedNodeName" not in world.pod()["status"]
         assert len(world.worker.asked) == 1
+
+    async def test_and_no_other(self) -> None:
+        world = World()
+        name = await node_on_its_way(world)
+
+        [taint] = world.kube.one(NODES, name)["spec"]["taints"]
+        assert (taint["key"], taint["value"]) == (UNREGISTERED_TAINT, world.claim.metadata.uid)
+
+    async def test_its_own_tolerations_stay(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        own = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "tolerationSeconds": 300}
+        world.kube.change(PODS, "web-1", {"spec": {"tolerations": [own]}}, "shop")
+
+        await world.cycles(3)
+
+        assert world.pod()["spec"]["tolerations"][0] == own
+        assert admitted(world) == world.claim.metadata.uid
+
+    async def test_pods_that_were_alike_are_alike_with_it(self) -> None:
+        world = World()
+        await node_on_its_way(world, gated=False)
+        world.add_pod("web-2")
+
+        view = await world.look()
+
+        assert len({pod.shape for pod in view.pods.values()}) == 1
 
     async def test_once_and_not_each_cycle(self) -> None:
         world = World()
-        await node_on_its_way(world)
+        await node_on_its_way(world, gated=False)
 
         await world.cycles(5)
 
-        assert world.kube.writes.count("patch pods/web-1/status") == 1
+        assert world.kube.writes.count("patch pods/web-1") == 1
 
-    async def test_a_nomination_that_kube_scheduler_took_away_is_written_again(self) -> None:
+    async def test_where_a_node_never_came_it_may_enter_the_next_one(self) -> None:
         world = World()
         name = await node_on_its_way(world, gated=False)
-        world.kube.change(PODS, "web-1", {"status": {"nominatedNodeName": None}}, "shop")
+        old = world.claim.metadata.uid
+        world.kube.mark_deleted(NODECLAIMS, name)
+        world.cloud.become(f"i-{name}", InstanceState.TERMINATED)
+        await world.cycles(12)
+        [new] = [claim.metadata.uid for claim in world.claims if claim.metadata.uid != old]
+
+        tolerations = [t["value"] for t in world.pod()["spec"]["tolerations"]]
+        assert tolerations == [old, new]
+
+    async def test_a_pod_that_we_hold_back_is_nominated_besides(self) -> None:
+        world = World()
+        name = await node_on_its_way(world)
+        await world.cycles(5)
+        assert world.pod()["status"]["nominatedNodeName"] == name
+        assert world.kube.writes.count("patch pods/web-1/status") == 1
+
+        become_ready(world, name)
+        await world.cycles(2)
+
+        assert admitted(world) == world.claim.metadata.uid
+
+    async def test_but_not_where_it_is_spread(self) -> None:
+        """kube-scheduler counts those nominated onto a node, and would refuse each for the sake of the others."""
+        world = World()
+        world.add_pool()
+        world.add_pod(gated=True)
+        world.kube.change(PODS, "web-1", {"spec": {"topologySpreadConstraints": [SPREAD]}}, "shop")
+        await world.cycles(3)
+        world.join(world.claim.name)
+        await world.cycles(3)
+
+        assert "nominatedNodeName" not in world.pod()["status"]
+        assert (gates(world), admitted(world)) == ([], world.claim.metadata.uid)
+
+    async def test_after_a_restart_a_pod_goes_where_it_may_enter(self) -> None:
+        world = World()
+        name = await node_on_its_way(world, gated=False)
+        world.kube.change(NODECLAIMS, name, {"metadata": {"annotations": {PLANNED_PODS: ""}}})
+        world.restart()
+
+        await world.cycles(3)
+
+        assert world.placement.awaited == {name}
+        assert world.worker.asked == []
+
+
+class TestNominating:
+    """Onto nodes that are open to all, and there as long as the pod is not bound."""
+
+    async def nominated(self) -> tuple[World, str]:
+        world = World()
+        name = await world.up_and_running()
+        world.add_pod("web-2")
+        await world.cycles(3)
+        return world, name
+
+    async def test_a_pod_for_which_there_is_room(self) -> None:
+        world, name = await self.nominated()
+
+        assert world.pod("web-2")["status"]["nominatedNodeName"] == name
+        assert admitted(world, "web-2") is None
+
+    async def test_a_nomination_that_kube_scheduler_took_away_is_written_again(self) -> None:
+        world, name = await self.nominated()
+        world.kube.change(PODS, "web-2", {"status": {"nominatedNodeName": None}}, "shop")
 
         await world.cycle()
 
-        assert world.pod()["status"]["nominatedNodeName"] == name
+        assert world.pod("web-2")["status"]["nominatedNodeName"] == name
 
     async def test_a_pod_that_waits_for_a_node_of_another_name_learns_it_also_after_a_restart(self) -> None:
         world = World()
@@ -100,13 +206,14 @@ class TestNominating:
         world.worker.answer = crosswise
         await world.cycles(2)
         assert len(world.claims) == 2
-        assert not any("nominatedNodeName" in pod["status"] for pod in world.kube.all(PODS))
+        assert not any(admitted(world, name) for name in ("web-1", "web-2", "web-3"))
         world.restart()
 
         await world.cycles(3)
 
-        where = {pod["metadata"]["name"]: pod["status"]["nominatedNodeName"] for pod in world.kube.all(PODS)}
-        assert where["web-1"] == where["web-3"] != where["web-2"]
+        first, second, third = (admitted(world, name) for name in ("web-1", "web-2", "web-3"))
+        assert first == third != second
+        assert first
         assert world.worker.asked == []
 
     async def test_places_of_old_are_not_recalled_once_the_node_is_open(self) -> None:
@@ -130,6 +237,7 @@ class TestNominating:
         await world.placement.reconcile(view)
 
         assert "nominatedNodeName" not in world.pod()["status"]
+        assert admitted(world) is None
 
 
 class TestLettingGo:
@@ -143,16 +251,12 @@ class TestLettingGo:
 
         assert gates(world) == []
 
-    async def test_and_open(self) -> None:
-        """While the node still has our taint, kube-scheduler would refuse it and put the pod elsewhere."""
+    async def test_but_not_until_it_is_open_to_others(self) -> None:
         world = World()
         name = await node_on_its_way(world)
         world.kube.refuse["patch nodes"] = UNAVAILABLE
         become_ready(world, name)
 
-        await world.cycles(3)
-        assert gates(world) == [PLACEMENT_GATE]
-        world.kube.refuse.clear()
         await world.cycles(3)
 
         assert gates(world) == []
@@ -245,44 +349,123 @@ class TestMemory:
         assert world.placement.awaited == frozenset()
 
 
-class TestHeld:
-    async def test_only_a_nomination_that_is_not_stored_holds(self) -> None:
-        """kube-scheduler keeps room for a nominated pod also while it has a gate."""
+class TestLanding:
+    async def landing(self, world: World) -> dict[str, int]:
+        return dict(pods_landing(await world.look()))
+
+    async def test_a_node_stays_closed_until_the_pods_of_its_plan_are_bound(self) -> None:
         world = World()
-        name = await node_on_its_way(world)
-        assert gates(world) == [PLACEMENT_GATE]
-        assert pods_held(await world.look())[name] == 0
+        world.add_pool()
+        world.add_pod("web-1")
+        world.add_pod("web-2")
+        world.worker.answer = apart
+        await world.cycles(3)
+        plan = world.claims[0].spec.plan
+        first, second = (claim.name for claim in world.claims)
+        assert await self.landing(world) == {plan: 2}
 
-        world.kube.change(PODS, "web-1", {"status": {"nominatedNodeName": None}}, "shop")
-        assert pods_held(await world.look())[name] == 1
+        world.join(first)
+        await world.cycles(2)
+        world.schedule()
+        await world.cycles(2)
+        assert world.kube.one(NODES, first)["spec"]["taints"]
 
+        world.join(second)
+        await world.cycles(2)
+        world.schedule()
+        await world.cycles(2)
+        assert await self.landing(world) == {}
+        assert [claim.status.phase for claim in world.claims] == ["Ready", "Ready"]
 
-class TestExposed:
-    """Pods that would end on spot because a spot node of their plan opens before they are on their on-demand node."""
-
-    async def exposed(self, world: World) -> frozenset[str]:
-        return exposed_plans(await world.look())
-
-    async def test_a_pod_without_a_gate_exposes_its_plan_until_it_is_on_its_on_demand_node(self) -> None:
+    async def test_but_not_for_ever(self) -> None:
         world = World()
         name = await node_on_its_way(world, gated=False)
-        world.kube.change(NODECLAIMS, name, {"spec": {"capacityType": "on-demand"}})
-        assert await self.exposed(world) == {world.claim.spec.plan}
+        become_ready(world, name)
+        await world.cycles(2)
+        assert world.claim.status.phase == "Registered"
 
+        world.clock.now += LANDING_SECONDS
+        await world.cycles(2)
+
+        assert world.claim.status.phase == "Ready"
+
+    async def test_pods_that_are_gone_keep_nothing_closed(self) -> None:
+        world = World()
+        name = await node_on_its_way(world, gated=False)
+        become_ready(world, name)
+        world.kube.drop(PODS, "web-1", "shop")
+
+        await world.cycles(2)
+
+        assert world.claim.status.phase == "Ready"
+
+
+class TestForeignSchedulers:
+    """A scheduler that is not the default one need not go by nominations: nothing is pinned for it."""
+
+    async def test_their_pods_are_not_nominated(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.add_pod("web-2")
+        world.kube.change(PODS, "web-2", {"spec": {"schedulerName": "mine"}}, "shop")
+
+        await world.cycles(3)
+
+        assert world.placement.awaited == {name}
+        assert world.pod("web-2")["status"].get("nominatedNodeName") is None
+
+    async def test_our_gate_on_them_is_lifted_once_there_is_room(self) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod(gated=True)
+        world.kube.change(PODS, "web-1", {"spec": {"schedulerName": "mine"}}, "shop")
+        await world.cycles(3)
+        assert gates(world) == [PLACEMENT_GATE]
+
+        world.join(world.claim.name)
+        await world.cycles(3)
+
+        assert gates(world) == []
+        assert world.pod()["status"].get("nominatedNodeName") is None
+
+
+class TestBeforeNominations:
+    """Kubernetes before 1.35: a node selector where it is harmless."""
+
+    async def released(self, spec: dict[str, object]) -> dict[str, object]:
+        world = World()
+        world.placement._by_selector = True
+        name = await node_on_its_way(world)
+        world.kube.change(PODS, "web-1", {"spec": spec}, "shop")
         become_ready(world, name)
         await world.cycles(3)
-        assert world.claim.status.phase == "Ready"
-        assert await self.exposed(world) == {world.claim.spec.plan}
+        assert gates(world) == []
+        found: dict[str, object] = world.pod()["spec"].get("nodeSelector", {})
+        return {key: "the claim" if value == name else value for key, value in found.items()}
 
-        world.schedule()
-        assert world.pod()["spec"]["nodeName"] == name
-        assert await self.exposed(world) == frozenset()
+    async def test_a_gated_pod_is_pinned_to_its_claim_besides_what_it_asks_for(self) -> None:
+        selector = await self.released({"nodeSelector": {"disk": "ssd"}})
 
-    async def test_none_that_has_a_gate_or_belongs_on_spot(self) -> None:
-        gated, spot = World(), World()
-        name = await node_on_its_way(gated, gated=True)
-        gated.kube.change(NODECLAIMS, name, {"spec": {"capacityType": "on-demand"}})
-        name = await node_on_its_way(spot, gated=False)
-        spot.kube.change(NODECLAIMS, name, {"spec": {"capacityType": "spot"}})
+        assert selector == {"disk": "ssd", NODECLAIM: "the claim"}
 
-        assert await self.exposed(gated) == await self.exposed(spot) == frozenset()
+    async def test_one_that_is_spread_never_is(self) -> None:
+        assert await self.released({"topologySpreadConstraints": [SPREAD]}) == {}
+
+    async def test_from_1_35_on_none_is(self) -> None:
+        world = World()
+        name = await node_on_its_way(world)
+        become_ready(world, name)
+        await world.cycles(3)
+
+        assert "nodeSelector" not in world.pod()["spec"]
+
+    def test_on_a_node_of_nobodys_claim_its_hostname_says_which(self) -> None:
+        node = make_node("old")
+
+        assert selector_of(make_pod(), node) == {HOSTNAME: "old"}
+        assert selector_of(make_pod(), replace(node, labels=())) == {}
+
+
+def apart(snapshot: Snapshot, mode: Mode) -> Plan:
+    """A node for each pod."""
+    return Plan(tuple(PlannedNode("pool", snapshot.offerings[0], (uid,), "") for uid in sorted(unsettled(snapshot))))

@@ -19,7 +19,10 @@ from spotkube.controllers.toolbox import NotLeading
 from spotkube.controllers.view import View
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode
+from spotkube.model.explanation import Exclusion
 from spotkube.model.plan import Baselines, FrontPoint, Plan, PlannedNode, Unplaceable
+from spotkube.model.selectors import Taint, TaintEffect
+from spotkube.planner.explaining.changes import Subject
 
 OFFERING = make_offering("m.large", 0.1, spot=True)
 POOL = make_pool(mode=Mode.APPLY, taints=(taint("team", "a"),), startup_taints=(taint("cni"),), labels=(("tier", "x"),))
@@ -67,6 +70,17 @@ class TestRecord:
         assert len(status.front) == MAX_FRONT
         assert status.nodes is not None and (status.nodes.add, status.nodes.drain) == (many, many)
         assert status.pods is not None and status.pods.unplaceable == 2 * many
+
+    def test_what_would_place_pods_comes_first_and_as_changes(self) -> None:
+        change = Subject("shop/web", frozenset()).tolerate(Taint("team", TaintEffect.NO_SCHEDULE, "a"))
+        one = Unplaceable("shop/web", ("a",), "none fits", (change,), (Exclusion("taint", 3),), 3, "tolerate it")
+
+        (told,) = status_of(Plan(unplaceable=(one,))).unplaceable
+
+        assert told.reason == "tolerate it; none fits; each by itself excludes, of 3 offerings: taint 3"
+        assert [(c.kind, c.object, c.field, c.to) for c in told.changes] == [
+            ("Pod", "shop/web", "spec.tolerations", "team=a:NoSchedule")
+        ]
 
     def test_baselines_that_do_not_hold_all_pods_are_absent(self) -> None:
         status = status_of(Plan(baselines=Baselines(first_fit_micro_usd_hour=130_000)))

@@ -150,6 +150,13 @@ def test_pods_with_gates_of_others_are_said() -> None:
     assert any("2 pods have scheduling gates of others" in note for note in manifests.notes)
 
 
+def test_pods_of_other_schedulers_are_said() -> None:
+    manifests = read(deployment(spec=CONTAINERS + "\n      schedulerName: volcano"))
+    (note,) = [note for note in manifests.notes if "a scheduler of their own" in note]
+    assert note.startswith("2 pods have a scheduler of their own, such as")
+    assert "(volcano)" in note
+
+
 def test_pods_elsewhere_are_not_counted() -> None:
     pod = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{nodeName: gone, {CONTAINERS}}}\n"
     manifests = read(pod)

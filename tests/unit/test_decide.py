@@ -60,7 +60,7 @@ def test_spot_for_who_bears_it_and_on_demand_for_who_does_not() -> None:
     pods = [*make_pods(2, workload="steady"), *make_pods(2, workload="batch", cpu="1100m")]
     plan = plan_of(make_snapshot(pods, both_ways(cpu="3"), workloads=[rule]))
     assert bought(plan) == ["m.large on-demand", "m.large spot"]
-    assert "on demand, as some of them must be" in next(
+    assert "on demand for default/some (spot rule)" in next(
         n.reason for n in plan.additions if n.offering.capacity_type == "on-demand"
     )
 

@@ -98,7 +98,7 @@ def test_json_has_every_node_and_pod(spotkube_plan: Command) -> None:
     plan = json.loads(outcome.stdout)
     assert (plan["version"], plan["seed"]) == (1, 7)
     assert set(plan) == {
-        "version", "seed", "totals", "nodes", "placements", "unplaceable", "policy", "alternatives",
+        "version", "seed", "totals", "nodes", "placements", "unplaceable", "landing", "policy", "alternatives",
         "concentrations", "work", "notes", "errors", "replay",
     }  # fmt: skip
     assert plan["totals"] == {
@@ -116,6 +116,39 @@ def test_json_has_every_node_and_pod(spotkube_plan: Command) -> None:
     assert 0.13 <= plan["totals"]["lowerBoundUSDPerHour"] <= 0.18
     assert sorted(pod for node in plan["nodes"] for pod in node["pods"]) == [f"default/web-{n}" for n in (1, 2, 3)]
     assert {node["capacityType"] for node in plan["nodes"]} == {"on-demand"}
+
+
+def test_json_says_what_would_place_pods_and_what_else_was_for_sale(spotkube_plan: Command) -> None:
+    plan = json.loads(spotkube_plan("-f", "-", "-o", "json", stdin=PODS % "64").stdout)
+    (one,) = plan["unplaceable"]
+    assert one["changes"] == [
+        {
+            "kind": "Pod",
+            "object": "default/web",
+            "field": "spec.containers[].resources.requests[cpu]",
+            "from": "64",
+            "to": "2",
+            "words": "lower the cpu request of default/web from 64 to 2",
+        }
+    ]
+    assert {"constraint": "cpu request 64", "offerings": one["offerings"]} in one["exclusions"]
+    assert "constraints" not in plan
+    (node, *_) = json.loads(spotkube_plan("-f", "-", "-o", "json", stdin=PODS % "1").stdout)["nodes"]
+    assert node["offerings"] >= 1
+    assert all(set(other) == {"nodePool", "instanceType", "zone", "capacityType", "moreUSDPerHour"}
+               for other in node["alternatives"])  # fmt: skip
+
+
+def test_explain_tells_what_rules_cost(spotkube_plan: Command) -> None:
+    outcome = spotkube_plan("-f", "-", "--explain", stdin=PODS % "1")
+    assert outcome.code == 0
+    assert "What rules cost" in outcome.stdout
+    assert "NodePool default: pods of no Workload never on spot" in outcome.stdout
+    told = json.loads(spotkube_plan("-f", "-", "--explain", "-o", "json", stdin=PODS % "1").stdout)["constraints"]
+    assert told["tried"] == 1
+    (cost,) = told["costs"]
+    assert cost["usdPerHour"] > 0
+    assert cost["without"]["field"] == "spec.spot.allowUnmanagedPods"
 
 
 def test_yaml_says_the_same_as_json(spotkube_plan: Command) -> None:

@@ -147,6 +147,14 @@ class TestPlacement:
         assert "schedulingGates" not in pod_spec_of(make_template())
         assert pod_spec_of(make_template(), placement="Pinned")["schedulingGates"] == [GATE]
 
+    def test_nor_those_of_a_scheduler_that_may_not_go_by_nominations(self) -> None:
+        asked = make_template(schedulerName="mine")
+
+        assert "schedulingGates" not in pod_spec_of(asked, placement="Pinned")
+        assert pod_spec_of(make_template(schedulerName="default-scheduler"), placement="Pinned")["schedulingGates"] == [
+            GATE
+        ]
+
     def test_a_job_may_be_the_schedulers(self) -> None:
         child = desired_child(make_job(placement="Scheduler"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -217,6 +218,14 @@ class TestWaiting:
 
     def test_for_a_claim_that_we_do_not_know(self) -> None:
         assert self.waiting(make_pod("a"), expected={"uid-a": "general-7"}) == "1 pod: waits for NodeClaim general-7"
+
+    def test_for_a_scheduler_that_is_not_the_default_one(self) -> None:
+        pod = make_pod("a", nominated="node-1")
+        pod = replace(pod, shape=replace(pod.shape, scheduler_name="volcano"))
+
+        assert self.waiting(pod) == (
+            "1 pod: scheduler volcano has not bound it yet: we plan for it, and leave its place to that"
+        )
 
     def test_what_has_no_place_says_why_whatever_else_holds(self) -> None:
         line = self.waiting(

@@ -15,6 +15,7 @@ MAX_DRAINS = 500
 MAX_UNPLACEABLE = 100
 MAX_FRONT = 20
 MAX_CONCENTRATIONS = 100
+MAX_CHANGES = 5
 
 
 class CapacityPlanSpec(SpecModel):
@@ -91,6 +92,21 @@ class Drain(StatusModel):
     """Why it goes, in words."""
 
 
+class HelpfulChange(StatusModel):
+    """One change of one field."""
+
+    kind: Annotated[str, Field(max_length=63)]
+    """The kind of the object to change."""
+    object: Annotated[str, Field(max_length=512)]
+    """Its name; of pods that of what makes them, as namespace/name."""
+    field: Annotated[str, Field(max_length=512)] = ""
+    """The field to change."""
+    to: Text = ""
+    """The value that it would need; empty where it would have to go."""
+    words: Text = ""
+    """The change in words."""
+
+
 class UnplaceablePods(StatusModel):
     """Pods of one group that have no place."""
 
@@ -100,6 +116,8 @@ class UnplaceablePods(StatusModel):
     """How many pods of it have no place."""
     reason: Text = ""
     """Why, and what would help."""
+    changes: Annotated[tuple[HelpfulChange, ...], Field(max_length=MAX_CHANGES)] = ()
+    """The fewest changes that together would give them a place, which was tried; none where no such few are known."""
 
 
 class FrontPoint(StatusModel):
@@ -147,6 +165,8 @@ class WorkDone(StatusModel):
     """Linear programs of the branch and bound that sharpens the bound of small problems."""
     evaluations: Count = 0
     """Candidate plans that were evaluated."""
+    landing_tries: Count = 0
+    """Simulated landings, those of rejected ways to mend the plan included."""
 
 
 class KeptSnapshot(StatusModel):
@@ -173,6 +193,22 @@ class Baselines(StatusModel):
     """First-fit decreasing under the same rules."""
     all_on_demand_usd_per_hour: UsdPerHour | None = None
     """The same without any spot."""
+
+
+class Landing(StatusModel):
+    """How the plan stands up to kube-scheduler, by simulation: each try has other random ties and another order of the
+    nodes' arrival. No tries mean that nothing can go wrong."""
+
+    tries: Count = 0
+    """How many tries there were; 100, unless the time was up."""
+    failed: Count = 0
+    """In how many of them pods found no place, or one that they may not have."""
+    failed_before: Count = 0
+    """The same before nodes were added for such pods."""
+    nodes_added: Count = 0
+    """How many nodes were added for them."""
+    usd_per_hour_added: UsdPerHour = 0
+    """What these cost in dollars an hour."""
 
 
 class CapacityPlanStatus(ObservedStatus):
@@ -209,6 +245,8 @@ class CapacityPlanStatus(ObservedStatus):
     """How much was computed."""
     solve_seconds: Annotated[float, Field(ge=0)] | None = None
     """How long the decision took, in seconds."""
+    landing: Landing | None = None
+    """Whether all pods land, whichever way kube-scheduler decides where the plan leaves it a choice."""
     baselines: Baselines | None = None
     """What simpler ways would have cost for the same pods."""
     snapshot: KeptSnapshot | None = None

@@ -4,6 +4,7 @@ The official client does the connection: kubeconfig, TLS, exec plugins, service 
 classes, which cost more time and memory than the objects that they wrap.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Literal, Self
@@ -56,6 +57,13 @@ class KubeClient:
 
     async def close(self) -> None:
         await self._transport.close()
+
+    async def server_version(self) -> tuple[int, int]:
+        """Major and minor version of the API server; some providers write the latter as "35+"."""
+        answer = await retrying(lambda: self._transport.request("GET", "/version"))
+        digits = (re.match(r"[0-9]*", str(answer.get(part, ""))) for part in ("major", "minor"))
+        major, minor = (int(found[0]) if found and found[0] else 0 for found in digits)
+        return major, minor
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         """The object, or None when there is none (also when its CRD is not installed)."""

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from spotkube.catalog import load_catalog
 from spotkube.commands.durations import parse_seconds
+from spotkube.commands.explaining import with_advice, with_costs
 from spotkube.commands.questions import DEFAULT_SECONDS, Question, of_manifests, of_snapshot
 from spotkube.commands.waiting import bar
 from spotkube.convert.documents import Mistakes, read_documents
@@ -105,6 +106,9 @@ def plan(
         Path | None,
         typer.Option(metavar="FILE", help="Write what the plan was made from, to make it again with --snapshot."),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell also what each rule costs: one more short search for each.")
+    ] = False,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="table for people, json and yaml with every node and pod.")
     ] = Output.TABLE,
@@ -143,6 +147,8 @@ def plan(
         raise typer.Exit(BAD_INPUT) from error
     if save_snapshot is not None:
         _save(question, report, save_snapshot)
+    if explain:
+        report = with_costs(question.snapshot, question.mode, report)
     match output:
         case Output.TABLE:
             print_report(Console(), report)
@@ -210,6 +216,7 @@ def make_report(question: Question) -> Report:
             repeat=again.work if again else None,
         )
     replay = Replay(again.plan, digest(decision)) if again else None
+    decision = with_advice(question.snapshot, question.mode, decision)
     return Report(decision, question.pod_names, question.seed, question.notes, question.errors, replay)
 
 

@@ -3,11 +3,11 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 TICK_SECONDS = 0.1
 
@@ -35,3 +35,15 @@ def bar(text: str, seconds: float) -> Iterator[None]:
         finally:
             done.set()
             ticker.join()
+
+
+@contextmanager
+def steps(text: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows on stderr how many steps are done, told as (done, of how many); nothing where it is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

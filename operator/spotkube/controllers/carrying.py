@@ -68,7 +68,7 @@ class Carrier:
             nobodys = [pod for uid in group.pods if (pod := view.pods.get(uid)) and pod.workload is None]
             for pod in nobodys[:MAX_TOLD]:
                 ref = ObjectRef("v1", "Pod", pod.name, pod.uid, pod.namespace)
-                self._tools.recorder.record(ref, "Warning", "NoPlace", group.reason, "Plan")
+                self._tools.recorder.record(ref, "Warning", "NoPlace", group.in_short, "Plan")
 
     async def prune(self, plans: list[CapacityPlan]) -> None:
         """Deletes the oldest CapacityPlans beyond what is kept."""

@@ -1,22 +1,27 @@
-"""Brings pods onto the nodes that were planned for them, by nomination.
+"""Brings pods onto the nodes that were planned for them.
 
-kube-scheduler tries a pod's nominated node first and keeps that room from others, and still runs all its filters. Pods
-that were born with our gate are let go once their node is Ready.
+A new node is closed to all pods but those that are planned onto it: these are given a toleration of its taint. So
+nobody takes their room, in whatever order nodes arrive, and they can't go astray onto other new nodes. Pods that were
+born with our gate are let go once their node is ready, nominated onto it; so are pods onto nodes that are open to all.
+kube-scheduler tries a nominated node first, and has the last word on every pod.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from spotkube.api import NodeClaim
-from spotkube.api.nodeclaim import CapacityType, Phase
+from spotkube.api.nodeclaim import Phase
+from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
+from spotkube.cluster.transport import Object, Objects
+from spotkube.controllers.claims.steps import is_ready
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.model.cluster import Node
-from spotkube.model.labels import PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
+from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
 
@@ -25,30 +30,16 @@ _CLOSED = (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
 logger = logging.getLogger(__name__)
 
 
-def pods_held(view: View) -> Counter[str]:
-    """By Node (or claim, before it has one): pods planned onto it whose nomination is not stored yet, so that
-    kube-scheduler does not keep room for them. For a pod that is nominated it does, also while our gate is on it."""
-    names = view.node_names
-    held: Counter[str] = Counter()
-    for uid, pod in view.pods.items():
-        if pod.node is None and pod.nominated and not pod.deleting:
-            target = names.get(pod.nominated, pod.nominated)
-            held[target] += view.pods_as_stored[uid].nominated != target
-    return held
-
-
-def exposed_plans(view: View) -> frozenset[str]:
-    """Plans of which pods that kube-scheduler may try at any moment (no gate is on them) are planned onto on-demand
-    nodes, and not bound yet. Refused by a node that is closed, such a pod loses its nomination and goes wherever there
-    is room, on a spot node too."""
-    on_demand = {
+def pods_landing(view: View) -> Counter[str]:
+    """By plan: pods that are planned onto nodes which are not open to all yet, and are not bound."""
+    closed = {
         view.node_names[claim.name]: claim.spec.plan
         for claim in view.claims.values()
-        if claim.spec.capacity_type is CapacityType.ON_DEMAND and claim.spec.plan
+        if claim.spec.plan and claim.status.phase in _CLOSED and claim.metadata.deletion_timestamp is None
     }
-    tried = (pod for pod in view.pods.values() if pod.node is None and not pod.gates and not pod.deleting)
-    targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in tried)
-    return frozenset(plan for target in targets if (plan := on_demand.get(target)))
+    waiting = (pod for pod in view.pods.values() if pod.node is None and pod.nominated and not pod.deleting)
+    targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in waiting)
+    return Counter(plan for target in targets if (plan := closed.get(target)))
 
 
 class PlacementController:
@@ -58,22 +49,28 @@ class PlacementController:
     pods of many sizes might not all fit again onto nodes that are just large enough for them.
     """
 
-    def __init__(self, tools: Toolbox) -> None:
+    def __init__(self, tools: Toolbox, *, by_selector: bool = False) -> None:
+        """`by_selector`: this cluster's kube-scheduler does not go by nominations (before Kubernetes 1.35). Gated pods
+        are then given a node selector besides, where that is harmless."""
         self._tools = tools
+        self._by_selector = by_selector
         self._targets: dict[str, str] = {}
         self._recalled = False
 
-    def recall(self, claims: Iterable[NodeClaim], pods: Iterable[Pod]) -> None:
+    def recall(self, claims: Iterable[NodeClaim], pods: Sequence[Pod]) -> None:
         """Once at the beginning: what was planned onto claims whose nodes are not open yet, and is not nominated."""
         if self._recalled:
             return
         self._recalled = True
         # Those with a node may be about to leave it; where not, the next `reconcile` forgets them.
         concerned = {pod.uid for pod in pods if pod.node is not None or pod.nominated is None}
+        admitted = [pod for pod in pods if pod.uid in concerned and pod.admitted_by]
         for claim in claims:
             planned = (claim.metadata.annotations or {}).get(PLANNED_PODS, "")
             if claim.status.phase in _CLOSED and claim.metadata.deletion_timestamp is None:
                 self.remember(Placement(uid, claim.name) for uid in planned.split(",") if uid in concerned)
+                own = (pod for pod in admitted if claim.metadata.uid in pod.admitted_by)
+                self.remember(Placement(pod.uid, claim.name) for pod in own)
 
     def remember(self, placements: Iterable[Placement]) -> None:
         self._targets.update({placement.pod: placement.target for placement in placements})
@@ -111,9 +108,12 @@ class PlacementController:
             uid: to for uid, to in self._targets.items() if to in known and (uid in waiting or uid in moving)
         }
 
+        claims = {names[claim.name]: claim for claim in view.claims.values()}
+
         async def one(pod: Pod) -> None:
+            node_name = names.get(pod.nominated or "", pod.nominated or "")
             try:
-                await self._place(pod, names.get(pod.nominated or "", pod.nominated or ""), view)
+                await self._place(pod, node_name, claims.get(node_name), view)
             except (NotFound, Conflict, Invalid):
                 return  # the pod is gone or was bound meanwhile
             except ApiError as error:
@@ -121,24 +121,80 @@ class PlacementController:
 
         await each((pod for pod in waiting.values() if pod.nominated), one)
 
-    async def _place(self, pod: Pod, node_name: str, view: View) -> None:
-        if view.pods_as_stored[pod.uid].nominated != node_name:
-            self._tools.require_leader()
+    async def _place(self, pod: Pod, node_name: str, claim: NodeClaim | None, view: View) -> None:
+        stored, node = view.pods_as_stored[pod.uid], view.nodes.get(node_name)
+        gated, closed = PLACEMENT_GATE in pod.gates, claim is not None and claim.status.phase in _CLOSED
+        if stored.nominated != node_name and _is_nominated(pod, closed=closed):
             await self._patch(pod, {"status": {"nominatedNodeName": node_name}}, subresource="status")
-        node = view.nodes.get(node_name)
-        if PLACEMENT_GATE in pod.gates and node is not None and _takes_pods(node, view):
-            self._tools.require_leader()
-            others = [{"name": gate} for gate in pod.gates if gate != PLACEMENT_GATE]
-            await self._patch(pod, {"spec": {"schedulingGates": others}})
+        operations: Objects = []
+        releasing = node is not None and gated and _takes_pods(node, claim, view)
+        if closed and claim and claim.metadata.uid not in stored.admitted_by and (releasing or not gated):
+            operations += admission_patch(pod, claim.metadata.uid or "")
+        if releasing and node is not None:
+            operations += release_patch(pod)
+            operations += selector_patch(pod, selector_of(pod, node) if self._by_selector else {})
+        if operations:
+            await self._patch(pod, operations, kind="json")
 
-    async def _patch(self, pod: Pod, body: dict[str, object], subresource: str | None = None) -> None:
-        body = {"metadata": {"uid": pod.uid}, **body}
-        raw = await self._tools.client.patch(PODS, pod.name, body, namespace=pod.namespace, subresource=subresource)
+    async def _patch(
+        self, pod: Pod, body: Object | Objects, *, subresource: str | None = None, kind: PatchKind = "merge"
+    ) -> None:
+        self._tools.require_leader()
+        if isinstance(body, dict):
+            body = {"metadata": {"uid": pod.uid}, **body}
+        else:
+            body = [{"op": "test", "path": "/metadata/uid", "value": pod.uid}, *body]
+        raw = await self._tools.client.patch(
+            PODS, pod.name, body, namespace=pod.namespace, subresource=subresource, kind=kind
+        )
         self._tools.cache.feed(PODS, "MODIFIED", raw)
 
 
-def _takes_pods(node: Node, view: View) -> bool:
-    if any(taint.key == UNREGISTERED_TAINT for taint in node.taints):
-        # A pod let go now would be refused by its own node, and go wherever else there is room.
+def _is_nominated(pod: Pod, *, closed: bool) -> bool:
+    """Onto a node that others may enter too, and where we hold the pod back: it shall go nowhere else.
+
+    Pods that are spread are not: kube-scheduler counts all that are nominated onto a node when it tries one of them
+    there, and would refuse each for the sake of the others.
+    """
+    return pod.shape.is_pinnable and not pod.shape.spread and (not closed or PLACEMENT_GATE in pod.gates)
+
+
+def release_patch(pod: Pod) -> Objects:
+    """Lifts our gate; fails when gates have changed meanwhile."""
+    gates, path = [{"name": gate} for gate in pod.gates], "/spec/schedulingGates"
+    others = [gate for gate in gates if gate["name"] != PLACEMENT_GATE]
+    change: Object = {"op": "replace", "path": path, "value": others} if others else {"op": "remove", "path": path}
+    return [{"op": "test", "path": path, "value": gates}, change]
+
+
+def admission_patch(pod: Pod, claim_uid: str) -> Objects:
+    """Lets the pod onto the claim's node while that is closed to others."""
+    toleration = {"key": UNREGISTERED_TAINT, "operator": "Equal", "value": claim_uid, "effect": "NoSchedule"}
+    path = "/spec/tolerations"
+    if pod.shape.tolerations or pod.admitted_by:
+        return [{"op": "add", "path": f"{path}/-", "value": toleration}]
+    return [{"op": "test", "path": path, "value": None}, {"op": "add", "path": path, "value": [toleration]}]
+
+
+def selector_of(pod: Pod, node: Node) -> dict[str, str]:
+    """What brings the pod onto the node by its node selector; that of a gated pod may be narrowed.
+
+    Nothing where the pod is spread: kube-scheduler counts only nodes that the selector leaves, so that the rule would
+    be broken in silence, or with minDomains never met.
+    """
+    label = next((key for key in (NODECLAIM, HOSTNAME) if key in dict(node.labels)), None)
+    if label is None or pod.shape.spread or not pod.shape.is_pinnable:
+        return {}
+    return {label: dict(node.labels)[label]}
+
+
+def selector_patch(pod: Pod, selector: dict[str, str]) -> Objects:
+    if not selector:
+        return []
+    return [{"op": "add", "path": "/spec/nodeSelector", "value": {**dict(pod.shape.node_selector), **selector}}]
+
+
+def _takes_pods(node: Node, claim: NodeClaim | None, view: View) -> bool:
+    if node.unschedulable or node.deleting or node.name in view.leaving_nodes:
         return False
-    return node.ready and not (node.unschedulable or node.deleting or node.name in view.leaving_nodes)
+    return node.ready if claim is None else is_ready(claim, node)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from spotkube.api import CapacityPlan, NodeClaim
 from spotkube.api.capacityplan import (
     MAX_ADDITIONS,
+    MAX_CHANGES,
     MAX_CONCENTRATIONS,
     MAX_DRAINS,
     MAX_FRONT,
@@ -18,6 +19,8 @@ from spotkube.api.capacityplan import (
     Concentration,
     Drain,
     FrontPoint,
+    HelpfulChange,
+    Landing,
     NodeCounts,
     PodCounts,
     UnplaceablePods,
@@ -31,6 +34,7 @@ from spotkube.convert.kinds import MICRO
 from spotkube.convert.snapshots import Record
 from spotkube.model import labels
 from spotkube.model.cluster import Mode, Pool
+from spotkube.model.explanation import Change
 from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.selectors import Taint
 from spotkube.planner.kinds import node_labels
@@ -125,7 +129,12 @@ def to_status(
         ),
         drains=tuple(Drain(claim=name, reason=reason) for name, reason in decision.drains[:MAX_DRAINS]),
         unplaceable=tuple(
-            UnplaceablePods(name=group.name[:512], count=len(group.pods), reason=group.reason[:1024])
+            UnplaceablePods(
+                name=group.name[:512],
+                count=len(group.pods),
+                reason=group.in_words[:1024],
+                changes=tuple(_helpful(change) for change in group.changes[:MAX_CHANGES]),
+            )
             for group in plan.unplaceable[:MAX_UNPLACEABLE]
         ),
         front=tuple(
@@ -154,6 +163,14 @@ def to_status(
             column_rounds=plan.work.column_rounds,
             generations=plan.work.generations,
             branch_programs=plan.work.branch_programs,
+            landing_tries=plan.work.landing_tries,
+        ),
+        landing=Landing(
+            tries=plan.landing.tries,
+            failed=plan.landing.failed,
+            failed_before=plan.landing.failed_before,
+            nodes_added=plan.landing.nodes_added,
+            usd_per_hour_added=_dollars(plan.landing.micro_usd_hour_added),
         ),
         solve_seconds=round(decision.solve_seconds, 3),
         baselines=Baselines(
@@ -171,6 +188,12 @@ def outdated(plans: Sequence[CapacityPlan], keep: int) -> list[CapacityPlan]:
         of_mode.sort(key=lambda plan: (plan.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC), plan.name))
         gone += of_mode[: max(0, len(of_mode) - keep)]
     return gone
+
+
+def _helpful(change: Change) -> HelpfulChange:
+    return HelpfulChange(
+        kind=change.kind, object=change.name[:512], field=change.field[:512], to=change.after, words=change.words
+    )
 
 
 def _addition(node: PlannedNode, claim: str | None) -> Addition:

@@ -213,6 +213,13 @@ def _notes(snapshot: Snapshot, objects: Objects, *, assumed: bool, elsewhere: in
     gated = sum(1 for pod in waiting if set(pod.gates) - {keys.PLACEMENT_GATE})
     if gated:
         yield f"{gated} pods have scheduling gates of others: they are not planned until those are gone"
+    others = sorted((pod.shape.scheduler_name, pod.key) for pod in waiting if not pod.shape.is_pinnable)
+    if others:
+        scheduler, example = others[0]
+        yield (
+            f"{len(others)} pods have a scheduler of their own, such as {example} ({scheduler}): nodes are planned for "
+            "them, but it may put them elsewhere, since they are neither gated nor nominated"
+        )
     idle = sorted(node.name for node in snapshot.nodes if not node.ready or node.unschedulable)
     if idle:
         yield f"not ready or cordoned, so nothing is put there: Node {', '.join(idle)}"

@@ -10,6 +10,7 @@ from spotkube.convert.storage import to_claim_uses
 from spotkube.model import labels as keys
 from spotkube.model.pods import (
     ANY_ADDRESS,
+    DEFAULT_SCHEDULER,
     DaemonSet,
     HostPort,
     Labels,
@@ -62,6 +63,7 @@ def to_pod(raw: Json) -> Pod | None:
         workload=f"{metadata['namespace']}/{workload}" if workload else None,
         node=spec.get("nodeName") or None,
         nominated=status.get("nominatedNodeName") or None,
+        admitted_by=tuple(t["value"] for t in spec.get("tolerations") or () if _is_ours(t)),
         gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
         phase=PodPhase.RUNNING if status.get("phase") == "Running" else PodPhase.PENDING,
         ready=(conditions.get("Ready") or {}).get("status") == "True",
@@ -93,16 +95,21 @@ def to_shape(namespace: str, labels: Mapping[str, str], spec: Json, status: Json
         requests=pod_requests(spec, status),
         node_selector=to_labels(spec.get("nodeSelector")),
         affinity_terms=to_affinity_terms(affinity.get("nodeAffinity")),
-        tolerations=to_tolerations(spec.get("tolerations")),
+        # Ours is no wish of the pod: those that were alike are alike with it.
+        tolerations=to_tolerations(t for t in spec.get("tolerations") or () if not _is_ours(t)),
         spread=tuple(_to_spread(constraint, labels) for constraint in spread),
         affinity=terms("podAffinity"),
         anti_affinity=terms("podAntiAffinity"),
         host_ports=_host_ports(spec),
-        scheduler_name=spec.get("schedulerName") or "default-scheduler",
+        scheduler_name=spec.get("schedulerName") or DEFAULT_SCHEDULER,
         preferred=to_preferred_terms(affinity.get("nodeAffinity")),
         priority=int(spec.get("priority") or 0),
         unsupported=tuple(_unsupported(spec)),
     )
+
+
+def _is_ours(toleration: Json) -> bool:
+    return toleration.get("key") == keys.UNREGISTERED_TAINT and bool(toleration.get("value"))
 
 
 def to_daemonset(raw: Json) -> DaemonSet:

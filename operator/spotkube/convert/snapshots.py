@@ -74,8 +74,8 @@ def to_record(snapshot: Snapshot, mode: Mode, seed: int, seconds: float | None, 
 
 
 def digest(plan: Plan) -> str:
-    """Equal for equal plans, on any machine: all of a plan counts, with its reasons and every digit of its numbers."""
-    return hashlib.sha256(_PLAN.dump_json(plan)).hexdigest()
+    """Equal for equal plans, on any machine: all that was decided counts, to the last digit."""
+    return hashlib.sha256(_PLAN.dump_json(plan.unexplained)).hexdigest()
 
 
 def to_bytes(record: Record) -> bytes:

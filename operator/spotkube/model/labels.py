@@ -57,8 +57,8 @@ PLACEMENT_GATE: Final = f"{GROUP}/placement"
 DISRUPTED_TAINT: Final = f"{GROUP}/disrupted"
 DISRUPTED_TAINT_EFFECT: Final = "NoSchedule"
 UNREGISTERED_TAINT: Final = f"{GROUP}/unregistered"
-"""A new node bears it (NoSchedule) until the pods that are planned onto it are nominated, so that no other pod takes
-their room."""
+"""A new node bears it (NoSchedule) until the pods of its plan have their places, so that no other pod takes their room.
+Its value is the UID of the claim; the pods that are planned onto the node are given a toleration of just that."""
 DO_NOT_DISRUPT: Final = f"{GROUP}/do-not-disrupt"
 """Annotation on a pod: "true" holds back every voluntary move of it. A spot notice is not voluntary."""
 

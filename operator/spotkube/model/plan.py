@@ -1,7 +1,8 @@
 """What a decision comes to: nodes to buy, where each pod goes, what has no place and why, and how good that is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from spotkube.model.explanation import Alternative, Change, Exclusion
 from spotkube.model.offerings import Offering
 
 # How often each stop of a search let it go on (see `planner.clock`).
@@ -10,12 +11,17 @@ Passes = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class PlannedNode:
-    """A node to buy for `pods` (their uids), and the reason in words."""
+    """A node to buy for `pods` (their uids), and the reason in words.
+
+    `choice` is how many offerings would hold these pods, `alternatives` the cheapest of the others.
+    """
 
     pool: str
     offering: Offering
     pods: tuple[str, ...]
     reason: str
+    choice: int = 0
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +34,33 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Unplaceable:
-    """Pods (their uids) that nothing that may be bought can hold, under one name and for one reason."""
+    """Pods (their uids) that nothing that may be bought can hold, under one name and for one reason.
+
+    Explained later (`planner.explaining`): `advice` says what would place them, `changes` is the smallest change that
+    does (() where none is known), `or_else` one as small by others: of NodePools if the first is not. `exclusions` is
+    what each constraint excludes by itself of the `offerings` that are sold, counted in each pool.
+    """
 
     name: str
     pods: tuple[str, ...]
     reason: str
+    changes: tuple[Change, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    offerings: int = 0
+    advice: str = ""
+    or_else: tuple[Change, ...] = ()
+
+    @property
+    def in_short(self) -> str:
+        """What would place them, and why they have no place."""
+        return "; ".join(filter(None, (self.advice, self.reason)))
+
+    @property
+    def in_words(self) -> str:
+        """The same, and what each constraint excludes."""
+        alone = ", ".join(f"{one.constraint} {one.offerings}" for one in self.exclusions)
+        counted = f"each by itself excludes, of {self.offerings} offerings: {alone}" if alone else ""
+        return "; ".join(filter(None, (self.in_short, counted)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +106,7 @@ class Work:
     column_rounds: int = 0
     generations: int = 0
     branch_programs: int = 0
+    landing_tries: int = 0
     passes: tuple[Passes | None, ...] = ()
 
     def known_passes(self) -> tuple[Passes, ...]:
@@ -99,6 +128,21 @@ class Baselines:
 
 
 @dataclass(frozen=True, slots=True)
+class Landing:
+    """How the plan stands up to kube-scheduler: simulated `tries` with random ties and orders in which nodes arrive.
+
+    In `failed` of them pods found no place, or one that they may not have; in `failed_before`, before nodes were added
+    for them. No tries: nothing can go wrong.
+    """
+
+    tries: int = 0
+    failed: int = 0
+    failed_before: int = 0
+    nodes_added: int = 0
+    micro_usd_hour_added: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods.
 
@@ -117,6 +161,7 @@ class Plan:
     work: Work = Work()
     baselines: Baselines = Baselines()
     unmet_preferences: int = 0
+    landing: Landing = Landing()
     policy: str = ""
     concentrations: tuple[Concentration, ...] = ()
 
@@ -124,6 +169,12 @@ class Plan:
     def chosen(self) -> FrontPoint | None:
         """The point of the front that is the plan."""
         return next((point for point in self.front if point.chosen), None)
+
+    @property
+    def unexplained(self) -> "Plan":
+        """The plan as it was decided, without what was found later on pods without a place."""
+        bare = (Unplaceable(one.name, one.pods, one.reason) for one in self.unplaceable)
+        return replace(self, unplaceable=tuple(bare))
 
     @property
     def gap(self) -> float:

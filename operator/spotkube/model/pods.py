@@ -14,6 +14,7 @@ ALL_NAMESPACES = frozenset({"*"})
 
 
 ANY_ADDRESS = "0.0.0.0"
+DEFAULT_SCHEDULER = "default-scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class PodShape:
     affinity: tuple[PodTerm, ...] = ()
     anti_affinity: tuple[PodTerm, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
-    scheduler_name: str = "default-scheduler"
+    scheduler_name: str = DEFAULT_SCHEDULER
     unsupported: tuple[str, ...] = ()
     volume_terms: tuple[tuple[Term, ...], ...] = ()
     attachments: ResourceList = _NO_VOLUMES
@@ -102,6 +103,11 @@ class PodShape:
     preferred: tuple[tuple[int, Term], ...] = ()
     priority: int = 0
     refused: str = ""
+
+    @property
+    def is_pinnable(self) -> bool:
+        """Whether its scheduler goes by nominations, as far as we know."""
+        return self.scheduler_name == DEFAULT_SCHEDULER
 
     @property
     def topology_keys(self) -> frozenset[str]:
@@ -118,7 +124,8 @@ class PodPhase(StrEnum):
 class Pod:
     """A live pod (neither Succeeded nor Failed). Times are seconds since the epoch.
 
-    `node` is the Node it is bound to, `nominated` the one it is nominated onto. `workload` is "namespace/name" of the
+    `node` is the Node it is bound to, `nominated` the one it is nominated onto, `admitted_by` the
+    UIDs of claims whose nodes it may enter before others. `workload` is "namespace/name" of the
     Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod. `claims` are those of its
     volumes. Once these are looked up, `volumes` is what of them is attached to its node, `unbound` those that it shares
     with others and whose volume is still to be made, and `shape` has what they ask for.
@@ -133,6 +140,7 @@ class Pod:
     workload: str | None = None
     node: str | None = None
     nominated: str | None = None
+    admitted_by: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     phase: PodPhase = PodPhase.PENDING
     ready: bool = False

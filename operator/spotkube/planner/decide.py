@@ -1,6 +1,5 @@
 """One decision: Snapshot in, Plan out. Pure: the same snapshot, seed and amount of work give the same plan."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -8,13 +7,14 @@ import numpy as np
 
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.history import HOURS_A_MONTH
-from spotkube.model.offerings import ON_DEMAND, Offering
+from spotkube.model.offerings import Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
-from spotkube.model.resources import CPU, MEMORY
 from spotkube.planner.build import Built, build_fleet
 from spotkube.planner.concentration import concentrations
-from spotkube.planner.explain import why_bought, why_left_over
+from spotkube.planner.explain import why_left_over
+from spotkube.planner.explaining.bought import Purchases
 from spotkube.planner.firstfit import first_fit
+from spotkube.planner.landing.mending import with_landing
 from spotkube.planner.policy import pick
 from spotkube.planner.preferences import unmet_pods
 from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
@@ -22,8 +22,8 @@ from spotkube.planner.quotas import why_full
 from spotkube.planner.rounds import plan_in_rounds
 from spotkube.planner.solver import Solver
 
-# Of the time that a decision has: the search; the bound of the whole fleet and each baseline have the rest.
-_SEARCH_SHARE = 0.7
+# Of the time that a decision has: the search; and how the plan lands. The bound of the whole fleet has the rest.
+_SEARCH_SHARE, _LANDING_SHARE = 0.7, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
     bound = _fleet_bound(built, result, fleet, solver)
-    return Plan(
+    plan = Plan(
         additions=tuple(_additions(built, result, dealt)),
         placements=tuple(_placements(built, dealt)),
         unplaceable=(*built.unplaceable, *_left_over(snapshot, built, result, dealt)),
@@ -72,10 +72,12 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
         front=_front(built, result, staying),
         policy=str(snapshot.policy),
         concentrations=concentrations(built, dealt.bins, dealt.nodes, result),
-        work=Work(result.column_rounds, result.generations, result.branch_programs, solver.passes),
+        work=Work(result.column_rounds, result.generations, result.branch_programs),
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )
+    plan = with_landing(snapshot, plan, pools, seed=seed, stop=solver.clock(_LANDING_SHARE).stop())
+    return replace(plan, work=replace(plan.work, passes=solver.passes))
 
 
 def fill(snapshot: Snapshot) -> tuple[Placement, ...]:
@@ -129,7 +131,7 @@ def _fleet_bound(built: Built, result: Result, fleet: Built, solver: Solver) -> 
     if _from_nothing(built, fleet) and not built.narrowed:
         # The search's own bound knows the rules over domains as well.
         return result.lower_bound
-    return solver.bound(fleet.problem, 1 - _SEARCH_SHARE)
+    return solver.bound(fleet.problem, 1 - _SEARCH_SHARE - _LANDING_SHARE)
 
 
 def _from_nothing(built: Built, fleet: Built) -> bool:
@@ -142,32 +144,9 @@ def _pods(built: Built) -> int:
 
 
 def _additions(built: Built, result: Result, dealt: _Dealt) -> Iterator[PlannedNode]:
-    problem, solution = built.problem, result.solution
+    purchases, solution = Purchases(built, result.solution), result.solution
     for kind, row, pods in zip(solution.node_kind, solution.node_pods, dealt.nodes, strict=True):
-        offering, pool = built.kinds.offerings[kind], built.kinds.pools[problem.pool[kind]]
-        inside = [built.groups[g] for g in np.flatnonzero(row)]
-        held = Counter({group.name: 0 for group in inside})
-        for g in np.flatnonzero(row):
-            held[built.groups[g].name] += int(row[g]) * built.groups[g].bundle
-        must = any(
-            group.capacity_type == ON_DEMAND or not (group.managed or pool.allow_unmanaged_on_spot) for group in inside
-        )
-        used = _used(problem, int(kind), row)
-        yield PlannedNode(
-            pool=pool.name,
-            offering=offering,
-            pods=pods,
-            reason=why_bought(offering, held, must, used),
-        )
-
-
-def _used(problem: Problem, kind: int, row: IntArray) -> list[tuple[str, float]]:
-    total = row @ problem.demand
-    return [
-        (name, float(total[r] / problem.capacity[kind, r]))
-        for r, name in enumerate(problem.resources)
-        if name in (CPU, MEMORY) and problem.capacity[kind, r]
-    ]
+        yield purchases.node(int(kind), row, pods)
 
 
 def _placements(built: Built, dealt: _Dealt) -> Iterator[Placement]:

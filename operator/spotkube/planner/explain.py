@@ -1,11 +1,9 @@
-"""Reasons in words: why a node is bought, and why a pod finds no place."""
+"""Reasons in words why a pod finds no place."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.resources import CPU, MEMORY, ResourceList
 from spotkube.planner.choice import narrow_pools, with_choice
 from spotkube.planner.groups import Group
@@ -66,21 +64,6 @@ def why_left_over(group: Group, limits_bind: Sequence[str], *, quota: str, outra
     if quota:
         return f"{quota} (maxFractionPerPool), and nothing else is left for sale: raise it, or let more be bought"
     return f"no combination was found that holds all of {group.name}: nodes that exist have no room left for these pods"
-
-
-def why_bought(
-    offering: Offering, groups: Counter[str], must_on_demand: bool, used: Sequence[tuple[str, float]]
-) -> str:
-    """One sentence on a node: for whom, and why this capacity type."""
-    whom = ", ".join(f"{number} x {name}" for name, number in groups.most_common(3))
-    if len(groups) > 3:
-        whom += f" and {len(groups) - 3} more"
-    full = ", ".join(f"{name} {share:.0%}" for name, share in used)
-    if offering.capacity_type == SPOT:
-        kind = "spot, which all of them bear"
-    else:
-        kind = "on demand, as some of them must be" if must_on_demand else "on demand, the cheapest that fits"
-    return f"holds {whom}; {kind}; full to {full}"
 
 
 def _domains(group: Group) -> str:

@@ -65,7 +65,7 @@ def make_kinds(snapshot: Snapshot, pools: Sequence[Pool], *, whole_fleet: bool =
             continue
         mask = table.all_of(term) & (risk <= pool.max_interruption_percent)
         buying = [_priced(offerings[i], pool) for i in np.flatnonzero(mask)]
-        chosen += [_Kind(index, o, _table_row(node_labels(pool, o)), pool.taints) for o in buying]
+        chosen += [_Kind(index, o, table_row(node_labels(pool, o)), pool.taints) for o in buying]
     if whole_fleet:
         chosen = list(dict.fromkeys(chosen + _held(snapshot.claims, pools)))
     unmanaged = [k.offering.capacity_type != SPOT or pools[k.pool].allow_unmanaged_on_spot for k in chosen]
@@ -106,11 +106,12 @@ def _held(claims: Iterable[Claim], pools: Sequence[Pool]) -> list[_Kind]:
                 allocatable=claim.allocatable,
                 labels=labels,
             )
-            held.append(_Kind(index[claim.pool], offering, _table_row(labels), claim.taints))
+            held.append(_Kind(index[claim.pool], offering, table_row(labels), claim.taints))
     return held
 
 
-def _table_row(labels: Labels) -> Labels:
+def table_row(labels: Labels) -> Labels:
+    """The labels of a node to buy, with those that it gets when it is there."""
     zone = dict(labels).get(keys.ZONE, "")
     return (*((key, zone) for key in CSI_ZONE_LABELS if zone), *labels, *_OF_EACH_NODE.items())
 

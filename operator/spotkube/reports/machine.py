@@ -7,15 +7,22 @@ totals          costNowUSDPerHour, costAfterUSDPerHour, lowerBoundUSDPerHour: of
                 it; firstFitUSDPerHour and allOnDemandUSDPerHour: what these would cost for the same pods, null where
                 they can't place them all; nodesToBuy, placedPods, unplaceablePods, unmetPreferencesPods
 nodes           to buy, each with nodePool, instanceType, zone, capacityType, priceUSDPerHour, interruptionPercent,
-                allocatable, pods (namespace/name), reason
+                allocatable, pods (namespace/name), reason; offerings: how many would hold these pods; alternatives: the
+                cheapest others, with nodePool, instanceType, zone, capacityType, moreUSDPerHour
 placements      onto nodes and claims that exist: node, pods
-unplaceable     name, pods, reason
+unplaceable     name, pods, reason; changes: the fewest that together would place them, with kind, object, field, from,
+                to, words; orElse: as few of NodePools if those are of pods, or the other way round; exclusions:
+                constraint, and how many offerings it excludes by itself, of offerings
 policy          how the plan was picked from the alternatives, in words
 alternatives    usdPerHour, interruptionUSDPerHour (expected), podsLostTogether (CVaR at 95 %), interruptionsPerMonth,
                 movedPods, chosen
 concentrations  of each NodePool the spot pool (instance type and zone) with most of its pods on spot: nodePool,
                 instanceType, zone, pods, share
 work            columnRounds, generations, branchPrograms
+constraints     only with --explain. costs: constraint, usdPerHour (the plan with it less the plan without it; null
+                where more pods are placed without it: morePods), certainUSDPerHour (proven), byBoundsUSDPerHour (how
+                much lower the bound is), without (the change that took it away); tried and notTried: how many were,
+                and which were not
 notes           what was assumed or left out
 errors          objects that could not be used, so that the plan is one for the rest; a sentence each
 replay          of a snapshot's plan that was made again, else null: same (true or false), planSHA256 and
@@ -26,6 +33,7 @@ from collections import defaultdict
 from typing import Any
 
 from spotkube.model.plan import PlannedNode
+from spotkube.reports.explanations import cost_values, node_choice_values, unplaceable_values
 from spotkube.reports.summary import MICRO_USD, Replay, Report, usd, usd_or_none
 
 VERSION = 1
@@ -39,9 +47,7 @@ def to_values(report: Report) -> dict[str, Any]:
         "totals": _totals(report),
         "nodes": [_node(report, node) for node in plan.additions],
         "placements": _placements(report),
-        "unplaceable": [
-            {"name": one.name, "pods": report.names(one.pods), "reason": one.reason} for one in plan.unplaceable
-        ],
+        "unplaceable": [unplaceable_values(one, report.names(one.pods)) for one in plan.unplaceable],
         "policy": plan.policy,
         "alternatives": [
             {
@@ -68,7 +74,16 @@ def to_values(report: Report) -> dict[str, Any]:
             "columnRounds": plan.work.column_rounds,
             "generations": plan.work.generations,
             "branchPrograms": plan.work.branch_programs,
+            "landingTries": plan.work.landing_tries,
         },
+        "landing": {
+            "tries": plan.landing.tries,
+            "failed": plan.landing.failed,
+            "failedBefore": plan.landing.failed_before,
+            "nodesAdded": plan.landing.nodes_added,
+            "usdPerHourAdded": usd(plan.landing.micro_usd_hour_added),
+        },
+        **({} if report.costs is None else {"constraints": cost_values(report.costs)}),
         "notes": list(report.notes),
         "errors": list(report.errors),
         "replay": _replay(report.replay),
@@ -109,6 +124,7 @@ def _node(report: Report, node: PlannedNode) -> dict[str, Any]:
         "allocatable": offering.allocatable.to_quantities(),
         "pods": report.names(node.pods),
         "reason": node.reason,
+        **node_choice_values(node),
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from spotkube.model.explanation import Costs
 from spotkube.model.plan import Plan
 
 MICRO_USD = 1_000_000
@@ -31,7 +32,10 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A Plan, the name of each pod by uid, the remarks to print with it, and what could not be planned at all."""
+    """A Plan, the name of each pod by uid, the remarks to print with it, and what could not be planned at all.
+
+    `costs` are those of the constraints, where they were asked for.
+    """
 
     plan: Plan
     pod_names: Mapping[str, str]
@@ -39,6 +43,7 @@ class Report:
     notes: Sequence[str] = ()
     errors: Sequence[str] = ()
     replay: Replay | None = None
+    costs: Costs | None = None
 
     def names(self, uids: Sequence[str]) -> list[str]:
         return [self.pod_names.get(uid, uid) for uid in uids]

@@ -21,6 +21,7 @@ def print_report(console: Console, report: Report) -> None:
         "Onto nodes that exist or are on their way": _placements(report),
         "Pods without a place": _unplaceable(report),
         "Alternatives": _alternatives(report),
+        "What rules cost": _costs(report),
         "Totals": _totals(report),
     }
     for title, table in sections.items():
@@ -84,7 +85,25 @@ def _unplaceable(report: Report) -> Table | None:
         return None
     table = _table(("PODS", "right"), ("WHICH", "left"), ("WHY", "left"))
     for one in report.plan.unplaceable:
-        table.add_row(str(len(one.pods)), escape(one.name), escape(one.reason))
+        table.add_row(str(len(one.pods)), escape(one.name), escape(one.in_words))
+    return table
+
+
+def _costs(report: Report) -> Table | None:
+    if report.costs is None:
+        return None
+    table = _table(("RULE", "left"), ("$/H", "right"), ("CERTAIN", "right"), ("BY BOUNDS", "right"), ("", "left"))
+    for cost in report.costs.costs:
+        amounts = (cost.micro_usd_hour, cost.certain_micro_usd_hour, cost.by_bounds_micro_usd_hour)
+        dollars = [f"+{usd(amount):.4f}" if amount else "" for amount in amounts]
+        more = f"{cost.more_pods} more pods would have a place without it" if cost.more_pods else ""
+        table.add_row(escape(cost.constraint), *dollars, more)
+    free = report.costs.tried - len(report.costs.costs)
+    if free:
+        table.add_row(f"{free} other rules", "", "", "", "cost nothing that these searches could see")
+    if report.costs.not_tried:
+        number = len(report.costs.not_tried)
+        table.add_row(f"{number} rules", "", "", "", f"were not tried, such as {escape(report.costs.not_tried[0])}")
     return table
 
 
@@ -133,6 +152,11 @@ def _totals(report: Report) -> Table:
     if plan.unmet_preferences:
         table.add_row("preferences", str(plan.unmet_preferences), "pods on nodes that don't meet all of theirs")
     table.add_row("nodes to buy", str(len(plan.additions)), _mix(report))
+    if plan.landing.tries:
+        landing = plan.landing
+        table.add_row(
+            "landing", f"{landing.tries - landing.failed}/{landing.tries}", "simulated landings place all pods"
+        )
     if plan.cost_now_micro_usd_hour:
         table.add_row("cost now", _dollars(plan.cost_now_micro_usd_hour), "an hour, of all nodes of the pools")
     table.add_row("cost", _dollars(cost), "an hour, of all nodes of the pools")

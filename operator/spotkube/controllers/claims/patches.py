@@ -32,7 +32,7 @@ def order_of(claim: NodeClaim, offerings: Mapping[OfferingKey, Offering]) -> Ins
         name=claim.name,
         offering=key,
         labels=tuple(sorted(spec.labels.items())),
-        taints=(*taints, Taint(labels.UNREGISTERED_TAINT, TaintEffect.NO_SCHEDULE)),
+        taints=(*taints, Taint(labels.UNREGISTERED_TAINT, TaintEffect.NO_SCHEDULE, claim.metadata.uid or "")),
         capacity=offering.capacity if offering else allocatable,
         allocatable=allocatable,
         tags=((labels.NODEPOOL, spec.node_pool), (labels.NODECLAIM, claim.name)),

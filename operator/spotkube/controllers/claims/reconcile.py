@@ -11,7 +11,7 @@ from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.claims.steps import Facts, Step, next_step
-from spotkube.controllers.placement import exposed_plans, pods_held
+from spotkube.controllers.placement import pods_landing
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.nodes import to_node
@@ -40,13 +40,16 @@ class ClaimController:
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
         self._evictor = Evictor(tools)
-        self._held: Mapping[str, int] = {}
-        self._exposed: frozenset[str] = frozenset()
+        # By plan: how many of its pods are still to be bound, and since when so many.
+        self._landing: dict[str, tuple[int, float]] = {}
 
     async def reconcile(self, view: View) -> None:
         """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
         offerings = {offering.key: offering for offering in view.snapshot.offerings}
-        self._held, self._exposed = pods_held(view), exposed_plans(view)
+        self._landing = {
+            plan: before if (before := self._landing.get(plan)) and before[0] == left else (left, view.now)
+            for plan, left in pods_landing(view).items()
+        }
 
         async def one(claim: NodeClaim) -> None:
             try:
@@ -82,8 +85,7 @@ class ClaimController:
             instance=(view.instances or {}).get(claim.metadata.uid or ""),
             instances_known=view.instances is not None,
             pods=view.pods_on.get(node.name, ()) if node else (),
-            pods_held=self._held.get(node.name, 0) if node else 0,
-            plan_exposed=claim.spec.plan in self._exposed,
+            landing_since=self._landing[plan][1] if (plan := claim.spec.plan) in self._landing else None,
             margin_seconds=self._tools.notice_margin_seconds,
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from spotkube.api import NodeClaim
-from spotkube.api.nodeclaim import CapacityType, Phase
+from spotkube.api.nodeclaim import Phase
 from spotkube.controllers.claims.draining import PodAction, drain_actions, must_leave
 from spotkube.model import labels
 from spotkube.model.cluster import Mode, Node, Pool
@@ -17,8 +17,9 @@ from spotkube.providers.port import Instance, InstanceState
 NODE_LOST_SECONDS = 15.0
 # kube-scheduler may have placed a pod just before it saw the cordon; so long we look for such pods.
 SETTLE_SECONDS = 5.0
-# So long a spot node waits for the on-demand nodes of its plan: one that never comes must not hold up all others.
-ON_DEMAND_FIRST_SECONDS = 30.0
+# A node stays closed to others as long as pods of its plan are bound one after the other, and so long after the last:
+# one that never is must not keep it closed.
+LANDING_SECONDS = 60.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
 # What the cloud itself says of an instance names no kind; only spot is taken back by it.
@@ -62,7 +63,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Take our taint off the Node: kube-scheduler keeps room for the pods planned onto it, now others may come too."""
+    """Take our taint off the Node: the pods planned onto it have their places, now others may come too."""
 
     node: str
 
@@ -121,8 +122,7 @@ Step = Wait | Launch | Advance | Open | RecordNotice | GiveBack | Cordon | Drain
 class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
-    `pods` are bound to its Node; `pods_held` counts those planned onto it that kube-scheduler may not place yet.
-    `plan_exposed`: pods of its plan may still go onto spot that belong on demand (`exposed_plans`).
+    `pods` are bound to its Node; `landing_since` is when the last pod of its plan was bound, None if all are.
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     """
 
@@ -132,10 +132,9 @@ class Facts:
     instance: Instance | None
     instances_known: bool
     pods: tuple[Pod, ...]
-    pods_held: int
     margin_seconds: float
     pool_unreadable: bool = False
-    plan_exposed: bool = False
+    landing_since: float | None = None
 
     @property
     def alive(self) -> bool:
@@ -185,7 +184,8 @@ def _arriving(claim: NodeClaim, facts: Facts) -> Step:
     if facts.pool.deleting if facts.pool else not facts.pool_unreadable:
         return GiveBack(GiveBackReason.POOL_DELETED, f"NodePool {claim.spec.node_pool} is being deleted")
     timeout = facts.pool.ready_timeout_seconds if facts.pool else DEFAULT_READY_TIMEOUT_SECONDS
-    if phase is not Phase.READY and facts.now - _created(claim) > timeout:
+    runs = node is not None and is_ready(claim, node)  # closed to others it may stay for as long as its pods land
+    if phase is not Phase.READY and not runs and facts.now - _created(claim) > timeout:
         return GiveBack(GiveBackReason.NOT_READY, f"not Ready {timeout:.0f} s after it was ordered", rest=True)
     if phase is Phase.PENDING:
         return _buying(claim, facts)
@@ -211,20 +211,13 @@ def _buying(claim: NodeClaim, facts: Facts) -> Step:
 
 
 def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
-    if not _is_ready(claim, node):
+    if not is_ready(claim, node):
         return Wait("its Node is not Ready yet")
     if all(taint.key != labels.UNREGISTERED_TAINT for taint in node.taints):
         return Advance(Phase.READY, node=node.name)
-    if facts.pods_held:
-        return Wait("its pods are being nominated")
-    if facts.plan_exposed and claim.spec.capacity_type is CapacityType.SPOT and not _waited(claim, facts):
-        return Wait("the on-demand nodes of its plan take their pods first")
+    if facts.landing_since is not None and facts.now - facts.landing_since < LANDING_SECONDS:
+        return Wait("the pods of its plan take their places first")
     return Open(node.name)
-
-
-def _waited(claim: NodeClaim, facts: Facts) -> bool:
-    registered = claim.status.phase_times.get(Phase.REGISTERED)
-    return registered is None or facts.now - registered.timestamp() >= ON_DEMAND_FIRST_SECONDS
 
 
 def _without_node(claim: NodeClaim, facts: Facts) -> Step:
@@ -234,7 +227,8 @@ def _without_node(claim: NodeClaim, facts: Facts) -> Step:
     return GiveBack(GiveBackReason.NODE_LOST, "its Node vanished", rest=True)
 
 
-def _is_ready(claim: NodeClaim, node: Node) -> bool:
+def is_ready(claim: NodeClaim, node: Node) -> bool:
+    """Whether the node runs pods, apart from our own taint."""
     startup = {(taint.key, taint.effect.value) for taint in claim.spec.startup_taints}
     return node.ready and not any((taint.key, taint.effect.value) in startup for taint in node.taints)
 

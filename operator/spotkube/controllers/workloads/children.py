@@ -14,6 +14,7 @@ from spotkube.api.workload import DeploymentSource, JobSource, Placement, Statef
 from spotkube.convert.workloads import digest
 from spotkube.model import labels as keys
 from spotkube.model.offerings import SPOT
+from spotkube.model.pods import DEFAULT_SCHEDULER
 
 Object = dict[str, Any]
 
@@ -109,6 +110,9 @@ def _pod_template(workload: Workload, template: Object) -> Object:
 
 
 def _add_gate(spec: Object) -> None:
+    """Not where another scheduler is asked for: it would not go by our nominations."""
+    if spec.get("schedulerName") not in (None, "", DEFAULT_SCHEDULER):
+        return
     gates = spec.get("schedulingGates") or []
     if not any(gate.get("name") == keys.PLACEMENT_GATE for gate in gates):
         spec["schedulingGates"] = [*gates, {"name": keys.PLACEMENT_GATE}]

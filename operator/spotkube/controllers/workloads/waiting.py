@@ -49,6 +49,8 @@ def reason_of(pod: Pod, outlook: Outlook) -> str:
         return f"held by scheduling gate {foreign}, which whoever set it must remove"
     if claim := outlook.expected.get(pod.uid):
         return _claim_in_words(claim, outlook.claims.get(claim))
+    if not pod.shape.is_pinnable and not pod.gates:
+        return f"scheduler {pod.shape.scheduler_name} has not bound it yet: we plan for it, and leave its place to that"
     if pod.nominated:
         return f"nominated onto node {pod.nominated}, kube-scheduler has not bound it yet"
     if pod.gates:

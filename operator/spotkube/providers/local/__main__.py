@@ -79,6 +79,7 @@ def start(
         Path | None, typer.Option(exists=True, dir_okay=False, help="What is sold; default: the shipped catalog.")
     ] = None,
     registration_delay: Annotated[float, duration_option("2s", "From order to Node.")] = 2.0,
+    registration_jitter: Annotated[float, duration_option("0s", "At most so much more, by chance.")] = 0.0,
     terminate_delay: Annotated[float, duration_option("1s", "From deletion to terminated.")] = 1.0,
     capacity: Annotated[
         list[str] | None, typer.Option(metavar="TYPE/ZONE/CAPACITY=N", help="At most N alive at once; repeatable.")
@@ -106,7 +107,7 @@ def start(
     limits = parse_capacity(capacity or [], default_capacity)
     log_to(log)
     try:
-        delays = Delays(registration_delay, terminate_delay)
+        delays = Delays(registration_delay, terminate_delay, registration_jitter)
         asyncio.run(serve(Options(state, kubeconfig, port, port_file, load_catalog(catalog), limits, delays)))
     except (StoreError, CatalogFileError, ConfigException, OSError) as error:
         raise _failure(error) from error

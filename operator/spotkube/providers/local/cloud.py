@@ -4,6 +4,7 @@ It waits for nothing and calls nobody: the scheduler tells it the time and carri
 """
 
 import logging
+import random
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -26,10 +27,12 @@ RECALL_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """`registration_seconds` from launch to Node, `termination_seconds` from delete to terminated."""
+    """`registration_seconds` from launch to Node, and up to `jitter_seconds` more by chance, so that nodes arrive in
+    any order; `termination_seconds` from delete to terminated."""
 
     registration_seconds: float = 2.0
     termination_seconds: float = 1.0
+    jitter_seconds: float = 0.0
 
 
 class FakeCloud:
@@ -60,7 +63,7 @@ class FakeCloud:
             id=f"i-{secrets.token_hex(8)}",
             order=order,
             launched_at=now,
-            boots_at=now + self._delays.registration_seconds,
+            boots_at=now + self._delays.registration_seconds + random.uniform(0.0, self._delays.jitter_seconds),
             joins=not self._take("never_register"),
         )
         self._by_token[order.token] = machine.id

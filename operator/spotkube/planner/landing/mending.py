@@ -1,0 +1,151 @@
+"""A plan put to the test of landing, and mended where pods would be lost: they get a node with room to spare."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spotkube.model.cluster import Pool, Snapshot
+from spotkube.model.offerings import Offering
+from spotkube.model.plan import Landing as Report
+from spotkube.model.plan import Plan, PlannedNode
+from spotkube.model.pods import Pod
+from spotkube.model.resources import ResourceList
+from spotkube.planner.bins import runs_on
+from spotkube.planner.clock import Stop
+from spotkube.planner.kinds import Kinds, make_kinds, shape_mask
+from spotkube.planner.landing.check import Landing, check_landing
+from spotkube.planner.landing.scene import labels_of, site_of
+from spotkube.planner.landing.site import Site
+from spotkube.planner.namespaces import with_namespaces
+from spotkube.planner.volumes import reach_mask
+
+# Nodes that a plan may be given beyond its own; for each of them so many offerings are tried.
+MOST_ADDED, MOST_TRIED = 3, 6
+REASON = "room to spare: kube-scheduler might put other pods where these were planned"
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    plan: Plan
+    site: Site
+    landing: Landing
+
+
+class _Trial:
+    """Plans put to the test, until the time is used up."""
+
+    def __init__(self, snapshot: Snapshot, pools: Sequence[Pool], seed: int, stop: Stop) -> None:
+        self._snapshot, self._pools, self._seed = snapshot, pools, seed
+        self.over = stop
+        self.done = 0
+
+    def of(self, plan: Plan) -> _Attempt:
+        site = site_of(self._snapshot, plan, self._pools)
+        landing = check_landing(site, seed=self._seed, stop=self.over)
+        self.done += landing.tries
+        return _Attempt(plan, site, landing)
+
+
+def with_landing(snapshot: Snapshot, plan: Plan, pools: Sequence[Pool], *, seed: int, stop: Stop) -> Plan:
+    """The plan with the report of its landing. Where pods found no place in one of the tries, it is given the cheapest
+    node with which more tries go well, again and again, until `stop` or as far as limits of pools allow.
+    """
+    snapshot = with_namespaces(snapshot)
+    trial = _Trial(snapshot, pools, seed, stop)
+    best = first = trial.of(plan)
+    while best.landing.failed and len(best.plan.additions) < len(plan.additions) + MOST_ADDED and not trial.over():
+        better = _better(trial, best, _with_more_room(snapshot, best, pools))
+        if better is None:
+            break
+        best = better
+    report = Report(
+        tries=best.landing.tries,
+        failed=best.landing.failed,
+        failed_before=first.landing.failed,
+        nodes_added=len(best.plan.additions) - len(plan.additions),
+        micro_usd_hour_added=best.plan.cost_after_micro_usd_hour - plan.cost_after_micro_usd_hour,
+    )
+    work = replace(plan.work, landing_tries=trial.done)
+    return replace(best.plan, landing=report, work=work)
+
+
+def _better(trial: _Trial, best: _Attempt, plans: Iterable[Plan]) -> _Attempt | None:
+    """The first that fails in a smaller part of its tries."""
+    for plan in plans:
+        tried = trial.of(plan)
+        if tried.landing.failed * best.landing.tries < best.landing.failed * tried.landing.tries:
+            return tried
+        if trial.over():
+            break
+    return None
+
+
+def _with_more_room(snapshot: Snapshot, attempt: _Attempt, pools: Sequence[Pool]) -> Iterator[Plan]:
+    """The plan with one more node for the pod that was lost most often and others like it, the cheapest first."""
+    lost = [attempt.site.guests[number] for number, _ in attempt.landing.lost]
+    like = [guest.pod for guest in lost if guest.pod.shape == lost[0].pod.shape]
+    spot = attempt.site.places[lost[0].target].spot
+    kinds = make_kinds(snapshot, pools)
+    seen: set[str] = set()
+    for kind in _suitable(kinds, like[0], spot=spot):
+        offering, pool = kinds.offerings[kind], kinds.pools[kinds.pool[kind]]
+        room = _room(snapshot, pool, offering)
+        if (
+            offering.zone in seen
+            or not like[0].shape.requests.fits(room)
+            or not _affordable(pool, snapshot, attempt.plan, offering)
+        ):
+            continue
+        seen.add(offering.zone)
+        yield _moved(attempt.plan, pool, offering, _that_fit(like, room))
+        if len(seen) >= MOST_TRIED:
+            return
+
+
+def _suitable(kinds: Kinds, pod: Pod, *, spot: bool) -> list[int]:
+    """By price; on demand where the pod was planned on demand, since spot may not be allowed to it."""
+    mask = shape_mask(kinds.table, pod.shape) & reach_mask(kinds.table, pod.shape)
+    if not spot:
+        mask = mask & ~kinds.spot
+    return sorted(np.flatnonzero(mask).tolist(), key=lambda kind: kinds.offerings[kind].price_micro_usd_hour)
+
+
+def _room(snapshot: Snapshot, pool: Pool, offering: Offering) -> ResourceList:
+    labels = labels_of("", pool, offering)
+    daemons = (d.shape.requests for d in snapshot.daemonsets if runs_on(d, labels, pool.taints))
+    return offering.allocatable - sum(daemons, ResourceList())
+
+
+def _that_fit(pods: Sequence[Pod], room: ResourceList) -> tuple[str, ...]:
+    chosen = []
+    for pod in pods:
+        if pod.shape.requests.fits(room):
+            chosen.append(pod.uid)
+            room = room - pod.shape.requests
+    return tuple(chosen)
+
+
+def _moved(plan: Plan, pool: Pool, offering: Offering, pods: tuple[str, ...]) -> Plan:
+    """These pods onto a node of their own; the nodes that they were planned onto keep their room."""
+    moving = frozenset(pods)
+    kept = [replace(node, pods=tuple(pod for pod in node.pods if pod not in moving)) for node in plan.additions]
+    return replace(
+        plan,
+        additions=(*kept, PlannedNode(pool.name, offering, pods, REASON)),
+        placements=tuple(placement for placement in plan.placements if placement.pod not in moving),
+        cost_after_micro_usd_hour=plan.cost_after_micro_usd_hour + offering.price_micro_usd_hour,
+    )
+
+
+def _affordable(pool: Pool, snapshot: Snapshot, plan: Plan, offering: Offering) -> bool:
+    """Whether the pool's limits leave room for one more node after the plan."""
+    held = [claim for claim in snapshot.claims if claim.pool == pool.name and claim.deadline is None]
+    bought = [node.offering for node in plan.additions if node.pool == pool.name] + [offering]
+    cost = sum(c.price_micro_usd_hour for c in held) + sum(o.price_micro_usd_hour for o in bought)
+    if pool.limit_nodes is not None and len(held) + len(bought) > pool.limit_nodes:
+        return False
+    if pool.limit_micro_usd_hour is not None and cost > pool.limit_micro_usd_hour:
+        return False
+    used = sum([*(c.allocatable for c in held), *(o.allocatable for o in bought)], ResourceList())
+    return all(used[name] <= limit for name, limit in pool.limit_resources)
