@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +25,9 @@ from support_operator import Object, Reader
 
 ZONE = "landing.spotkube.io/zone"
 APPS = ("red", "green", "blue")
+
+# kube-scheduler learns of a node a moment later than the API server: for the first few pods there may be two.
+MOST_DRAWS = 200
 
 
 class Bench:
@@ -200,13 +202,14 @@ def test_ties_fall_to_the_dice_on_both_sides(bench: Bench) -> None:
     for _ in range(3):
         bench.add_node(4, 8, "z0")
     bench.ready()
-    chosen: Counter[str] = Counter()
-    for number in range(30):
+    chosen: set[str] = set()
+    for number in range(MOST_DRAWS):
         bench.create(bench.pod(f"p{number}", "web", 100, 128))
         [pod] = bench.decided(1)
         assert pod.node in bench.best(pod, [])
         assert bench.best(pod, []) == set(bench.nodes)
-        chosen[pod.node or ""] += 1
+        chosen.add(pod.node or "")
         bench.cluster.kubectl("delete", "pod", pod.name, "-n", bench.namespace, "--grace-period=0", "--force")
-    # By chance one of three never comes up in 30 once in 200,000 times.
-    assert set(chosen) == set(bench.nodes)
+        if chosen == set(bench.nodes):
+            return
+    raise AssertionError(f"of {sorted(bench.nodes)} only {sorted(chosen)} were ever chosen")

@@ -8,7 +8,7 @@ import pytest
 
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES
 from spotkube.model import labels
-from support_operator import Object, Story, is_running, is_spot, name_of, names, offering
+from support_operator import Object, Story, is_running, is_spot, name_of, names, offering, phase
 
 NOTICE_SECONDS = 60
 NTH_TAINT = "aws-node-termination-handler/spot-itn"
@@ -61,6 +61,7 @@ def spot_service(story: Story, replicas: int = 3, min_available: int = 2) -> Obj
     story.apply(story.service("web", replicas, cpu="600m", minAvailable=min_available))
     story.wait_running(replicas, "web")
     story.wait(lambda: story.budget("web").get("currentHealthy") == replicas, "the budget to count its pods")
+    story.wait(lambda: all(phase(claim) == "Ready" for claim in story.claims()), "its node to be open to others too")
     claims = {name_of(claim): claim for claim in story.claims()}
     holders = [pod["spec"]["nodeName"] for pod in story.pods("web")]
     [busiest] = sorted(set(holders), key=lambda node: (holders.count(node), node))[-1:]
