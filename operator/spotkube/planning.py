@@ -26,7 +26,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 # A spot notice may be of half a minute only, and what one node held is soon planned for.
 URGENT_SECONDS = 2.0
 # What is found for few pods is found soon: more time would only let them wait.
-LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.005
+LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.02
 logger = logging.getLogger(__name__)
 
 

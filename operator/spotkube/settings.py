@@ -76,8 +76,8 @@ class Settings(BaseSettings):
     planner_budget_seconds: float = Field(
         5,
         gt=0,
-        description="The planner stops after this time with the best plan so far; for less than 1,000 pods sooner "
-        "(5 ms a pod, at least half a second).",
+        description="The planner stops after this time with the best plan so far; for less than 250 pods sooner "
+        "(20 ms a pod, at least half a second).",
     )
     preference_percent: float = Field(
         5,

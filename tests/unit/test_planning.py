@@ -291,7 +291,7 @@ class TestBatches:
         await ask(planning, view_of(cluster(pod, claims=(claim,), nodes=(node,))))
         assert worker.asked == [Mode.APPLY]
 
-    @pytest.mark.parametrize(("pods", "seconds"), [(1, LEAST_SECONDS), (200, 200 * SECONDS_PER_POD), (5000, 10.0)])
+    @pytest.mark.parametrize(("pods", "seconds"), [(1, LEAST_SECONDS), (100, 100 * SECONDS_PER_POD), (5000, 10.0)])
     async def test_few_pods_do_not_wait_for_a_long_search(self, worker: FakeWorker, pods: int, seconds: float) -> None:
         await ask(Planning(worker, Metrics(), 0, 10.0), view_of(cluster(*(make_pod(f"web-{n}") for n in range(pods)))))
 
