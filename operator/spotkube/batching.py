@@ -12,7 +12,13 @@ class Batch:
         self._grown_at = 0.0
 
     def is_complete(self, waiting: frozenset[str], now: float) -> bool:
-        """Whether `waiting` (uids) has not grown for the idle time, or has been waited for long enough."""
+        """Whether `waiting` (uids) has not grown for the idle time, or has been waited for long enough.
+
+        Never where nobody waits: whoever comes next begins a batch, and does not end one that began long ago.
+        """
+        if not waiting:
+            self.close()
+            return False
         if self._began_at is None:
             self._began_at = self._grown_at = now
         elif not waiting <= self._seen:

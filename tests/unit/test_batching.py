@@ -23,7 +23,7 @@ def test_pods_that_leave_do_not_hold_it_up() -> None:
 
 def test_an_endless_stream_is_cut() -> None:
     batch = Batch(idle_seconds=1, max_seconds=5)
-    answers = [batch.is_complete(frozenset(map(str, range(n))), n * 0.5) for n in range(12)]
+    answers = [batch.is_complete(frozenset(map(str, range(n + 1))), n * 0.5) for n in range(12)]
 
     assert answers.index(True) == 10
 
@@ -35,3 +35,12 @@ def test_the_next_pod_begins_a_new_batch() -> None:
 
     assert not batch.is_complete(A, 10)
     assert batch.is_complete(A, 11)
+
+
+def test_times_when_nobody_waits_are_not_counted() -> None:
+    batch = Batch(idle_seconds=1, max_seconds=5)
+    assert not batch.is_complete(frozenset(), 0)
+
+    assert not batch.is_complete(A, 100)
+    assert not batch.is_complete(AB, 100.5)
+    assert batch.is_complete(AB, 101.5)

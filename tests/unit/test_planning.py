@@ -266,6 +266,17 @@ class TestBatches:
         await ask(planning, view_of(cluster(*pods), START + 2.5))
         assert worker.asked == [Mode.APPLY]
 
+    async def test_a_quiet_time_before_is_no_wait_for_company(self, worker: FakeWorker) -> None:
+        planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=1, max_seconds=5))
+        pods = [make_pod(f"web-{n}") for n in range(2)]
+        for second in (0, 50):
+            assert await ask(planning, view_of(make_snapshot([], [CHEAP], pools=(POOL,)), START + second)) is None
+
+        for count in (1, 2):
+            assert await ask(planning, view_of(cluster(*pods[:count]), START + 100 + count / 2)) is None
+
+        assert worker.asked == []
+
     async def test_pods_that_come_during_a_search_have_waited_for_company_when_it_ends(
         self, worker: FakeWorker
     ) -> None:
