@@ -59,7 +59,7 @@ def wait_until_all_run(stage: Stage, screen: Screen, seconds: float, at_least: i
     with screen.progress() as progress:
         for scene in scenes(stage, seconds, lambda scene: f"not all pods run: {_waiting(scene)}"):
             progress.update(scene)
-            if scene.all_run(at_least):
+            if scene.all_run(at_least) and scene.all_open:
                 break
     screen.say(f"all {len(scene.work)} pods run, on {len(scene.claims)} nodes that were bought")
     return scene

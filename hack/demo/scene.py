@@ -92,6 +92,11 @@ class Scene:
         bought = [plan for plan in self.plans if plan.status.additions]
         return bought[-1] if bought else None
 
+    @property
+    def all_open(self) -> bool:
+        """Whether every node that was bought takes pods of others too, which is a moment after its own pods run."""
+        return self.claim_phases.keys() <= {"Ready"}
+
     def pods_on(self, node: str) -> tuple[PodSeen, ...]:
         """The work on a node that has not ended."""
         return tuple(pod for pod in self.work if pod.node == node and pod.phase not in FINISHED)

@@ -58,6 +58,11 @@ def test_a_job_whose_pod_ended_while_it_was_evicted_lacks_nothing() -> None:
     assert not scene(pods=pods, workloads=(job("resize", replicas=1, conditions=[running]),)).all_run()
 
 
+def test_nodes_are_open_once_all_claims_are_ready() -> None:
+    assert scene(claims=(claim("a"), claim("b"))).all_open
+    assert not scene(claims=(claim("a"), claim("b", phase="Registered"))).all_open
+
+
 def test_the_price_is_that_of_all_claims() -> None:
     assert scene(claims=(claim("a", price=0.25), claim("b", price=0.5))).usd_per_hour == 0.75
 
