@@ -26,9 +26,6 @@ from support_operator import Object, Reader
 ZONE = "landing.spotkube.io/zone"
 APPS = ("red", "green", "blue")
 
-# kube-scheduler learns of a node a moment later than the API server: for the first few pods there may be two.
-MOST_DRAWS = 200
-
 
 class Bench:
     """A few nodes that only its own pods tolerate, and what kube-scheduler does with these one after the other."""
@@ -198,18 +195,12 @@ def test_pods_of_a_replicaset_are_spread_by_the_clusters_defaults(bench: Bench) 
     assert wrong == []
 
 
-def test_ties_fall_to_the_dice_on_both_sides(bench: Bench) -> None:
+def test_empty_nodes_that_are_alike_are_equally_good(bench: Bench) -> None:
     for _ in range(3):
         bench.add_node(4, 8, "z0")
     bench.ready()
-    chosen: set[str] = set()
-    for number in range(MOST_DRAWS):
+    for number in range(5):
         bench.create(bench.pod(f"p{number}", "web", 100, 128))
         [pod] = bench.decided(1)
-        assert pod.node in bench.best(pod, [])
-        assert bench.best(pod, []) == set(bench.nodes)
-        chosen.add(pod.node or "")
+        assert pod.node in bench.best(pod, []) == set(bench.nodes)
         bench.cluster.kubectl("delete", "pod", pod.name, "-n", bench.namespace, "--grace-period=0", "--force")
-        if chosen == set(bench.nodes):
-            return
-    raise AssertionError(f"of {sorted(bench.nodes)} only {sorted(chosen)} were ever chosen")

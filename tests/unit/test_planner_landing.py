@@ -48,12 +48,12 @@ def place(name: str, cpu: str = "4", zone: str = ZONES[0], *, there: bool = Fals
     )
 
 
-def placed(site: Site, seed: int = 0) -> list[str]:
+def placed(site: Site, seed: int = 0, *, listed: bool = False) -> list[str]:
     """Where kube-scheduler puts the pods, in their order, onto nodes that are there."""
     state = State(site)
     for guest, one in enumerate(site.guests):
         state.nominate(guest, one.target)
-    Scheduler(state, random.Random(seed)).run(range(len(site.guests)))
+    Scheduler(state, random.Random(seed), listed=listed).run(range(len(site.guests)))
     return [site.places[where].name if where >= 0 else "" for where in state.where]
 
 
@@ -79,6 +79,11 @@ class TestScheduler:
         site = make_site([place("a", there=True), place("b", there=True)], free(make_pods(1)))
 
         assert {placed(site, seed)[0] for seed in range(20)} == {"a", "b"}
+
+    def test_or_always_to_the_first_of_a_list(self) -> None:
+        site = make_site([place("a", there=True), place("b", there=True)], free(make_pods(8, cpu="100m")))
+
+        assert {"".join(placed(site, seed, listed=True)) for seed in range(20)} == {"abababab", "babababa"}
 
     def test_a_preferred_taint_is_shunned(self) -> None:
         shy = replace(place("shy", there=True), taints=(taint("old", effect="PreferNoSchedule"),))

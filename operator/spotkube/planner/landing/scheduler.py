@@ -21,10 +21,16 @@ _SHARE_PERCENT, _NODES_A_PERCENT, _LEAST_PERCENT = 50, 125, 5
 
 
 class Scheduler:
-    """Gives the pods that wait their places, as far as there are any now. Ties fall to the dice."""
+    """Gives the pods that wait their places, as far as there are any now.
 
-    def __init__(self, state: State, rng: random.Random) -> None:
+    Of places that are equally good, kube-scheduler throws dice in some releases and in others (1.36) takes the first
+    of its list. With `listed` it is the latter, in an order drawn once, since nobody knows the list's.
+    """
+
+    def __init__(self, state: State, rng: random.Random, *, listed: bool = False) -> None:
         self._state, self._rng = state, rng
+        places = list(range(len(state.site.places)))
+        self._list = rng.sample(places, len(places)) if listed else None
         # Kinds of pods that no node takes, apart from those that they are nominated onto, and when that was found.
         self._refused: dict[int, tuple[int, int]] = {}
         self._bound = 0
@@ -84,7 +90,8 @@ class Scheduler:
         if len(rows) == 1:
             return int(rows[0])
         ranked = scores(self._state, guest, rows)
-        return int(self._rng.choice(rows[ranked == ranked.max()].tolist()))
+        best = rows[ranked == ranked.max()].tolist()
+        return int(self._rng.choice(best) if self._list is None else min(best, key=self._list.__getitem__))
 
     def _sample(self, rows: IntArray) -> IntArray:
         """Where there are many nodes it stops looking once enough take the pod: any of them, as far as we know."""
