@@ -16,6 +16,11 @@ class Clock:
         """Whether that share of the budget is used up."""
         return self.seconds is not None and time.perf_counter() - self.started >= share * self.seconds
 
+    @property
+    def passed(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started
+
     def lap(self, phase: str) -> None:
         """Ends a phase."""
         self.phases[phase] = time.perf_counter() - self.started - sum(self.phases.values())

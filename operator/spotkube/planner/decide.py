@@ -1,12 +1,12 @@
 """One decision: Snapshot in, Plan out. Pure: the same snapshot, seed and amount of work give the same plan."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.offerings import ON_DEMAND, Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.model.resources import CPU, MEMORY
@@ -45,12 +45,17 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) -> Plan
     """
     pools = [pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting]
     built, result = plan_in_rounds(snapshot, pools, seed=seed, budget=share_of(budget, _SEARCH_SHARE))
+    return conclude(snapshot, pools, built, result, share_of(budget, 1 - _SEARCH_SHARE))
+
+
+def conclude(snapshot: Snapshot, pools: Sequence[Pool], built: Built, result: Result, budget: Budget) -> Plan:
+    """The Plan that a result comes to. The budget is for the bound of the whole fleet."""
     dealt = _deal(built, result)
     names = frozenset(pool.name for pool in pools)
     owned = [claim for claim in snapshot.claims if claim.pool in names]
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
-    bound = _fleet_bound(built, result, fleet, share_of(budget, 1 - _SEARCH_SHARE))
+    bound = _fleet_bound(built, result, fleet, budget)
     staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
     return Plan(
         additions=tuple(_additions(built, result, dealt)),

@@ -163,12 +163,15 @@ class Budget:
     """When to stop: at whichever comes first. A replay gives the recorded work and no seconds.
 
     `branch_programs` are the linear programs that sharpen the bound of small problems; without seconds None means none.
+    `evaluations` are sets of nodes to give back that are tried, `replans` those of them that are planned for real.
     """
 
     seconds: float | None = 5.0
     column_rounds: int | None = None
     generations: int | None = None
     branch_programs: int | None = None
+    evaluations: int | None = None
+    replans: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

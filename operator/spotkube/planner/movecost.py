@@ -1,0 +1,83 @@
+"""What it costs in micro-dollars to move a pod to another node: what is lost while it is restarted.
+
+The rule: for the time that a restart costs it, the pod pays for its room twice, at the cheapest on-demand price. Its
+deletion cost and its priority make it dearer. No move is free: somebody always notices a pod that restarts.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import log10
+
+from spotkube.model.cluster import Snapshot
+from spotkube.model.offerings import ON_DEMAND, Offering
+from spotkube.model.pods import Pod
+from spotkube.model.resources import ResourceList
+
+# Image, start, caches, the next readiness probe: what services take until they serve as before.
+RESTART_SECONDS = 300.0
+# A tenth of a cent: what an hour of a fortieth of a core costs.
+LEAST_MICRO_USD = 1_000
+# So much of controller.kubernetes.io/pod-deletion-cost makes a move dearer by one restart.
+DELETION_COST_UNIT = 1_000
+# Neither annotation nor priority may turn the balance altogether.
+LEAST_FACTOR, MOST_FACTOR = 0.1, 10.0
+
+
+@dataclass
+class MovePrices:
+    """The prices of moves in one Snapshot; each shape is looked up once."""
+
+    offerings: tuple[Offering, ...]
+    run_seconds: dict[str, float]
+    _room: dict[ResourceList, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "MovePrices":
+        on_demand = tuple(o for o in snapshot.offerings if o.capacity_type == ON_DEMAND)
+        run_seconds = {rule.key: rule.run_seconds for rule in snapshot.workloads if rule.run_seconds is not None}
+        return cls(on_demand or snapshot.offerings, run_seconds)
+
+    def of_all(self, pods: Iterable[Pod]) -> int:
+        return sum(self.of_pod(pod) for pod in pods)
+
+    def of_pod(self, pod: Pod) -> int:
+        requests = pod.shape.requests
+        if requests not in self._room:
+            self._room[requests] = room_price(requests, self.offerings)
+        return move_cost(pod, self._room[requests], restart_seconds(pod, self.run_seconds))
+
+
+def move_cost(pod: Pod, room_micro_usd_hour: float, seconds: float) -> int:
+    """Micro-dollars for one move of the pod, whose restart costs it `seconds` of its room."""
+    restart = max(room_micro_usd_hour * seconds / 3600, LEAST_MICRO_USD)
+    factor = _deletion_factor(pod.deletion_cost) * _priority_factor(pod.shape.priority)
+    return round(restart * min(max(factor, LEAST_FACTOR), MOST_FACTOR))
+
+
+def restart_seconds(pod: Pod, run_seconds: dict[str, float]) -> float:
+    """A job that nobody says saves its state begins anew: on average it has run for half of its time."""
+    run = run_seconds.get(pod.workload or "")
+    return RESTART_SECONDS if run is None else max(RESTART_SECONDS, run / 2)
+
+
+def room_price(requests: ResourceList, offerings: Iterable[Offering]) -> float:
+    """Micro-dollars an hour for the share of a node that the pod takes of its scarcest resource, where that is least.
+
+    What cheap and large nodes sell by the slice; 0 where none of them has what the pod asks for.
+    """
+    able = (o for o in offerings if all(o.allocatable[name] for name, amount in requests.items() if amount))
+    return min((o.price_micro_usd_hour * _share(requests, o.allocatable) for o in able), default=0.0)
+
+
+def _share(requests: ResourceList, allocatable: ResourceList) -> float:
+    return max((amount / allocatable[name] for name, amount in requests.items() if amount), default=0.0)
+
+
+def _deletion_factor(cost: int) -> float:
+    """1 for the default of 0, 2 for 1,000; below zero towards nothing."""
+    return max(LEAST_FACTOR, 1 + cost / DELETION_COST_UNIT)
+
+
+def _priority_factor(priority: int) -> float:
+    """1 for the default of 0, 2 for a thousand, 4 for a thousand millions, where users' classes end; half below zero."""
+    return 0.5 if priority < 0 else 1 + log10(1 + priority) / 3

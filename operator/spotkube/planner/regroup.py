@@ -1,0 +1,74 @@
+"""Looks for sets of nodes to give back, by the quick estimate: blocks first, from the most wasteful on, then exchanges."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spotkube.planner.problem import BoolArray, IntArray
+from spotkube.planner.refit import Refit
+
+# Exchanges for each candidate, and how many nodes one of them turns at most each way.
+EXCHANGES, MOST_TURNED = 4, 3
+
+
+@dataclass(eq=False)
+class Regrouping:
+    """The best set found, and the best of those whose pods all fit on nodes that stay.
+
+    `more` says whether another set may be tried; `tried` counts them.
+    """
+
+    refit: Refit
+    more: Callable[[int], bool]
+    tried: int = 0
+    best: BoolArray = field(init=False)
+    free: BoolArray = field(init=False)
+    _total: float = 0.0
+    _free_total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.best = np.zeros(len(self.refit.price), np.bool_)
+        self.free = self.best.copy()
+        self._total = self._free_total = self.refit.total(self.best)[0]
+
+    def run(self, chance: np.random.Generator) -> None:
+        order = np.argsort(-self.refit.waste, kind="stable")
+        self._blocks(order)
+        self._exchange(chance)
+
+    def _blocks(self, order: IntArray) -> None:
+        """Adds what is worth it: half of all nodes at once, then ever smaller blocks, at last each by itself."""
+        size = max(1, len(order) // 2)
+        while True:
+            for start in range(0, len(order), size):
+                gone = self.best.copy()
+                gone[order[start : start + size]] = True
+                if (gone != self.best).any() and not self._try(gone):
+                    return
+            if size == 1:
+                return
+            size //= 2
+
+    def _exchange(self, chance: np.random.Generator) -> None:
+        """Gives some nodes back instead of others, as long as that saves."""
+        for _ in range(EXCHANGES * len(self.best)):
+            gone = self.best.copy()
+            leaving, staying = np.flatnonzero(gone), np.flatnonzero(~gone)
+            for nodes, turn in ((leaving, False), (staying, True)):
+                most = min(MOST_TURNED, len(nodes))
+                gone[chance.permutation(nodes)[: chance.integers(most + 1)]] = turn
+            if (gone != self.best).any() and not self._try(gone):
+                return
+
+    def _try(self, gone: BoolArray) -> bool:
+        """Keeps the set if it is better; False where there is no time for it."""
+        if not self.more(self.tried):
+            return False
+        self.tried += 1
+        total, left = self.refit.total(gone)
+        if total < self._total:
+            self.best, self._total = gone, total
+        if not left and total < self._free_total:
+            self.free, self._free_total = gone, total
+        return True
