@@ -126,6 +126,16 @@ def test_no_rule_is_broken_and_nobody_is_moved_who_must_stay(snapshot: Snapshot,
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(clusters())
 def test_once_it_is_carried_out_nothing_is_left_to_do(snapshot: Snapshot) -> None:
-    plan = consolidate(snapshot, Mode.RECOMMEND, seed=0, budget=WORK)
-    again = consolidate(after(snapshot, plan), Mode.RECOMMEND, seed=1, budget=WORK)
-    assert (again.drains, again.additions) == ((), ())
+    """A limit may leave room for one half of a change only, until the nodes of that are gone."""
+    limited = snapshot.pools[0].limit_nodes is not None
+    hours = snapshot.pools[0].payback_seconds / 3600
+    for number in range(6):
+        plan = consolidate(snapshot, Mode.RECOMMEND, seed=number, budget=WORK)
+        if number and not limited:
+            assert (plan.drains, plan.additions) == ((), ())
+        if not plan.drains:
+            return
+        gain = plan.cost_now_micro_usd_hour - plan.cost_after_micro_usd_hour
+        assert gain * hours >= plan.moves_micro_usd
+        snapshot = after(snapshot, plan)
+    raise AssertionError("there is always something to be swapped")

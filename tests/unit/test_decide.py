@@ -260,3 +260,13 @@ def test_the_bound_passes_over_nodes_that_are_too_full_for_a_daemon() -> None:
     )
     plan = plan_of(snapshot)
     assert (plan.lower_bound_micro_usd_hour, plan.cost_after_micro_usd_hour, plan.placed_pods) == (0, 100_000, 2)
+
+
+def test_the_bound_knows_that_unlike_pods_share_a_spot_rule() -> None:
+    """One of the three must run on demand, and nobody says which: one of the small ones costs least."""
+    pods = [make_pod("a-large", workload="mixed", cpu="4"), *make_pods(2, workload="mixed", cpu="1")]
+    rule = make_rule("mixed", 3, base=1)
+    offerings = [*both_ways("large", 0.90, cpu="4"), *both_ways("small", 0.06, cpu="2")]
+    plan = plan_of(make_snapshot(pods, offerings, workloads=[rule]))
+    best = 300_000 + 60_000
+    assert plan.lower_bound_micro_usd_hour <= best <= plan.cost_after_micro_usd_hour
