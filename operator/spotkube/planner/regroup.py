@@ -9,7 +9,7 @@ from spotkube.planner.problem import BoolArray, IntArray
 from spotkube.planner.refit import Refit
 
 # Exchanges for each candidate, and how many nodes one of them turns at most each way.
-EXCHANGES, MOST_TURNED = 4, 3
+EXCHANGES, MOST_TURNED = 12, 3
 
 
 @dataclass(eq=False)
