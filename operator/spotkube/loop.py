@@ -27,7 +27,7 @@ from spotkube.controllers.workloads.status import node_facts
 from spotkube.controllers.workloads.waiting import Outlook
 from spotkube.health import Health
 from spotkube.model.cluster import ClaimPhase, Mode
-from spotkube.model.plan import Plan
+from spotkube.model.plan import Plan, PlannedDrain
 from spotkube.observe import Observer
 from spotkube.planning import Planning
 from spotkube.recording import record_decision, record_view
@@ -183,9 +183,14 @@ class Loop:
         reason = "only daemons have run on it for its pool's consolidateAfter"
         price = {claim.name: claim.price_micro_usd_hour for claim in view.snapshot.claims}
         now = sum(price.values())
-        plan = Plan(cost_now_micro_usd_hour=now, cost_after_micro_usd_hour=now - sum(price[name] for name in due))
-        drains = tuple((name, reason) for name in due)
-        decision = Decision(Mode.APPLY, 0, f"{len(due)} nodes are empty", plan, 0.0, drains)
+        saved = sum(price[name] for name in due)
+        plan = Plan(
+            cost_now_micro_usd_hour=now,
+            cost_after_micro_usd_hour=now - saved,
+            drains=tuple(PlannedDrain(name, (), price[name], 0, reason) for name in due),
+            saved_micro_usd_hour=saved,
+        )
+        decision = Decision(Mode.APPLY, 0, f"{len(due)} nodes are empty", plan, 0.0)
         await self._controllers.carrier.carry_out(decision, view)
         for name in due:
             try:

@@ -141,7 +141,7 @@ def question_of(snapshot: Snapshot, mode: Mode) -> Snapshot | None:
         return None
     # Readiness comes and goes without changing what a plan would be.
     pods = tuple(replace(pod, ready=False) for pod in snapshot.pods)
-    return replace(snapshot, taken_at=0.0, pods=pods, pools=pools)
+    return replace(snapshot, taken_at=0.0, pods=pods, pools=pools, budgets=())
 
 
 def unsettled(snapshot: Snapshot) -> set[str]:

@@ -16,7 +16,7 @@ from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod
 from spotkube.planner.decide import decide
 from spotkube.planner.movable import candidates, with_leaving
-from spotkube.planner.moves import consolidate
+from spotkube.planner.moves import LEAST_SAVED, consolidate
 from spotkube.planner.problem import Budget
 
 WORK = Budget(seconds=None, column_rounds=20, generations=5)
@@ -82,15 +82,18 @@ def total(plan: Plan, moves: int, hours: float) -> float:
 
 
 def best_by_hand(snapshot: Snapshot) -> float:
-    """The least total over every set of nodes that may go, each planned by `decide`."""
+    """The least total over every set of nodes that may go, each planned by `decide`, and that is worth it."""
     (pool,) = snapshot.pools
     hours = pool.payback_seconds / 3600
     found = candidates(snapshot, snapshot.pools)
-    totals = []
+    totals, before = [], None
     for gone in chain.from_iterable(combinations(found, n) for n in range(len(found) + 1)):
         plan = decide(with_leaving(snapshot, {one.name for one in gone}), Mode.RECOMMEND, seed=1, budget=WORK)
-        if not plan.unplaceable:
-            totals.append(total(plan, sum(one.moves_micro_usd for one in gone), hours))
+        before = plan.cost_after_micro_usd_hour if before is None else before
+        moves = sum(one.moves_micro_usd for one in gone)
+        least = LEAST_SAVED * before if moves else 0
+        if not plan.unplaceable and (not gone or before - plan.cost_after_micro_usd_hour >= least):
+            totals.append(total(plan, moves, hours))
     return min(totals)
 
 

@@ -61,6 +61,13 @@ def plan(
     mode: Annotated[
         PoolChoice, typer.Option(help="NodePools that may buy: of this mode alone, or all that are not Paused.")
     ] = PoolChoice.ALL,
+    moves: Annotated[
+        bool,
+        typer.Option(
+            "--consolidate/--no-consolidate",
+            help="Whether nodes of the NodeClaims given may be given back or replaced, where that pays for moving pods.",
+        ),
+    ] = True,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="table for people, json and yaml with every node and pod.")
     ] = Output.TABLE,
@@ -68,7 +75,7 @@ def plan(
     """Plan the cheapest nodes for what manifests ask for. No cluster is needed, and nothing is bought.
 
     Reads Workloads, Deployments, StatefulSets, ReplicaSets, ReplicationControllers, DaemonSets, Jobs, CronJobs (one
-    run), Pods, NodePools, NodeClaims and Nodes (these are filled first). Exits with 0 when all pods have a place, with
+    run), Pods, PodDisruptionBudgets, NodePools, NodeClaims and Nodes (these are filled first). Exits with 0 when all pods have a place, with
     2 when some have none (the reasons are told), and with 1 on bad input: objects that can't be used are named, and
     the rest is planned.
     """
@@ -88,7 +95,7 @@ def plan(
     _complain(mistakes.lines)
     if mistakes.lines and not manifests.snapshot.pods:
         raise typer.Exit(BAD_INPUT)
-    report = make_report(manifests, mode, seed=seed, seconds=seconds, mistakes=mistakes.lines)
+    report = make_report(manifests, mode, seed=seed, seconds=seconds, moves=moves, mistakes=mistakes.lines)
     match output:
         case Output.TABLE:
             print_report(Console(), report)
@@ -109,11 +116,18 @@ def _complain(mistakes: Sequence[str]) -> None:
 
 
 def make_report(
-    manifests: Manifests, choice: PoolChoice, *, seed: int, seconds: float, mistakes: Sequence[str] = ()
+    manifests: Manifests,
+    choice: PoolChoice,
+    *,
+    seed: int,
+    seconds: float,
+    moves: bool = True,
+    mistakes: Sequence[str] = (),
 ) -> Report:
     """Plans within the time, with a bar on the terminal."""
     # Imported late: the solver and the compiler take a second, for which no other command should wait.
     from spotkube.planner.decide import decide  # noqa: PLC0415
+    from spotkube.planner.moves import consolidate  # noqa: PLC0415
     from spotkube.planner.problem import Budget  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
 
@@ -121,7 +135,8 @@ def make_report(
     with bar("compiling the planner, which takes a while once", COMPILE_SECONDS):
         warm_up()
     with bar(f"planning {sum(1 for pod in snapshot.pods if pod.node is None)} pods", seconds):
-        decision = decide(snapshot, Mode.RECOMMEND, seed=seed, budget=Budget(seconds=seconds))
+        plan_for = consolidate if moves else decide
+        decision = plan_for(snapshot, Mode.RECOMMEND, seed=seed, budget=Budget(seconds=seconds))
     return Report(decision, manifests.pod_names, seed, manifests.notes, mistakes)
 
 

@@ -96,7 +96,7 @@ def _log(name: str, decision: Decision) -> None:
         "CapacityPlan %s: %d nodes to buy and %d to give back, %d pods placed, %d without a place, $%.4f an hour (%s)",
         name,
         len(plan.additions),
-        len(decision.drains),
+        len(plan.drains),
         plan.placed_pods,
         sum(len(group.pods) for group in plan.unplaceable),
         dollars,

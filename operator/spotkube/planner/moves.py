@@ -18,7 +18,7 @@ from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.plan import FrontPoint, Plan, PlannedDrain, Repack, payback_seconds
 from spotkube.planner.build import Built
 from spotkube.planner.clock import Clock
-from spotkube.planner.decide import FRONT_POINTS, conclude
+from spotkube.planner.decide import FRONT_POINTS, conclude, decide
 from spotkube.planner.movable import Candidate, candidates, with_leaving
 from spotkube.planner.problem import BoolArray, Budget, Result
 from spotkube.planner.refit import make_refit
@@ -28,9 +28,12 @@ from spotkube.planner.rounds import plan_in_rounds
 # So few candidates that every set of them is planned.
 FEW = 5
 # Work of one plan, so that a replay needs to know only how many there were; the plan chosen gets the rest of the time.
-EACH, PRICES = Budget(seconds=None, column_rounds=20, generations=8), Budget(seconds=None, column_rounds=15)
+EACH, PRICES = Budget(seconds=None, column_rounds=12, generations=3), Budget(seconds=None, column_rounds=15)
 # Parts of the seconds after which the search for sets ends, the plans of sets, and the last plan.
 SETS_SHARE, PLANS_SHARE, LAST_SHARE = 0.3, 0.65, 0.85
+# Of what the nodes cost, moves save at least so much or nobody is moved: a fleet drifts by as much in an ordinary hour,
+# and the plan before may have left as much. Then nodes are not swapped again and again for pennies.
+LEAST_SAVED = 0.01
 # Plans of sets at most, where not all of them are.
 MOST_PLANS = 16
 
@@ -110,9 +113,11 @@ class Planner:
         return option.cost * self.hours + option.moves
 
     def pays(self, option: Option) -> bool:
-        """Whether what it saves pays for the moves within the horizon."""
-        saved = self.options[0].cost - option.cost
-        return saved > 0 and payback_seconds(option.moves, saved) <= self.hours * 3600
+        """Whether what it saves is worth the trouble, and pays for the moves within the horizon."""
+        before = self.options[0].cost
+        saved = before - option.cost
+        least = LEAST_SAVED * before if option.moves else 1
+        return saved >= max(1, least) and payback_seconds(option.moves, saved) <= self.hours * 3600
 
     def more_plans(self) -> bool:
         limit = MOST_PLANS if self.budget.replans is None else self.budget.replans
@@ -136,9 +141,9 @@ def consolidate(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) ->
     The same snapshot, seed and amount of work give the same plan.
     """
     planner = Planner(snapshot, mode, seed, budget)
-    nothing = planner.plan(())
     if not planner.candidates:
-        return _conclude(planner, _again(planner, nothing), 1)
+        return decide(snapshot, mode, seed=seed, budget=budget)
+    planner.plan(())
     for gone in _sets(planner, seed):
         if not planner.more_plans():
             break
@@ -222,7 +227,7 @@ def _conclude(planner: Planner, chosen: Option, replans: int) -> Plan:
         drains=tuple(_drain(candidate, plan, chosen, saved) for candidate in chosen.gone),
         saved_micro_usd_hour=saved if chosen.gone else 0,
         repack=_repack(planner),
-        front=_front(planner, chosen, plan.front),
+        front=_front(planner, chosen),
         work=replace(plan.work, evaluations=planner.tried, replans=replans),
     )
 
@@ -258,10 +263,8 @@ def _repack(planner: Planner) -> Repack | None:
     return Repack(everything.cost, len(everything.moved), everything.moves)
 
 
-def _front(planner: Planner, chosen: Option, front: tuple[FrontPoint, ...]) -> tuple[FrontPoint, ...]:
+def _front(planner: Planner, chosen: Option) -> tuple[FrontPoint, ...]:
     """The sets that were planned: none of the others is cheaper with as few moves. The chosen one is among them."""
-    if not planner.candidates:
-        return front
     points: list[FrontPoint] = []
     for option in sorted(planner.fair(), key=lambda o: (len(o.moved), o.cost)):
         if option.gone != chosen.gone and (not points or option.cost < points[-1].micro_usd_hour):
