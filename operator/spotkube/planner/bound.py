@@ -80,7 +80,8 @@ def relax(
         add_plan(instance, master, nodes)
     relaxation = generate(instance, master, pricer, lambda done: stopped(before + done), begin)
     relaxation.rounds += before
-    sharpen(instance, relaxation, pricer, lambda: clock.over(shares[1]))
+    if budget.sharp:
+        sharpen(instance, relaxation, pricer, lambda: clock.over(shares[1]))
     return relaxation
 
 

@@ -28,14 +28,15 @@ from spotkube.planner.rounds import plan_in_rounds
 # So few candidates that every set of them is planned.
 FEW = 5
 # Work of one plan, so that a replay needs to know only how many there were; the plan chosen gets the rest of the time.
-EACH, PRICES = Budget(seconds=None, column_rounds=12, generations=3), Budget(seconds=None, column_rounds=15)
+EACH = Budget(seconds=None, column_rounds=15, generations=3, sharp=False)
+PRICES = Budget(seconds=None, column_rounds=15, sharp=False)
 # Parts of the seconds after which the search for sets ends, the plans of sets, and the last plan.
 SETS_SHARE, PLANS_SHARE, LAST_SHARE = 0.3, 0.65, 0.85
 # Of what the nodes cost, moves save at least so much or nobody is moved: a fleet drifts by as much in an ordinary hour,
 # and the plan before may have left as much. Then nodes are not swapped again and again for pennies.
 LEAST_SAVED = 0.01
-# Plans of sets at most, where not all of them are.
-MOST_PLANS = 16
+# Plans of sets that are made however short the time, and at most where not all sets are planned.
+LEAST_PLANS, MOST_PLANS = 4, 2**FEW
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,8 @@ class Planner:
 
     def more_plans(self) -> bool:
         limit = MOST_PLANS if self.budget.replans is None else self.budget.replans
-        return len(self.options) < limit and not self.clock.over(PLANS_SHARE)
+        made = len(self.options)
+        return made < limit and (made < LEAST_PLANS or not self.clock.over(PLANS_SHARE))
 
     def more_sets(self, tried: int) -> bool:
         limit = self.budget.evaluations
@@ -159,15 +161,13 @@ def _sets(planner: Planner, seed: int) -> Iterator[Sequence[Candidate]]:
         yield from chain.from_iterable(combinations(every, n) for n in range(1, len(every) + 1))
         return
     refit = make_refit(planner.options[0].snapshot, planner.pools, every, planner.hours, PRICES)
-    regrouping = Regrouping(refit, planner.more_sets)
-    regrouping.run(np.random.default_rng(seed))
-    planner.tried = regrouping.tried
-    waste = refit.waste
-    for gone in (regrouping.best, regrouping.free):
-        if gone.any():
-            yield _chosen(every, gone)
+    for market in (refit, refit.closed()):
+        regrouping = Regrouping(market, planner.more_sets, planner.tried)
+        regrouping.run(np.random.default_rng(seed))
+        planner.tried = regrouping.tried
+        yield _chosen(every, regrouping.best)
     yield every
-    yield from _neighbours(planner, waste)
+    yield from _neighbours(planner, refit.waste)
 
 
 def _neighbours(planner: Planner, waste: np.ndarray) -> Iterator[Sequence[Candidate]]:

@@ -162,6 +162,7 @@ class Solution:
 class Budget:
     """When to stop: at whichever comes first. A replay gives the recorded work and no seconds.
 
+    `sharp` False: no time goes into a sharper proof, where only the plan is asked for.
     `branch_programs` are the linear programs that sharpen the bound of small problems; without seconds None means none.
     `evaluations` are sets of nodes to give back that are tried, `replans` those of them that are planned for real.
     """
@@ -172,6 +173,7 @@ class Budget:
     branch_programs: int | None = None
     evaluations: int | None = None
     replans: int | None = None
+    sharp: bool = True
 
 
 @dataclass(frozen=True, eq=False)

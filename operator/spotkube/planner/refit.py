@@ -17,6 +17,7 @@ from spotkube.model.pods import Labels, Pod, PodShape
 from spotkube.planner.bins import capacity_type_of
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.build import build
+from spotkube.planner.fill import fill
 from spotkube.planner.instance import FloatArray
 from spotkube.planner.movable import Candidate
 from spotkube.planner.places import NODE_KEYS
@@ -41,6 +42,8 @@ class Refit:
         value: [G] micro-dollars an hour for new room for one pod, by the duals of the bound.
         least: [G] the cheapest node that takes one of the group.
         hours: the time within which moves have to pay.
+        order: the groups, the largest pods first.
+        scale: [R] what is free on the average node.
     """
 
     problem: Problem
@@ -52,50 +55,30 @@ class Refit:
     value: FloatArray
     least: FloatArray
     hours: float
+    order: IntArray
+    scale: FloatArray
 
     @property
     def waste(self) -> FloatArray:
         """[C] micro-dollars an hour that each candidate costs above what its pods are worth, less the moves."""
         return self.price - self.holds @ np.minimum(self.value, NOWHERE) - self.moves / self.hours
 
-    def total(self, gone: BoolArray) -> tuple[float, int]:
-        """Micro-dollars within the hours, counted from what the nodes cost now, and the pods that need new nodes."""
-        left = self.left_over(gone)
+    def total(self, gone: BoolArray) -> float:
+        """Micro-dollars within the hours, counted from what the nodes cost now."""
         saved = self.price[gone].sum() * self.hours - self.moves[gone].sum()
-        return float(self._market(left) * self.hours - saved), int(left.sum())
+        return float(self._market(self.left_over(gone)) * self.hours - saved)
 
     def left_over(self, gone: BoolArray) -> IntArray:
         """[G] pods that find no room on the nodes that stay when these go."""
         problem = self.problem
-        count = self.waiting + self.holds[gone].sum(axis=0)
-        free, stays = problem.bins.copy(), np.ones(len(problem.bins), np.bool_)
+        count, free, caps = self.waiting + self.holds[gone].sum(axis=0), problem.bins.copy(), problem.bin_cap_left.copy()
+        stays = np.ones(len(free), np.bool_)
         stays[self.bin_of[gone]] = False
-        inside = np.zeros((len(problem.bins), problem.groups), np.bool_)
-        caps = problem.bin_cap_left.copy()
-        scale = np.maximum(problem.bins.mean(axis=0), 1.0)
-        for g in self._order[count[self._order] > 0]:
-            room = self._room(int(g), free, caps, inside, stays)
-            bins = np.flatnonzero(room)
-            bins = bins[np.argsort((free[bins] / scale).sum(axis=1), kind="stable")]
-            before = np.cumsum(room[bins]) - room[bins]
-            takes = np.clip(count[g] - before, 0, room[bins])
-            free[bins] -= takes[:, None] * problem.demand[g]
-            caps[:, bins] -= problem.cap_use[:, [g]] * takes
-            inside[bins, g] = takes > 0
-            count[g] -= takes.sum()
+        fill(
+            self.order, count, free, problem.bin_compatible & stays, problem.demand, problem.conflict,
+            problem.cap_use, caps, self.scale,
+        )  # fmt: skip
         return count
-
-    def _room(self, g: int, free: IntArray, caps: IntArray, inside: BoolArray, stays: BoolArray) -> IntArray:
-        """[B] how many more pods of the group each bin takes."""
-        problem = self.problem
-        open_ = stays & problem.bin_compatible[g]
-        if problem.conflict[g].any():
-            open_ &= ~inside[:, problem.conflict[g]].any(axis=1)
-        asked = problem.demand[g] > 0
-        room = (free[:, asked] // problem.demand[g, asked]).min(axis=1)
-        for k in np.flatnonzero(problem.cap_use[:, g]):
-            room = np.minimum(room, caps[k] // problem.cap_use[k, g])
-        return np.where(open_, np.maximum(room, 0), 0)
 
     def _market(self, left: IntArray) -> float:
         """Micro-dollars an hour of new nodes: what the pods are worth, and at least the cheapest that takes each."""
@@ -104,10 +87,9 @@ class Refit:
             return 0.0
         return float(max(self.value[wanting] @ left[wanting], self.least[wanting].max()))
 
-    @property
-    def _order(self) -> IntArray:
-        largest = np.maximum(self.problem.bins.max(axis=0, initial=1), 1)
-        return np.argsort(-(self.problem.demand / largest).max(axis=1, initial=0.0), kind="stable")
+    def closed(self) -> "Refit":
+        """The same with nothing to be bought."""
+        return replace(self, value=np.full_like(self.value, NOWHERE))
 
 
 def make_refit(
@@ -135,6 +117,8 @@ def make_refit(
     waiting = built.problem.count - holds.sum(axis=0)
     bins = {b.claim: i for i, b in enumerate(built.bins) if b.claim}
     value, least = _prices(built.problem, budget)
+    largest = np.maximum(built.problem.bins.max(axis=0, initial=1), 1)
+    size = (built.problem.demand / largest).max(axis=1, initial=0.0)
     known &= np.array([c.name in bins for c in candidates], np.bool_)
     return Refit(
         problem=built.problem,
@@ -146,6 +130,8 @@ def make_refit(
         value=value,
         least=least,
         hours=hours,
+        order=np.argsort(-size, kind="stable"),
+        scale=np.maximum(built.problem.bins.mean(axis=0), 1.0),
     )
 
 

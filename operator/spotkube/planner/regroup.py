@@ -9,28 +9,22 @@ from spotkube.planner.problem import BoolArray, IntArray
 from spotkube.planner.refit import Refit
 
 # Exchanges for each candidate, and how many nodes one of them turns at most each way.
-EXCHANGES, MOST_TURNED = 12, 3
+EXCHANGES, MOST_TURNED = 50, 3
 
 
 @dataclass(eq=False)
 class Regrouping:
-    """The best set found, and the best of those whose pods all fit on nodes that stay.
-
-    `more` says whether another set may be tried; `tried` counts them.
-    """
+    """The best set found. `more` says whether another set may be tried; `tried` counts them."""
 
     refit: Refit
     more: Callable[[int], bool]
     tried: int = 0
     best: BoolArray = field(init=False)
-    free: BoolArray = field(init=False)
     _total: float = 0.0
-    _free_total: float = 0.0
 
     def __post_init__(self) -> None:
         self.best = np.zeros(len(self.refit.price), np.bool_)
-        self.free = self.best.copy()
-        self._total = self._free_total = self.refit.total(self.best)[0]
+        self._total = self.refit.total(self.best)
 
     def run(self, chance: np.random.Generator) -> None:
         order = np.argsort(-self.refit.waste, kind="stable")
@@ -38,14 +32,15 @@ class Regrouping:
         self._exchange(chance)
 
     def _blocks(self, order: IntArray) -> None:
-        """Adds what is worth it: half of all nodes at once, then ever smaller blocks, at last each by itself."""
+        """Adds what is worth it and takes away what is not: half of all nodes, then ever smaller blocks, at last each."""
         size = max(1, len(order) // 2)
         while True:
             for start in range(0, len(order), size):
-                gone = self.best.copy()
-                gone[order[start : start + size]] = True
-                if (gone != self.best).any() and not self._try(gone):
-                    return
+                for turn in (True, False):
+                    gone = self.best.copy()
+                    gone[order[start : start + size]] = turn
+                    if (gone != self.best).any() and not self._try(gone):
+                        return
             if size == 1:
                 return
             size //= 2
@@ -66,9 +61,7 @@ class Regrouping:
         if not self.more(self.tried):
             return False
         self.tried += 1
-        total, left = self.refit.total(gone)
+        total = self.refit.total(gone)
         if total < self._total:
             self.best, self._total = gone, total
-        if not left and total < self._free_total:
-            self.free, self._free_total = gone, total
         return True
