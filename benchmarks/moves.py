@@ -23,8 +23,8 @@ from spotkube.model.pods import NEVER_ON_SPOT, Pod, PodPhase, PodShape, SpotRule
 from spotkube.model.resources import ResourceList
 
 EPILOG = """\
-Pods are drawn as in benchmarks/scale.py: Workloads of like pods, three in ten of them on demand. `decide` buys the fleet
-and a seeded half of the pods goes. Then the same cluster is given to each of the ways:
+Pods are drawn as in benchmarks/scale.py: Workloads of like pods, three in ten of them on demand. `decide` buys the
+fleet and a seeded half of the pods goes. Then the same cluster is given to each of the ways:
   empty       only nodes that are empty are given back
   one by one  what simple consolidation does: from the emptiest node on, each is given back if its pods fit onto the
               others, or replaced by the cheapest node that holds them and is cheaper, until nothing changes
@@ -253,7 +253,7 @@ def line(row: results.Row) -> str:
     """What is said when a row is done."""
     simple, own, again = row["one_by_one"], row["spotkube"], row["again"]
     return (
-        f"{row['nodes']} nodes at {row['before_usd_hour']:.3f} $/h; without the empty ones {row['empty_usd_hour']:.3f}; "
+        f"{row['nodes']} nodes at {row['before_usd_hour']:.3f} $/h; without empty ones {row['empty_usd_hour']:.3f}; "
         f"one by one {simple['usd_hour']:.3f} ({simple['moved']} pods moved, {simple['seconds']:.1f} s); "
         f"spotkube {own['usd_hour']:.3f} ({own['moved']} moved, {own['drained']} nodes for {own['bought']}, "
         f"paid back in {own['payback_minutes']:.0f} min, {own['seconds']:.1f} s); bound {row['bound_usd_hour']:.3f}; "

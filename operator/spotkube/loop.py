@@ -72,6 +72,7 @@ class Loop:
         self._controllers = controllers
         self._pace = pace
         self._told: dict[Mode, _Gist] = {}
+        self._told_moves: dict[Mode, _Gist] = {}
         self._last_plans: dict[Mode, Plan] = {}
         self._led = False
 
@@ -155,7 +156,7 @@ class Loop:
         searching = self._planning.busy
         decision = self._planning.take(view)
         if decision is not None:
-            await self._act_on(decision, view)
+            await (self._tell_moves if decision.moves else self._act_on)(decision, view)
         if not searching:  # else a plan is about to use the nodes that are empty
             await self._give_back_empty(view)
 
@@ -175,6 +176,13 @@ class Loop:
                 raise
         self._told[decision.mode] = gist
         self._planning.succeeded()
+
+    async def _tell_moves(self, decision: Decision, view: View) -> None:
+        """Records what moves would save, if it is not what was told last."""
+        gist = _moves_gist(decision.plan)
+        if self._told_moves.get(decision.mode) != gist:
+            await self._controllers.carrier.carry_out(decision, view)
+        self._told_moves[decision.mode] = gist
 
     async def _give_back_empty(self, view: View) -> None:
         due = self._controllers.empties.due(view, self._controllers.placement.awaited)
@@ -252,6 +260,11 @@ class Loop:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
         return self._tools.cache.generation
+
+
+def _moves_gist(plan: Plan) -> _Gist:
+    bought = Counter((node.pool, node.offering.key, len(node.pods)) for node in plan.additions)
+    return frozenset(drain.claim for drain in plan.drains), frozenset(bought.items())
 
 
 def _gist(decision: Decision) -> _Gist:

@@ -12,6 +12,7 @@ from spotkube.controllers.view import View
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan, PlannedNode
+from spotkube.moving import MovesQuestion, moves_still_valid
 from spotkube.planner.bins import make_bins
 from spotkube.planner.build import pods_to_place
 from spotkube.worker import Planned, PlannerFailed, PlannerWorker
@@ -23,6 +24,8 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 # A spot notice may be of half a minute only, and what one node held is soon planned for.
 URGENT_SECONDS = 2.0
+# Pods that come meanwhile wait for it.
+MOVES_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
@@ -30,10 +33,18 @@ class Planning:
     """At most one search at a time. A question that was answered is not asked again until something differs."""
 
     def __init__(
-        self, worker: PlannerWorker, metrics: Metrics, seed: int, budget_seconds: float, batch: Batch | None = None
+        self,
+        worker: PlannerWorker,
+        metrics: Metrics,
+        seed: int,
+        budget_seconds: float,
+        batch: Batch | None = None,
+        moves: MovesQuestion | None = None,
     ) -> None:
+        """`moves` None: nodes in force are left as they are."""
         self._worker = worker
         self._batch = batch or Batch(0.0, 0.0)
+        self._moves = moves
         self._metrics = metrics
         self._seed = seed
         self._budget_seconds = budget_seconds
@@ -59,6 +70,9 @@ class Planning:
             self._answered[mode] = hash(question)
             self._outdated = False
             self._search = asyncio.create_task(self._decide(question, mode, urgent))
+        elif question is None and self._moves is not None and (asked := self._moves.next(view)) is not None:
+            self._outdated = False
+            self._search = asyncio.create_task(self._decide_moves(*asked))
 
     def _is_time(self, view: View) -> bool:
         return self._batch.is_complete(frozenset(unsettled(view.snapshot)), view.now)
@@ -84,13 +98,26 @@ class Planning:
             self.postpone(view.now)
             _log_failure(self._paused_until - view.now, error)
             return None
-        return None if self._outdated else still_valid(search.result(), view)
+        decision = search.result()
+        if self._outdated:
+            return None
+        return self._still_moves(decision, view) if decision.moves else still_valid(decision, view)
+
+    def _still_moves(self, decision: Decision, view: View) -> Decision | None:
+        """What no longer holds is asked again."""
+        valid = moves_still_valid(decision, view)
+        if valid is None and decision.plan.drains and self._moves is not None:
+            logger.info("the cluster changed while moves were planned: they are dropped, and planned anew")
+            self._moves.forget()
+        return valid
 
     def forget(self) -> None:
         """Lets every question be asked anew: an answer was not carried out, or another replica led meanwhile, so that
         the answer to come is to a question of old."""
         self._answered.clear()
         self._outdated = True
+        if self._moves is not None:
+            self._moves.forget()
 
     def postpone(self, now: float) -> None:
         """A decision could not be made or carried out: the question is asked again, later each time."""
@@ -109,6 +136,13 @@ class Planning:
         self._metrics.plan_solve_seconds.observe(planned.seconds)
         example = f"such as {waiting[0].key}" if waiting else ""
         return Decision(mode, self._seed, f"{len(waiting)} pods wait, {example}", planned.plan, planned.seconds)
+
+    async def _decide_moves(self, mode: Mode, snapshot: Snapshot) -> Decision:
+        seconds = min(self._budget_seconds, MOVES_SECONDS)
+        planned: Planned = await self._worker.plan(snapshot, mode, self._seed, seconds, moves=True)
+        plan = planned.plan
+        trigger = f"{len(plan.drains)} nodes in force cost more than it does to move their {plan.moved_pods} pods"
+        return Decision(mode, self._seed, trigger, plan, planned.seconds, moves=True)
 
     async def stop(self) -> None:
         if self._search is not None:

@@ -1,10 +1,11 @@
 """`spotkube plan` of a cluster that is there: which of its nodes are given back, and what holds them."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
-
-from test_plan_command import Command, spotkube_plan  # noqa: F401 (a fixture)
+from test_plan_command import Command
 
 POOL = """
 apiVersion: spotkube.io/v1alpha1
@@ -56,18 +57,24 @@ spec: {selector: {matchLabels: {app: web}}, %s}
 """
 
 
+@pytest.fixture
+def spotkube_plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    return Command(monkeypatch, capsys, tmp_path)
+
+
 def cluster(policy: str = "WhenEmpty", within: str = "1h", annotations: str = "{}") -> str:
     nodes = [NODE.replace("NAME", name).replace("ANNOTATIONS", annotations) for name in ("a", "b")]
     return "".join([POOL % (policy, within), *nodes])
 
 
-def plan(command: Command, manifests: str, *arguments: str) -> dict:
+def plan(command: Command, manifests: str, *arguments: str) -> dict[str, Any]:
     outcome = command("-f", "-", "-o", "json", *arguments, stdin=manifests)
     assert outcome.stderr == ""
-    return json.loads(outcome.stdout)
+    said: dict[str, Any] = json.loads(outcome.stdout)
+    return said
 
 
-def test_two_half_empty_nodes_become_one(spotkube_plan: Command) -> None:  # noqa: F811
+def test_two_half_empty_nodes_become_one(spotkube_plan: Command) -> None:
     said = plan(spotkube_plan, cluster())
     (drain,) = said["drains"]
     assert drain["pods"] == [f"shop/web-{drain['claim']}"]
@@ -83,7 +90,7 @@ def test_two_half_empty_nodes_become_one(spotkube_plan: Command) -> None:  # noq
     assert placement["pods"] == drain["pods"]
 
 
-def test_the_table_says_why(spotkube_plan: Command) -> None:  # noqa: F811
+def test_the_table_says_why(spotkube_plan: Command) -> None:
     said = spotkube_plan("-f", "-", stdin=cluster()).stdout
     assert "Nodes to give back" in said
     assert "its pods go 1 onto nodes that stay; saves 0.0900 dollars an hour" in said
@@ -91,7 +98,7 @@ def test_the_table_says_why(spotkube_plan: Command) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("policy", ["WhenEmpty", "WhenEmptyOrUnderutilized"])
-def test_it_is_shown_whatever_the_policy(spotkube_plan: Command, policy: str) -> None:  # noqa: F811
+def test_it_is_shown_whatever_the_policy(spotkube_plan: Command, policy: str) -> None:
     assert len(plan(spotkube_plan, cluster(policy))["drains"]) == 1
 
 
@@ -108,17 +115,17 @@ def test_it_is_shown_whatever_the_policy(spotkube_plan: Command, policy: str) ->
         (cluster() + BUDGET % ("minAvailable: 1", "status: {disruptionsAllowed: 0}"), ()),
     ],
 )
-def test_what_holds_nodes(spotkube_plan: Command, manifests: str, arguments: tuple[str, ...]) -> None:  # noqa: F811
+def test_what_holds_nodes(spotkube_plan: Command, manifests: str, arguments: tuple[str, ...]) -> None:
     said = plan(spotkube_plan, manifests, *arguments)
     assert (said["drains"], said["totals"]["costAfterUSDPerHour"]) == ([], 0.18)
 
 
 @pytest.mark.parametrize("rule", ["maxUnavailable: 1", "minAvailable: 50%", "maxUnavailable: 1%", "minAvailable: 1"])
-def test_a_budget_that_allows_one_eviction_holds_nobody(spotkube_plan: Command, rule: str) -> None:  # noqa: F811
+def test_a_budget_that_allows_one_eviction_holds_nobody(spotkube_plan: Command, rule: str) -> None:
     assert len(plan(spotkube_plan, cluster() + BUDGET % (rule, ""))["drains"]) == 1
 
 
-def test_a_budget_that_is_none_is_named(spotkube_plan: Command) -> None:  # noqa: F811
+def test_a_budget_that_is_none_is_named(spotkube_plan: Command) -> None:
     outcome = spotkube_plan("-f", "-", stdin=cluster() + BUDGET % ("minAvailable: some", ""))
     assert outcome.code == 1
     assert "PodDisruptionBudget web" in outcome.stderr

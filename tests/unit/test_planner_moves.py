@@ -241,8 +241,6 @@ def test_the_same_work_gives_the_same_plan() -> None:
     snapshot = on(*(make_pods(1 + i % 3, cpu="500m") for i in range(9)))
     first = consolidate(snapshot, Mode.RECOMMEND, seed=4, budget=Budget(seconds=2.0))
     work = first.work
-    recorded = Budget(
-        None, work.column_rounds, work.generations, work.branch_programs, work.evaluations, work.replans
-    )
+    recorded = Budget(None, work.column_rounds, work.generations, work.branch_programs, work.evaluations, work.replans)
     again = consolidate(snapshot, Mode.RECOMMEND, seed=4, budget=recorded)
     assert (again.drains, again.additions, again.placements) == (first.drains, first.additions, first.placements)

@@ -127,7 +127,7 @@ class Disruption(SpecModel):
 
     consolidation_policy: ConsolidationPolicy = ConsolidationPolicy.WHEN_EMPTY
     """WhenEmpty: a node on which only daemons run is given back. WhenEmptyOrUnderutilized: other nodes may also be
-    given back, or replaced by cheaper ones, where that pays for moving their pods; so far such plans are only written as
+    given back, or replaced by cheaper ones, where that pays for moving their pods; so far that is only recommended, in
     CapacityPlans. Never: nodes stay until their claim is deleted. In mode Recommend, where nothing is given back, what
     WhenEmptyOrUnderutilized would do is shown unless this is Never."""
     consolidate_after: Duration = "30s"

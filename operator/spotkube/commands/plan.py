@@ -65,7 +65,7 @@ def plan(
         bool,
         typer.Option(
             "--consolidate/--no-consolidate",
-            help="Whether nodes of the NodeClaims given may be given back or replaced, where that pays for moving pods.",
+            help="Whether nodes of NodeClaims may be given back or replaced where that pays for moving their pods.",
         ),
     ] = True,
     output: Annotated[
@@ -75,9 +75,10 @@ def plan(
     """Plan the cheapest nodes for what manifests ask for. No cluster is needed, and nothing is bought.
 
     Reads Workloads, Deployments, StatefulSets, ReplicaSets, ReplicationControllers, DaemonSets, Jobs, CronJobs (one
-    run), Pods, PodDisruptionBudgets, NodePools, NodeClaims and Nodes (these are filled first). Exits with 0 when all pods have a place, with
-    2 when some have none (the reasons are told), and with 1 on bad input: objects that can't be used are named, and
-    the rest is planned.
+    run), Pods, PodDisruptionBudgets, NodePools, NodeClaims and Nodes. Nodes are filled first, and those of NodeClaims
+    are given back or replaced where that pays for moving their pods. Exits with 0 when all pods have a place, with 2
+    when some have none (the reasons are told), and with 1 on bad input: objects that can't be used are named, and the
+    rest is planned.
     """
     mistakes = Mistakes()
     try:

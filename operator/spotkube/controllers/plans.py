@@ -36,13 +36,14 @@ from spotkube.planner.kinds import node_labels
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A Plan with what the record needs: why it was made and how long it took."""
+    """A Plan with what the record needs: why it was made and how long it took. `moves`: it is about nodes in force."""
 
     mode: Mode
     seed: int
     trigger: str
     plan: Plan
     solve_seconds: float
+    moves: bool = False
 
 
 def plan_name(mode: Mode, now: float) -> str:
@@ -204,6 +205,9 @@ def _conditions(
     )
     if failed:
         return solved, _condition("Applied", False, "Failed", failed[:1024], now)
+    if decision.moves:
+        message = "moving pods is only recommended so far: cordon and drain these nodes by hand, or delete their claims"
+        return solved, _condition("Applied", False, "RecommendOnly", message, now)
     if decision.mode is Mode.RECOMMEND:
         message = "mode Recommend: set spec.mode of the NodePools to Apply to carry such plans out"
         return solved, _condition("Applied", False, "RecommendOnly", message, now)

@@ -14,7 +14,9 @@ Json = Mapping[str, Any]
 def to_disruption_budget(raw: Json, pods: Iterable[Pod]) -> DisruptionBudget:
     """One without a status is counted out over the pods that are there: those with a node count as healthy."""
     metadata, spec, told = raw["metadata"], raw.get("spec") or {}, (raw.get("status") or {}).get("disruptionsAllowed")
-    found = DisruptionBudget(metadata["namespace"], metadata["name"], to_label_selector(spec.get("selector")), told or 0)
+    found = DisruptionBudget(
+        metadata["namespace"], metadata["name"], to_label_selector(spec.get("selector")), told or 0
+    )
     if told is not None:
         return found
     covered = [pod for pod in pods if found.covers(pod)]

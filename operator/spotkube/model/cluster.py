@@ -129,11 +129,7 @@ class DisruptionBudget:
 
     def covers(self, pod: Pod) -> bool:
         """One without a selector covers none."""
-        return (
-            pod.namespace == self.namespace
-            and self.selector is not None
-            and self.selector.matches(dict(pod.labels))
-        )
+        return pod.namespace == self.namespace and self.selector is not None and self.selector.matches(dict(pod.labels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="arg-type, assignment"
+# mypy: disable-error-code="arg-type, assignment, return-value"
 # (numba types numbers by itself; numpy's stubs tell its integers from int.)
 """Packs pods into what is free on nodes: first-fit decreasing, into the fullest nodes first."""
 

@@ -79,5 +79,5 @@ def _deletion_factor(cost: int) -> float:
 
 
 def _priority_factor(priority: int) -> float:
-    """1 for the default of 0, 2 for a thousand, 4 for a thousand millions, where users' classes end; half below zero."""
+    """1 for the default of 0, 2 for a thousand, 4 for a thousand millions, where users' classes end; half below 0."""
     return 0.5 if priority < 0 else 1 + log10(1 + priority) / 3

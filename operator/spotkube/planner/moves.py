@@ -208,19 +208,23 @@ def _again(planner: Planner, chosen: Option) -> Option:
         return chosen
     again = planner.plan(chosen.gone, planner.rest)
     # What it took to find a plan is told of the last one, which is where a replay has to stop.
-    last = {"column_rounds": again.result.column_rounds, "generations": again.result.generations}
+    done = again.result
     fair = not again.missing & set(again.moved) and len(again.missing) <= len(chosen.missing)
     better = again if fair and planner.total(again) <= planner.total(chosen) else chosen
-    return replace(better, result=replace(better.result, **last, branch_programs=again.result.branch_programs))
+    result = replace(
+        better.result,
+        column_rounds=done.column_rounds,
+        generations=done.generations,
+        branch_programs=done.branch_programs,
+    )
+    return replace(better, result=result)
 
 
 def _conclude(planner: Planner, chosen: Option, replans: int) -> Plan:
     nothing = planner.options[0]
     seconds = planner.budget.seconds
     left = None if seconds is None else max(0.1 * seconds, seconds - planner.clock.passed)
-    plan = conclude(
-        chosen.snapshot, planner.pools, chosen.built, chosen.result, replace(planner.budget, seconds=left)
-    )
+    plan = conclude(chosen.snapshot, planner.pools, chosen.built, chosen.result, replace(planner.budget, seconds=left))
     saved = nothing.cost - chosen.cost
     return replace(
         plan,

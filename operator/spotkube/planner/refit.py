@@ -61,7 +61,8 @@ class Refit:
     @property
     def waste(self) -> FloatArray:
         """[C] micro-dollars an hour that each candidate costs above what its pods are worth, less the moves."""
-        return self.price - self.holds @ np.minimum(self.value, NOWHERE) - self.moves / self.hours
+        wasted: FloatArray = self.price - self.holds @ self.value - self.moves / self.hours
+        return wasted
 
     def total(self, gone: BoolArray) -> float:
         """Micro-dollars within the hours, counted from what the nodes cost now."""
@@ -71,14 +72,19 @@ class Refit:
     def left_over(self, gone: BoolArray) -> IntArray:
         """[G] pods that find no room on the nodes that stay when these go."""
         problem = self.problem
-        count, free, caps = self.waiting + self.holds[gone].sum(axis=0), problem.bins.copy(), problem.bin_cap_left.copy()
+        count, free, caps = (
+            self.waiting + self.holds[gone].sum(axis=0),
+            problem.bins.copy(),
+            problem.bin_cap_left.copy(),
+        )
         stays = np.ones(len(free), np.bool_)
         stays[self.bin_of[gone]] = False
         fill(
             self.order, count, free, problem.bin_compatible & stays, problem.demand, problem.conflict,
             problem.cap_use, caps, self.scale,
         )  # fmt: skip
-        return count
+        left: IntArray = count
+        return left
 
     def _market(self, left: IntArray) -> float:
         """Micro-dollars an hour of new nodes: what the pods are worth, and at least the cheapest that takes each."""
@@ -156,9 +162,7 @@ def _bound_to_demand(snapshot: Snapshot, candidates: Sequence[Candidate], labels
         if pod.workload in standing and pod.node in labels and capacity_type_of(labels[pod.node]) == ON_DEMAND:
             standing[pod.workload].append(pod)
     return {
-        pod.uid
-        for rule in snapshot.workloads
-        for pod in standing[rule.key][: rule.spot.on_demand_count(rule.replicas)]
+        pod.uid for rule in snapshot.workloads for pod in standing[rule.key][: rule.spot.on_demand_count(rule.replicas)]
     }
 
 
@@ -166,9 +170,9 @@ def _pinned(shape: PodShape, labels: Labels, *, on_demand: bool) -> PodShape:
     """The shape in the domain that it stands in, of which rules over domains need not know; needs for company are left
     to the real plan."""
     own = dict(labels)
-    terms = (*shape.affinity, *shape.anti_affinity, *shape.spread)
-    where = {t.topology_key: own[t.topology_key] for t in terms if t.topology_key in own} 
-    where = {key: value for key, value in where.items() if key not in NODE_KEYS}
+    over = {term.topology_key for term in (*shape.affinity, *shape.anti_affinity)}
+    over |= {rule.topology_key for rule in shape.spread}
+    where = {key: own[key] for key in over - NODE_KEYS if key in own}
     if on_demand and keys.CAPACITY_TYPE in own:
         where[keys.CAPACITY_TYPE] = own[keys.CAPACITY_TYPE]
     return replace(

@@ -32,7 +32,7 @@ class Regrouping:
         self._exchange(chance)
 
     def _blocks(self, order: IntArray) -> None:
-        """Adds what is worth it and takes away what is not: half of all nodes, then ever smaller blocks, at last each."""
+        """Turns what is better so: half of all nodes, then ever smaller blocks, at last each by itself."""
         size = max(1, len(order) // 2)
         while True:
             for start in range(0, len(order), size):

@@ -16,7 +16,8 @@ moves           savedUSDPerHour, movesUSD, movedPods and paysBackMinutes of all 
 placements      onto nodes and claims that exist: node, pods
 unplaceable     name, pods, reason
 alternatives    usdPerHour, interruptionsPerMonth, movedPods, chosen
-work            columnRounds, generations, branchPrograms, evaluations, replans: the same seed and counts give the same plan
+work            columnRounds, generations, branchPrograms, evaluations, replans: the same seed and counts give
+                the same plan
 notes           what was assumed or left out
 errors          objects that could not be used, so that the plan is one for the rest; a sentence each
 """

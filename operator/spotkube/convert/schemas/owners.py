@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from spotkube.convert.schemas.parts import Count, LabelSelector, Part
+from spotkube.convert.schemas.parts import Count, LabelSelector, Named, Part
 from spotkube.convert.schemas.pods import Object, PodTemplate
 from spotkube.convert.schemas.storage import NamedClaimTemplate
 
@@ -87,6 +87,6 @@ class BudgetStatus(Part):
     disruptions_allowed: Count | None = None
 
 
-class PodDisruptionBudget(Object):
+class PodDisruptionBudget(Named):
     spec: BudgetSpec
     status: BudgetStatus | None = None
