@@ -52,7 +52,7 @@ def clusters(draw: st.DrawFn) -> Snapshot:
     )
     replicas = sum(pod.workload is not None for _, pods in nodes for pod in pods)
     rule = make_rule("w", replicas, base=draw(st.integers(0, 2)))
-    rule = replace(rule, run_seconds=draw(st.sampled_from([None, 7200.0])))
+    rule = replace(rule, restart_seconds=draw(st.sampled_from([300.0, 3600.0])))
     budgets = [DisruptionBudget("default", "b", selector(app="red"), draw(st.integers(0, 1)))]
     return fleet(nodes, offerings, pools=[pool], workloads=[rule], budgets=budgets)
 

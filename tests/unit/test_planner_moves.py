@@ -90,10 +90,10 @@ def test_moves_have_to_pay_within_the_horizon_of_the_pool(hours: float, nodes: i
 
 
 def test_a_job_that_loses_hours_of_work_stays() -> None:
-    rule = replace(make_rule("render", 2), run_seconds=8 * 3600.0)
+    rule = replace(make_rule("render", 2), restart_seconds=4 * 3600.0)
     pods = [make_pods(1, cpu="1", workload="render") for _ in range(2)]
     assert plan_of(on(*pods, workloads=[rule])).drains == ()
-    short = replace(rule, run_seconds=600.0)
+    short = replace(rule, restart_seconds=300.0)
     assert len(plan_of(on(*pods, workloads=[short])).drains) == 1
 
 

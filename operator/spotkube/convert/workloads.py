@@ -19,6 +19,10 @@ Json = Mapping[str, Any]
 SourceKey = tuple[str, str]
 """Namespace and "Kind/name", as in `Pod.owner`."""
 
+# What a restart is taken to cost where the Workload does not say: to start and warm up, or half an hour's run.
+SERVICE_RESTART_SECONDS = 300.0
+JOB_RESTART_SECONDS = 1800.0
+
 
 class JobEnd(StrEnum):
     COMPLETE = "Complete"
@@ -157,9 +161,20 @@ def wanted_replicas(workload: Workload, target: Source | None = None) -> int:
 
 def to_workload_rule(workload: Workload, replicas: int) -> WorkloadRule:
     """`replicas` as `wanted_replicas` gives it."""
-    spot, run_time = workload.spec.spot, workload.spec.expected_run_time
-    run_seconds = None if run_time is None else parse_duration_seconds(run_time)
-    return WorkloadRule(key_of(workload), to_spot_rule(spot), replicas, spot.max_fraction_per_pool, run_seconds)
+    spot = workload.spec.spot
+    return WorkloadRule(
+        key_of(workload), to_spot_rule(spot), replicas, spot.max_fraction_per_pool, restart_seconds(workload)
+    )
+
+
+def restart_seconds(workload: Workload) -> float:
+    """How much work of a pod a restart destroys. A job without checkpoints loses half of its run on average."""
+    spec = workload.spec
+    if not spec.is_job:
+        return SERVICE_RESTART_SECONDS
+    if spec.expected_run_time is not None:
+        return parse_duration_seconds(spec.expected_run_time) / 2
+    return JOB_RESTART_SECONDS
 
 
 def key_of(workload: Workload) -> str:

@@ -108,14 +108,14 @@ class WorkloadRule:
     """What a Workload asks of the planner. `replicas` is how many pods it wants.
 
     `max_fraction_per_pool` is the largest share of them on spot nodes of one instance type and zone, None: the pool's.
-    `run_seconds` is how long a pod of it is expected to run, None for one that does not end or where nobody said it.
+    `restart_seconds` is how much work of a pod a restart destroys.
     """
 
     key: str
     spot: SpotRule
     replicas: int
     max_fraction_per_pool: float | None = None
-    run_seconds: float | None = None
+    restart_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

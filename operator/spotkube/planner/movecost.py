@@ -4,7 +4,7 @@ The rule: for the time that a restart costs it, the pod pays for its room twice,
 deletion cost and its priority make it dearer. No move is free: somebody always notices a pod that restarts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import log10
 
@@ -13,7 +13,7 @@ from spotkube.model.offerings import ON_DEMAND, Offering
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
 
-# Image, start, caches, the next readiness probe: what services take until they serve as before.
+# Image, start, caches, the next readiness probe: what pods of nobody take until they serve as before.
 RESTART_SECONDS = 300.0
 # A tenth of a cent: what an hour of a fortieth of a core costs.
 LEAST_MICRO_USD = 1_000
@@ -28,14 +28,14 @@ class MovePrices:
     """The prices of moves in one Snapshot; each shape is looked up once."""
 
     offerings: tuple[Offering, ...]
-    run_seconds: dict[str, float]
+    restart_seconds: Mapping[str, float]
     _room: dict[ResourceList, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "MovePrices":
         on_demand = tuple(o for o in snapshot.offerings if o.capacity_type == ON_DEMAND)
-        run_seconds = {rule.key: rule.run_seconds for rule in snapshot.workloads if rule.run_seconds is not None}
-        return cls(on_demand or snapshot.offerings, run_seconds)
+        restart_seconds = {rule.key: rule.restart_seconds for rule in snapshot.workloads}
+        return cls(on_demand or snapshot.offerings, restart_seconds)
 
     def of_all(self, pods: Iterable[Pod]) -> int:
         return sum(self.of_pod(pod) for pod in pods)
@@ -44,7 +44,8 @@ class MovePrices:
         requests = pod.shape.requests
         if requests not in self._room:
             self._room[requests] = room_price(requests, self.offerings)
-        return move_cost(pod, self._room[requests], restart_seconds(pod, self.run_seconds))
+        seconds = self.restart_seconds.get(pod.workload or "", RESTART_SECONDS)
+        return move_cost(pod, self._room[requests], seconds)
 
 
 def move_cost(pod: Pod, room_micro_usd_hour: float, seconds: float) -> int:
@@ -52,12 +53,6 @@ def move_cost(pod: Pod, room_micro_usd_hour: float, seconds: float) -> int:
     restart = max(room_micro_usd_hour * seconds / 3600, LEAST_MICRO_USD)
     factor = _deletion_factor(pod.deletion_cost) * _priority_factor(pod.shape.priority)
     return round(restart * min(max(factor, LEAST_FACTOR), MOST_FACTOR))
-
-
-def restart_seconds(pod: Pod, run_seconds: dict[str, float]) -> float:
-    """A job that nobody says saves its state begins anew: on average it has run for half of its time."""
-    run = run_seconds.get(pod.workload or "")
-    return RESTART_SECONDS if run is None else max(RESTART_SECONDS, run / 2)
 
 
 def room_price(requests: ResourceList, offerings: Iterable[Offering]) -> float:

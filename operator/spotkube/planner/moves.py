@@ -272,19 +272,27 @@ def _front(planner: Planner, chosen: Option) -> tuple[FrontPoint, ...]:
     points: list[FrontPoint] = []
     for option in sorted(planner.fair(), key=lambda o: (len(o.moved), o.cost)):
         if option.gone != chosen.gone and (not points or option.cost < points[-1].micro_usd_hour):
-            points.append(FrontPoint(option.cost, _interruptions(option), moved_pods=len(option.moved)))
-    points = points[: FRONT_POINTS - 1]
-    points.append(FrontPoint(chosen.cost, _interruptions(chosen), chosen=True, moved_pods=len(chosen.moved)))
+            points.append(_point(option))
+    points = [*points[: FRONT_POINTS - 1], replace(_point(chosen), chosen=True)]
     return tuple(sorted(points, key=lambda point: (point.micro_usd_hour, point.moved_pods)))
+
+
+def _point(option: Option) -> FrontPoint:
+    return FrontPoint(
+        micro_usd_hour=option.cost, interruptions_per_month=_interruptions(option), moved_pods=len(option.moved)
+    )
 
 
 def _interruptions(option: Option) -> float:
     """Pods interrupted in a month, those on nodes that are there included."""
     risk = {offering.key: offering.interruption_percent for offering in option.snapshot.offerings}
     percent = {c.name: risk.get(c.offering, 0) for c in option.snapshot.claims}
-    solution, problem = option.result.solution, option.built.problem
+    solution, offerings = option.result.solution, option.built.kinds.offerings
     bundles = np.array([group.bundle for group in option.built.groups], np.int64)
-    bought = float(problem.interruption_percent[solution.node_kind] @ (solution.node_pods @ bundles))
+    bought: int = sum(
+        offerings[kind].interruption_percent * int(pods)
+        for kind, pods in zip(solution.node_kind, solution.node_pods @ bundles, strict=True)
+    )
     for bin_, pods in zip(option.built.bins, solution.bin_pods @ bundles, strict=True):
         there = sum(1 for pod in bin_.residents if not (pod.daemon or pod.mirror))
         bought += percent.get(bin_.claim, 0) * (there + int(pods))

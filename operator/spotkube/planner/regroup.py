@@ -1,4 +1,4 @@
-"""Looks for sets of nodes to give back, by the quick estimate: blocks first, from the most wasteful on, then exchanges."""
+"""Looks for sets of nodes to give back, by the quick estimate: blocks of nodes first, then exchanges of few."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
