@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import page_cost
+import page_moves
 import page_scale
 import page_search
 from page_parts import Row, Target
@@ -17,7 +18,7 @@ INTRO = """\
 <!-- Written by `make bench` from benchmarks/results; don't edit. -->
 # Benchmarks
 
-`make bench` measures everything again and writes this page, in about half an hour on two cores; `make bench QUICK=1`
+`make bench` measures everything again and writes this page, in about 40 minutes on two cores; `make bench QUICK=1`
 measures a little in four. Problems, pods and prices are described in `benchmarks/planner.py --help`; those not marked
 *own* come from a maker that all solvers share. The *bound* is proven: no plan of the same pods can cost less.
 """
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[Sequence[Row]], tuple[str, list[Target]]]] = {
     "cost": page_cost.render,
     "search": page_search.render,
     "scale": page_scale.render,
+    "moves": page_moves.render,
 }
 
 
