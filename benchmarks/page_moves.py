@@ -8,8 +8,9 @@ NOTE = """\
 A fleet is bought by `decide` for drawn pods; then a random half of them goes. Of the cluster that is left, what do its
 nodes cost before and after? *Without empty ones* gives back only nodes that hold nothing. *One by one* is simple
 consolidation, written by ourselves: each node is given back if its pods fit onto the others, or replaced by a cheaper
-one, until nothing changes; it knows no price of moves. *SpotKube* moves only what pays within an hour. The *bound* is that
-of the whole fleet from nothing. *Asked again* says how many nodes the next plan would give back, of what the first led to.
+one, until nothing changes; it knows no price of moves. *SpotKube* moves only what pays within an hour. The *bound* is
+that of the whole fleet from nothing. *Asked again* says how many nodes the next plan would give back, of what the
+first led to.
 """
 
 

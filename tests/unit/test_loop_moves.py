@@ -42,7 +42,7 @@ async def test_it_is_told_once_and_nothing_is_touched() -> None:
     assert plan["spec"]["mode"] == "Recommend"
     assert plan["status"]["drains"][0]["reason"] == "another one is cheaper"
     assert plan["status"]["moves"] == {
-        "pods": 1, "savedUSDPerHour": 0.04, "usd": 0.002, "paysBackMinutes": 3.0,
+        "pods": 1, "savedUSDPerHour": 0.04, "usd": 0.002, "paysBackMinutes": 3.0, "heldNodes": 0, "heldBy": "",
     }  # fmt: skip
     assert plan["status"]["nodes"] == {"add": 1, "keep": 0, "drain": 1}
     assert len(world.kube.all(NODECLAIMS)) == 1

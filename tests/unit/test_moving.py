@@ -16,7 +16,7 @@ from spotkube.controllers.plans import Decision, to_status
 from spotkube.controllers.view import View
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import ClaimPhase, DisruptionBudget, Mode, Snapshot
-from spotkube.model.plan import Placement, Plan, PlannedDrain, PlannedNode, Repack
+from spotkube.model.plan import HeldNode, Placement, Plan, PlannedDrain, PlannedNode, Repack
 from spotkube.model.pods import Pod
 from spotkube.moving import MovesQuestion, moves_question, moves_still_valid
 from spotkube.planning import Planning
@@ -50,6 +50,7 @@ def one_goes(_snapshot: Snapshot, _mode: Mode) -> Plan:
         drains=(drain,),
         saved_micro_usd_hour=100_000,
         repack=Repack(90_000, 2, 8_000),
+        held=(HeldNode("b", "uid-two", "it opted out of being moved"),),
     )
 
 
@@ -193,6 +194,7 @@ def test_the_record_tells_what_it_saves_and_what_holds_it_back() -> None:
     assert moves is not None
     assert (moves.pods, moves.saved_usd_per_hour, moves.usd, moves.pays_back_minutes) == (1, 0.1, 0.004, 2.4)
     assert (moves.repack_usd_per_hour, moves.repack_pods, moves.repack_usd) == (0.09, 2, 0.008)
+    assert (moves.held_nodes, moves.held_by) == (1, "default/two: it opted out of being moved")
     (applied,) = [one for one in status.conditions if one.type == "Applied"]
     assert "only recommended" in applied.message
 

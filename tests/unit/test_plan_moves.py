@@ -120,6 +120,17 @@ def test_what_holds_nodes(spotkube_plan: Command, manifests: str, arguments: tup
     assert (said["drains"], said["totals"]["costAfterUSDPerHour"]) == ([], 0.18)
 
 
+def test_it_is_told_what_holds_nodes(spotkube_plan: Command) -> None:
+    manifests = cluster(annotations='{spotkube.io/do-not-disrupt: "true"}')
+    held = plan(spotkube_plan, manifests)["held"]
+    assert held == [
+        {"claim": name, "pod": f"shop/web-{name}", "reason": "it opted out of being moved"} for name in ("a", "b")
+    ]
+    said = spotkube_plan("-f", "-", stdin=manifests).stdout
+    assert "nodes held in place" in said
+    assert "such as a by pod shop/web-a: it opted out of being moved" in said
+
+
 @pytest.mark.parametrize("rule", ["maxUnavailable: 1", "minAvailable: 50%", "maxUnavailable: 1%", "minAvailable: 1"])
 def test_a_budget_that_allows_one_eviction_holds_nobody(spotkube_plan: Command, rule: str) -> None:
     assert len(plan(spotkube_plan, cluster() + BUDGET % (rule, ""))["drains"]) == 1

@@ -114,6 +114,10 @@ class Moves(StatusModel):
     """How many pods that would move."""
     repack_usd: Annotated[float, Field(ge=0)] | None = None
     """What those moves would cost, in dollars once. What they save beyond this plan does not pay for it in time."""
+    held_nodes: Count = 0
+    """How many nodes in force can't be given back, since a pod on them can't be moved."""
+    held_by: Text = ""
+    """One of those pods, and why it can't."""
 
 
 class UnplaceablePods(StatusModel):

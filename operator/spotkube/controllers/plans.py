@@ -116,7 +116,7 @@ def to_status(
             _addition(node, name) for node, name in zip(plan.additions[:MAX_ADDITIONS], names, strict=False)
         ),
         drains=tuple(_drain(drain) for drain in plan.drains[:MAX_DRAINS]),
-        moves=_moves(plan),
+        moves=_moves(plan, view),
         unplaceable=tuple(
             UnplaceablePods(name=group.name[:512], count=len(group.pods), reason=group.reason[:1024])
             for group in plan.unplaceable[:MAX_UNPLACEABLE]
@@ -178,10 +178,11 @@ def _drain(drain: PlannedDrain) -> Drain:
     )
 
 
-def _moves(plan: Plan) -> Moves | None:
-    repack = plan.repack
-    if repack is None and not plan.moved_pods:
+def _moves(plan: Plan, view: View) -> Moves | None:
+    repack, held = plan.repack, plan.held[0] if plan.held else None
+    if repack is None and held is None and not plan.moved_pods:
         return None
+    holding = view.pods.get(held.pod) if held else None
     return Moves(
         pods=plan.moved_pods,
         saved_usd_per_hour=_dollars(plan.saved_micro_usd_hour),
@@ -190,6 +191,8 @@ def _moves(plan: Plan) -> Moves | None:
         repack_usd_per_hour=_dollars(repack.cost_after_micro_usd_hour) if repack else None,
         repack_pods=repack.pods if repack else None,
         repack_usd=_dollars(repack.moves_micro_usd) if repack else None,
+        held_nodes=len(plan.held),
+        held_by=f"{holding.key if holding else held.pod}: {held.reason}"[:1024] if held else "",
     )
 
 

@@ -38,6 +38,15 @@ class PlannedDrain:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldNode:
+    """A node (its claim) that can't be given back since a pod on it (its uid) can't be moved, and why."""
+
+    claim: str
+    pod: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Repack:
     """What packing all nodes that may be given back anew would come to, found and not proven, and its moves."""
 
@@ -89,7 +98,8 @@ class Plan:
     """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods.
 
     `unmet_preferences` is how many pods go onto nodes to buy that don't meet all of their preferences. `drains` pay
-    for their moves together, by what they save; `repack` says what is not had since its moves would not be paid for.
+    for their moves together, by what they save; `repack` says what is not had since its moves would not be paid for, and
+    `held` which nodes in force can't go at all.
     """
 
     additions: tuple[PlannedNode, ...] = ()
@@ -106,6 +116,7 @@ class Plan:
     drains: tuple[PlannedDrain, ...] = ()
     saved_micro_usd_hour: int = 0
     repack: Repack | None = None
+    held: tuple[HeldNode, ...] = ()
 
     @property
     def moved_pods(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from spotkube.model.cluster import Claim, ClaimPhase, DisruptionBudget, Mode, Node, Pool, Snapshot
+from spotkube.model.plan import HeldNode
 from spotkube.model.pods import Pod
 from spotkube.planner.movecost import MovePrices
 
@@ -25,19 +26,27 @@ class Candidate:
 
 def candidates(snapshot: Snapshot, pools: Sequence[Pool]) -> tuple[Candidate, ...]:
     """Ready nodes of the pools that give nodes back, whose pods can all be moved, by name."""
+    return assort(snapshot, pools)[0]
+
+
+def assort(snapshot: Snapshot, pools: Sequence[Pool]) -> tuple[tuple[Candidate, ...], tuple[HeldNode, ...]]:
+    """The candidates, and the other nodes in force of these pools, which a pod holds in place."""
     allowed = {pool.name for pool in pools if gives_back(pool)}
     nodes = {node.name: node for node in snapshot.nodes}
     expected = {pod.nominated for pod in snapshot.pods if pod.node is None}
     pods_on, covers, prices = _pods_on(snapshot), _Cover(snapshot.budgets), MovePrices.of(snapshot)
-    found = []
+    found, held = [], []
     for claim in sorted(snapshot.claims, key=lambda claim: claim.name):
-        node = nodes.get(claim.node or claim.name)
-        if claim.pool not in allowed or not _in_force(claim, node) or expected & {claim.name, claim.node}:
+        name = claim.node or claim.name
+        if claim.pool not in allowed or not _in_force(claim, nodes.get(name)) or expected & {claim.name, claim.node}:
             continue
-        pods = pods_on[claim.node or claim.name]
-        if not any(why_held(pod, covers.of(pod)) for pod in pods):
-            found.append(Candidate(claim, claim.node or claim.name, pods, prices.of_all(pods)))
-    return tuple(found)
+        reasons = ((pod, why_held(pod, covers.of(pod))) for pod in pods_on[name])
+        holding = next(((pod, reason) for pod, reason in reasons if reason), None)
+        if holding is None:
+            found.append(Candidate(claim, name, pods_on[name], prices.of_all(pods_on[name])))
+        else:
+            held.append(HeldNode(claim.name, holding[0].uid, holding[1]))
+    return tuple(found), tuple(held)
 
 
 def gives_back(pool: Pool) -> bool:

@@ -19,7 +19,7 @@ from spotkube.model.plan import FrontPoint, Plan, PlannedDrain, Repack, payback_
 from spotkube.planner.build import Built
 from spotkube.planner.clock import Clock
 from spotkube.planner.decide import FRONT_POINTS, conclude, decide
-from spotkube.planner.movable import Candidate, candidates, with_leaving
+from spotkube.planner.movable import Candidate, assort, with_leaving
 from spotkube.planner.problem import BoolArray, Budget, Result
 from spotkube.planner.refit import make_refit
 from spotkube.planner.regroup import Regrouping
@@ -69,7 +69,7 @@ class Planner:
 
     def __init__(self, snapshot: Snapshot, mode: Mode, seed: int, budget: Budget) -> None:
         self.pools: list[Pool] = [pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting]
-        self.candidates = candidates(snapshot, self.pools)
+        self.candidates, self.held = assort(snapshot, self.pools)
         self.clock, self.budget = Clock(budget.seconds), budget
         self.options: list[Option] = []
         self.tried = 0
@@ -144,7 +144,7 @@ def consolidate(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) ->
     """
     planner = Planner(snapshot, mode, seed, budget)
     if not planner.candidates:
-        return decide(snapshot, mode, seed=seed, budget=budget)
+        return replace(decide(snapshot, mode, seed=seed, budget=budget), held=planner.held)
     planner.plan(())
     for gone in _sets(planner, seed):
         if not planner.more_plans():
@@ -231,6 +231,7 @@ def _conclude(planner: Planner, chosen: Option, replans: int) -> Plan:
         drains=tuple(_drain(candidate, plan, chosen, saved) for candidate in chosen.gone),
         saved_micro_usd_hour=saved if chosen.gone else 0,
         repack=_repack(planner),
+        held=planner.held,
         front=_front(planner, chosen),
         work=replace(plan.work, evaluations=planner.tried, replans=replans),
     )

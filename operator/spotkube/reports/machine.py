@@ -13,6 +13,7 @@ drains          nodes in force to give back, since what that saves pays for movi
 moves           savedUSDPerHour, movesUSD, movedPods and paysBackMinutes of all drains together (null where nothing
                 moves); repackUSDPerHour, repackPods and repackMovesUSD: what it would come to if all nodes that may go
                 were packed anew, null where that was not looked at
+held            nodes in force that can't be given back: claim, pod (which can't be moved) and reason
 placements      onto nodes and claims that exist: node, pods
 unplaceable     name, pods, reason
 alternatives    usdPerHour, interruptionsPerMonth, movedPods, chosen
@@ -49,6 +50,9 @@ def to_values(report: Report) -> dict[str, Any]:
             for drain in plan.drains
         ],
         "moves": _moves(plan),
+        "held": [
+            {"claim": held.claim, "pod": report.names((held.pod,))[0], "reason": held.reason} for held in plan.held
+        ],
         "placements": _placements(report),
         "unplaceable": [
             {"name": one.name, "pods": report.names(one.pods), "reason": one.reason} for one in plan.unplaceable

@@ -108,6 +108,8 @@ def _totals(report: Report) -> Table:
     table.add_row("nodes to buy", str(len(plan.additions)), _mix(report))
     if plan.drains:
         table.add_row("nodes to give back", str(len(plan.drains)), _moved(plan))
+    if plan.held:
+        table.add_row("nodes held in place", str(len(plan.held)), _held(report))
     if plan.cost_now_micro_usd_hour:
         table.add_row("cost now", _dollars(plan.cost_now_micro_usd_hour), "an hour, of all nodes of the pools")
     table.add_row("cost", _dollars(cost), "an hour, of all nodes of the pools")
@@ -128,6 +130,11 @@ def _moved(plan: Plan) -> str:
         return "which are empty"
     paid = f"paid back in {plan.payback_seconds / 60:.1f} min"
     return f"{plan.moved_pods} pods move, which costs {_dollars(plan.moves_micro_usd)} once and is {paid}"
+
+
+def _held(report: Report) -> str:
+    first = report.plan.held[0]
+    return escape(f"such as {first.claim} by pod {report.names((first.pod,))[0]}: {first.reason}")
 
 
 def _not_worth(repack: Repack) -> str:
