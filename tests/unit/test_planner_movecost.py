@@ -36,6 +36,12 @@ def test_what_a_restart_destroys_counts_where_the_workload_says_it() -> None:
     assert MovePrices.of(snapshot).of_all([pod, pod]) == 200_000
 
 
+def test_a_job_of_nobody_is_taken_to_lose_half_an_hour() -> None:
+    job = replace(HALF_CORE, owner="Job/nightly")
+    snapshot = make_snapshot([job], both_ways("m", 0.24, cpu="4", memory="32Gi"))
+    assert MovePrices.of(snapshot).of_pod(job) == 15_000
+
+
 def test_no_move_is_free() -> None:
     assert move_cost(make_pod(cpu="1m"), 0.0, 300.0) == LEAST_MICRO_USD
 

@@ -98,8 +98,8 @@ class Plan:
     """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods.
 
     `unmet_preferences` is how many pods go onto nodes to buy that don't meet all of their preferences. `drains` pay
-    for their moves together, by what they save; `repack` says what is not had since its moves would not be paid for, and
-    `held` which nodes in force can't go at all.
+    for their moves together, by what they save; `repack` says what is not had since its moves would not be paid for,
+    and `held` which nodes in force can't go at all.
     """
 
     additions: tuple[PlannedNode, ...] = ()

@@ -13,8 +13,9 @@ from spotkube.model.offerings import ON_DEMAND, Offering
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
 
-# Image, start, caches, the next readiness probe: what pods of nobody take until they serve as before.
-RESTART_SECONDS = 300.0
+# For pods of no Workload. Image, start, caches, the next readiness probe: what a pod takes until it serves as before; a
+# job's begins anew.
+RESTART_SECONDS, JOB_RESTART_SECONDS = 300.0, 1800.0
 # A tenth of a cent: what an hour of a fortieth of a core costs.
 LEAST_MICRO_USD = 1_000
 # So much of controller.kubernetes.io/pod-deletion-cost makes a move dearer by one restart.
@@ -44,7 +45,8 @@ class MovePrices:
         requests = pod.shape.requests
         if requests not in self._room:
             self._room[requests] = room_price(requests, self.offerings)
-        seconds = self.restart_seconds.get(pod.workload or "", RESTART_SECONDS)
+        otherwise = JOB_RESTART_SECONDS if pod.owner.startswith("Job/") else RESTART_SECONDS
+        seconds = self.restart_seconds.get(pod.workload or "", otherwise)
         return move_cost(pod, self._room[requests], seconds)
 
 

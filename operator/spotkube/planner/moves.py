@@ -36,7 +36,7 @@ SETS_SHARE, PLANS_SHARE, LAST_SHARE = 0.3, 0.65, 0.85
 # and the plan before may have left as much. Then nodes are not swapped again and again for pennies.
 LEAST_SAVED = 0.01
 # Plans of sets that are made however short the time, and at most where not all sets are planned.
-LEAST_PLANS, MOST_PLANS = 4, 2**FEW
+LEAST_PLANS, MOST_PLANS = 3, 2**FEW
 
 
 @dataclass(frozen=True, eq=False)
