@@ -27,6 +27,7 @@ WHY = {
     "synthetic": "the columns have not all converged by then, so part of the gap is the bound's; the rest is what"
     " it takes to make fractions of nodes whole",
     "diverse": "no near bound is known for pods that exclude one another, so part of the gap may be the bound's",
+    "moves": "the time cut the first search off, and the next goes on from there; each pays for its moves",
 }
 PARTS: dict[str, Callable[[Sequence[Row]], tuple[str, list[Target]]]] = {
     "cost": page_cost.render,
