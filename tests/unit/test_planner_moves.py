@@ -237,6 +237,12 @@ def test_many_nodes_that_lost_half_of_their_pods() -> None:
     assert (again.drains, again.additions) == ((), ())
 
 
+def test_with_hardly_any_time_the_best_guess_is_planned_first() -> None:
+    snapshot = on(*(make_pods(1, cpu="500m") for _ in range(5)))
+    plan = consolidate(snapshot, Mode.RECOMMEND, seed=0, budget=Budget(seconds=0.001))
+    assert plan.cost_after_micro_usd_hour <= 200_000
+
+
 def test_the_same_work_gives_the_same_plan() -> None:
     snapshot = on(*(make_pods(1 + i % 3, cpu="500m") for i in range(9)))
     first = consolidate(snapshot, Mode.RECOMMEND, seed=4, budget=Budget(seconds=2.0))

@@ -157,9 +157,6 @@ def consolidate(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget) ->
 def _sets(planner: Planner, seed: int) -> Iterator[Sequence[Candidate]]:
     """What to plan for real, the most promising first."""
     every = planner.candidates
-    if len(every) <= FEW:
-        yield from chain.from_iterable(combinations(every, n) for n in range(1, len(every) + 1))
-        return
     refit = make_refit(planner.options[0].snapshot, planner.pools, every, planner.hours, PRICES)
     for market in (refit, refit.closed()):
         regrouping = Regrouping(market, planner.more_sets, planner.tried)
@@ -167,7 +164,10 @@ def _sets(planner: Planner, seed: int) -> Iterator[Sequence[Candidate]]:
         planner.tried = regrouping.tried
         yield _chosen(every, regrouping.best)
     yield every
-    yield from _neighbours(planner, refit.waste)
+    if len(every) <= FEW:
+        yield from chain.from_iterable(combinations(every, n) for n in range(1, len(every)))
+    else:
+        yield from _neighbours(planner, refit.waste)
 
 
 def _neighbours(planner: Planner, waste: np.ndarray) -> Iterator[Sequence[Candidate]]:
