@@ -33,6 +33,7 @@ from spotkube.health import Health, serving
 from spotkube.loop import Controllers, Loop, Pace
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode
+from spotkube.moving import MovesQuestion
 from spotkube.observe import Observer
 from spotkube.planning import Planning
 from spotkube.providers import connect_provider
@@ -109,7 +110,8 @@ async def _connect(settings: Settings) -> KubeClient:
 async def _loop(settings: Settings, tools: Toolbox, health: Health, context: OperatorContext) -> None:
     worker = PlannerWorker()
     batch = Batch(settings.batch_idle_seconds, settings.batch_max_seconds)
-    planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds, batch)
+    moves = MovesQuestion(settings.moves_seconds)
+    planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds, batch, moves)
     placement = PlacementController(tools)
     observer = Observer(
         tools.cache,

@@ -85,6 +85,12 @@ class Settings(BaseSettings):
         description="How much dearer a pod's room counts on a node that meets none of its preferences (preferred node "
         "affinity, taints with effect `PreferNoSchedule`); 0 passes over them.",
     )
+    moves_seconds: float = Field(
+        60,
+        gt=0,
+        description="How often it is looked for nodes that are better given back or replaced, in quiet times and only "
+        "where something changed.",
+    )
     plan_history: int = Field(10, ge=1, description="CapacityPlans kept; older ones are deleted.")
     snapshot_max_kib: int = Field(
         900,

@@ -19,7 +19,7 @@ from spotkube.controllers.toolbox import NotLeading
 from spotkube.controllers.view import View
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode
-from spotkube.model.plan import Baselines, FrontPoint, Plan, PlannedNode, Unplaceable
+from spotkube.model.plan import Baselines, FrontPoint, Plan, PlannedDrain, PlannedNode, Unplaceable
 
 OFFERING = make_offering("m.large", 0.1, spot=True)
 POOL = make_pool(mode=Mode.APPLY, taints=(taint("team", "a"),), startup_taints=(taint("cni"),), labels=(("tier", "x"),))
@@ -57,9 +57,10 @@ class TestRecord:
             unplaceable=tuple(Unplaceable("n" * 600, ("a", "b"), "r" * 2000) for _ in range(many)),
             front=tuple(FrontPoint(1, 0.5) for _ in range(many)),
             placed_pods=many,
+            drains=tuple(PlannedDrain(f"c-{i}", (), 0, 0, "empty") for i in range(many)),
         )
 
-        status = status_of(plan, drains=tuple((f"c-{i}", "empty") for i in range(many)))
+        status = status_of(plan)
 
         assert len(status.additions) == MAX_ADDITIONS
         assert len(status.drains) == MAX_DRAINS

@@ -276,3 +276,13 @@ def test_filling_gives_the_room_that_there_is_and_buys_nothing() -> None:
 
     assert Counter(placement.target for placement in placed) == {"ours": 4, "coming": 2}
     assert {placement.pod for placement in placed} < {pod.uid for pod in pods}
+
+
+def test_the_bound_knows_that_unlike_pods_share_a_spot_rule() -> None:
+    """One of the three must run on demand, and nobody says which: one of the small ones costs least."""
+    pods = [make_pod("a-large", workload="mixed", cpu="4"), *make_pods(2, workload="mixed", cpu="1")]
+    rule = make_rule("mixed", 3, base=1)
+    offerings = [*both_ways("large", 0.90, cpu="4"), *both_ways("small", 0.06, cpu="2")]
+    plan = plan_of(make_snapshot(pods, offerings, workloads=[rule]))
+    best = 300_000 + 60_000
+    assert plan.lower_bound_micro_usd_hour <= best <= plan.cost_after_micro_usd_hour

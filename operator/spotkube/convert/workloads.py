@@ -7,14 +7,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from spotkube.api.fields import parse_duration_seconds
 from spotkube.api.workload import SourceKind, SpotPolicy, Workload
+from spotkube.convert.selectors import to_label_selector
 from spotkube.model import labels as keys
-from spotkube.model.cluster import WorkloadRule
+from spotkube.model.cluster import DisruptionBudget, WorkloadRule
 from spotkube.model.pods import NEVER_ON_SPOT, Pod, SpotRule
+from spotkube.model.selectors import LabelSelector
 
 Json = Mapping[str, Any]
 SourceKey = tuple[str, str]
 """Namespace and "Kind/name", as in `Pod.owner`."""
+
+# What a restart is taken to cost where the Workload does not say: to start and warm up, or half an hour's run.
+SERVICE_RESTART_SECONDS = 300.0
+JOB_RESTART_SECONDS = 1800.0
 
 
 class JobEnd(StrEnum):
@@ -74,7 +81,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A PodDisruptionBudget, as far as we have to know whether it is ours and what it was made from."""
+    """A PodDisruptionBudget: whether it is ours, what it was made from, and how many of its pods may be evicted now."""
 
     namespace: str
     name: str
@@ -82,6 +89,12 @@ class Budget:
     controller: str = ""
     applied: str = ""
     spec_digest: str = ""
+    selector: LabelSelector | None = None
+    allowed: int = 0
+
+    @property
+    def model(self) -> DisruptionBudget:
+        return DisruptionBudget(self.namespace, self.name, self.selector, self.allowed)
 
 
 def digest(value: Any) -> str:
@@ -122,6 +135,8 @@ def to_budget(raw: Json) -> Budget:
         controller,
         _applied(metadata),
         digest(raw.get("spec") or {}),
+        to_label_selector((raw.get("spec") or {}).get("selector")),
+        int((raw.get("status") or {}).get("disruptionsAllowed") or 0),
     )
 
 
@@ -147,7 +162,19 @@ def wanted_replicas(workload: Workload, target: Source | None = None) -> int:
 def to_workload_rule(workload: Workload, replicas: int) -> WorkloadRule:
     """`replicas` as `wanted_replicas` gives it."""
     spot = workload.spec.spot
-    return WorkloadRule(key_of(workload), to_spot_rule(spot), replicas, spot.max_fraction_per_pool)
+    return WorkloadRule(
+        key_of(workload), to_spot_rule(spot), replicas, spot.max_fraction_per_pool, restart_seconds(workload)
+    )
+
+
+def restart_seconds(workload: Workload) -> float:
+    """How much work of a pod a restart destroys. A job without checkpoints loses half of its run on average."""
+    spec = workload.spec
+    if not spec.is_job:
+        return SERVICE_RESTART_SECONDS
+    if spec.expected_run_time is not None:
+        return parse_duration_seconds(spec.expected_run_time) / 2
+    return JOB_RESTART_SECONDS
 
 
 def key_of(workload: Workload) -> str:

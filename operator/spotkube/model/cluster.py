@@ -7,7 +7,7 @@ from spotkube.model.notices import Notice
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.pods import DaemonSet, Labels, Pod, SpotRule
 from spotkube.model.resources import ResourceList
-from spotkube.model.selectors import SortedSet, Taint, Term
+from spotkube.model.selectors import LabelSelector, SortedSet, Taint, Term
 
 
 class Mode(StrEnum):
@@ -31,6 +31,8 @@ class Pool:
 
     Amounts in limits are sums over its nodes' allocatable. `min_values` are label keys, and among how many of their
     values there must be a choice. `per_node_micro_usd_hour` is part of the price of each of its nodes.
+    `empty_after_seconds` None: nothing is given back. `consolidates`: nodes may also go whose pods have to move, where
+    what that saves pays for the moves within `payback_seconds`.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Pool:
     max_fraction_per_pool: float | None = None
     ready_timeout_seconds: float = 300.0
     empty_after_seconds: float | None = 30.0
+    consolidates: bool = False
+    payback_seconds: float = 3600.0
     deleting: bool = False
 
 
@@ -104,12 +108,28 @@ class WorkloadRule:
     """What a Workload asks of the planner. `replicas` is how many pods it wants.
 
     `max_fraction_per_pool` is the largest share of them on spot nodes of one instance type and zone, None: the pool's.
+    `restart_seconds` is how much work of a pod a restart destroys.
     """
 
     key: str
     spot: SpotRule
     replicas: int
     max_fraction_per_pool: float | None = None
+    restart_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class DisruptionBudget:
+    """A PodDisruptionBudget: how many of the pods that it selects may be evicted right now."""
+
+    namespace: str
+    name: str
+    selector: LabelSelector | None
+    allowed: int
+
+    def covers(self, pod: Pod) -> bool:
+        """One without a selector covers none."""
+        return pod.namespace == self.namespace and self.selector is not None and self.selector.matches(dict(pod.labels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +137,7 @@ class Snapshot:
     """Everything one decision depends on. `taken_at` is seconds since the epoch; `resting` is not to be bought now.
 
     `preference_percent` is how much dearer a pod's room counts where none of its preferences is met.
-    `namespaces` are those known, with their labels.
+    `namespaces` are those known, with their labels. `budgets` hold back moves that could wait.
     """
 
     taken_at: float
@@ -128,6 +148,7 @@ class Snapshot:
     workloads: tuple[WorkloadRule, ...] = ()
     daemonsets: tuple[DaemonSet, ...] = ()
     namespaces: tuple[tuple[str, Labels], ...] = ()
+    budgets: tuple[DisruptionBudget, ...] = ()
     offerings: tuple[Offering, ...] = field(default=(), repr=False)
     resting: SortedSet[OfferingKey] = frozenset()
     preference_percent: float = 5.0

@@ -27,6 +27,38 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedDrain:
+    """A node (its claim) to give back once `pods` (their uids) have their new places, and the reason in words.
+
+    `moves_micro_usd` is the price of moving them.
+    """
+
+    claim: str
+    pods: tuple[str, ...]
+    price_micro_usd_hour: int
+    moves_micro_usd: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldNode:
+    """A node (its claim) that can't be given back since a pod on it (its uid) can't be moved, and why."""
+
+    claim: str
+    pod: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repack:
+    """What packing all nodes that may be given back anew would come to, found and not proven, and its moves."""
+
+    cost_after_micro_usd_hour: int
+    pods: int
+    moves_micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unplaceable:
     """Pods (their uids) that nothing that may be bought can hold, under one name and for one reason."""
 
@@ -42,6 +74,7 @@ class FrontPoint:
     micro_usd_hour: int
     interruptions_per_month: float
     chosen: bool = False
+    moved_pods: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +88,8 @@ class Work:
     column_rounds: int = 0
     generations: int = 0
     branch_programs: int = 0
+    evaluations: int = 0
+    replans: int = 0
     passes: tuple[Passes | None, ...] = ()
 
     def known_passes(self) -> tuple[Passes, ...]:
@@ -79,7 +114,9 @@ class Baselines:
 class Plan:
     """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods.
 
-    `unmet_preferences` is how many pods go onto nodes to buy that don't meet all of their preferences.
+    `unmet_preferences` is how many pods go onto nodes to buy that don't meet all of their preferences. `drains` pay
+    for their moves together, by what they save; `repack` says what is not had since its moves would not be paid for,
+    and `held` which nodes in force can't go at all.
     """
 
     additions: tuple[PlannedNode, ...] = ()
@@ -93,6 +130,24 @@ class Plan:
     work: Work = Work()
     baselines: Baselines = Baselines()
     unmet_preferences: int = 0
+    drains: tuple[PlannedDrain, ...] = ()
+    saved_micro_usd_hour: int = 0
+    repack: Repack | None = None
+    held: tuple[HeldNode, ...] = ()
+
+    @property
+    def moved_pods(self) -> int:
+        return sum(len(drain.pods) for drain in self.drains)
+
+    @property
+    def moves_micro_usd(self) -> int:
+        """The price of all moves."""
+        return sum(drain.moves_micro_usd for drain in self.drains)
+
+    @property
+    def payback_seconds(self) -> float:
+        """How long it takes until what is saved has paid for the moves."""
+        return payback_seconds(self.moves_micro_usd, self.saved_micro_usd_hour)
 
     @property
     def gap(self) -> float:
@@ -102,3 +157,10 @@ class Plan:
         if self.lower_bound_micro_usd_hour == 0:
             return float("inf")
         return self.cost_after_micro_usd_hour / self.lower_bound_micro_usd_hour - 1
+
+
+def payback_seconds(moves_micro_usd: int, saved_micro_usd_hour: int) -> float:
+    """Endless where nothing is saved."""
+    if saved_micro_usd_hour <= 0:
+        return float("inf") if moves_micro_usd else 0.0
+    return 3600 * moves_micro_usd / saved_micro_usd_hour

@@ -121,7 +121,8 @@ class Pod:
     `node` is the Node it is bound to, `nominated` the one it is nominated onto. `workload` is "namespace/name" of the
     Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod. `claims` are those of its
     volumes. Once these are looked up, `volumes` is what of them is attached to its node, `unbound` those that it shares
-    with others and whose volume is still to be made, and `shape` has what they ask for.
+    with others and whose volume is still to be made, and `shape` has what they ask for. `deletion_cost` is what its
+    annotation controller.kubernetes.io/pod-deletion-cost says.
     """
 
     uid: str
@@ -141,6 +142,7 @@ class Pod:
     mirror: bool = False
     deleting: bool = False
     do_not_disrupt: bool = False
+    deletion_cost: int = 0
     grace_seconds: int = 30
     created_at: float = 0.0
     claims: tuple[ClaimUse, ...] = ()

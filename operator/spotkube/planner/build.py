@@ -16,7 +16,7 @@ from spotkube.planner.affinity import needs_of
 from spotkube.planner.bins import Bin, capacity_type_of, free_array, make_bins, standing_elsewhere
 from spotkube.planner.choice import with_choice
 from spotkube.planner.explain import why_nothing_fits
-from spotkube.planner.groups import Group, OnDemandNeed, group_pods, project, selected_keys
+from spotkube.planner.groups import Group, OnDemandNeed, group_pods, is_whole_by_choice, project, selected_keys
 from spotkube.planner.kinds import Kinds, daemon_overhead, domain_mask, kind_mask, make_kinds, ports_free, shape_mask
 from spotkube.planner.labeltable import LabelTable
 from spotkube.planner.ledger import Ledger, Part, usable
@@ -104,6 +104,7 @@ def build(
     pods, pinned = together, together != pods
     keys = selected_keys([*pods, *(pod for pod, _ in residents)])
     groups = group_pods(pods, keys, needs, counted_apart(snapshot, pools))
+    pinned |= any(is_whole_by_choice(group, groups) for group in groups)
     places = Places(kinds, bins, other_nodes(snapshot, bins))
     rows = [(pod, len(kinds) + b) for b, bin_ in enumerate(bins) for pod in bin_.residents]
     rows += [(pod, row) for pod, _ in elsewhere if (row := places.row_of(pod.node or "")) is not None]
@@ -139,7 +140,7 @@ def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: Mapping[str, 
         for key, need in on_demand_needs(snapshot, Counter()).items()
     }
     keys = selected_keys(pods)
-    groups = group_pods(pods, keys, needs)
+    groups = group_pods(pods, keys, needs, open_ended=True)
     ledger = Ledger(Places(kinds, (), ()), Subjects(group.subject for group in groups), (), keys, {})
     return _assemble(snapshot, groups, kinds, (), ledger, [{} for _ in kinds.pools], None)
 

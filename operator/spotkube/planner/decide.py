@@ -1,12 +1,12 @@
 """One decision: Snapshot in, Plan out. Pure: the same snapshot, seed and amount of work give the same plan."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.offerings import ON_DEMAND, Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.model.resources import CPU, MEMORY
@@ -50,6 +50,11 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
     solver = Solver(seed, budget, None if repeat is None else repeat.known_passes())
     pools = [pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting]
     built, result = plan_in_rounds(snapshot, pools, solver, _SEARCH_SHARE)
+    return conclude(snapshot, pools, built, result, solver.within(budget.part(1 - _SEARCH_SHARE)))
+
+
+def conclude(snapshot: Snapshot, pools: Sequence[Pool], built: Built, result: Result, solver: Solver) -> Plan:
+    """The Plan that a result comes to. The seconds of the solver are for the bound of the whole fleet."""
     dealt = _deal(built, result)
     names = frozenset(pool.name for pool in pools)
     owned = [claim for claim in snapshot.claims if claim.pool in names]
@@ -66,7 +71,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
         lower_bound_micro_usd_hour=bound,
         placed_pods=len(placed),
         front=_front(result, staying),
-        work=Work(result.column_rounds, result.generations, result.branch_programs, solver.passes),
+        work=Work(result.column_rounds, result.generations, result.branch_programs, passes=solver.passes),
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )
@@ -123,7 +128,7 @@ def _fleet_bound(built: Built, result: Result, fleet: Built, solver: Solver) -> 
     if _from_nothing(built, fleet) and not built.narrowed:
         # The search's own bound knows the rules over domains as well.
         return result.lower_bound
-    return solver.bound(fleet.problem, 1 - _SEARCH_SHARE)
+    return solver.bound(fleet.problem).value
 
 
 def _from_nothing(built: Built, fleet: Built) -> bool:

@@ -90,6 +90,8 @@ def group_pods(
     keys: frozenset[str],
     needs: Mapping[str, OnDemandNeed],
     apart: Collection[str] = (),
+    *,
+    open_ended: bool = False,
 ) -> list[Group]:
     """Groups the pods to place, and sets apart those that must run on demand.
 
@@ -98,6 +100,8 @@ def group_pods(
         keys: the labels that selectors ask for.
         needs: what the rule of each Workload leaves to be placed on demand, by its key.
         apart: Workloads (their keys) whose pods some limit counts.
+        open_ended: whether pods may be put elsewhere than their group, where unlike pods share a need: then a part that
+            has no pods here stays, into which others may come.
     """
     alike: dict[_Likeness, list[Pod]] = defaultdict(list)
     for pod in sorted(pods, key=lambda pod: (pod.created_at, pod.uid)):
@@ -130,7 +134,8 @@ def group_pods(
             left[likeness.split_by] -= on_demand
             others = pods_of[likeness.split_by] - group.count
             sure = max(0, min(needs[likeness.split_by].pods - others, group.count))
-            groups += _split_on_demand(group, on_demand, sure)
+            parts = _split_on_demand(group, on_demand, sure)
+            groups += [part for part in parts if part.pods or (open_ended and sure < on_demand)]
         else:
             groups.append(group)
     return groups
@@ -138,11 +143,15 @@ def group_pods(
 
 def _split_on_demand(group: Group, on_demand: int, sure: int) -> list[Group]:
     # More than these may run on demand as well, so nothing is sure of the rest.
-    parts = [
+    return [
         replace(group, pods=group.pods[:on_demand], sure_count=min(sure, on_demand), capacity_type=ON_DEMAND),
         replace(group, pods=group.pods[on_demand:], sure_count=0),
     ]
-    return [part for part in parts if part.pods]
+
+
+def is_whole_by_choice(group: Group, groups: Iterable[Group]) -> bool:
+    """Whether all of these like pods run on demand although unlike ones of their Workload could instead."""
+    return group.sure_count < group.count and sum(one.family == group.family for one in groups) == 1
 
 
 def _name(like: Sequence[Pod]) -> str:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Sequence
 
 from spotkube.model.plan import Passes
-from spotkube.planner.bound import lower_bound
+from spotkube.planner.bound import Bound, lower_bound
 from spotkube.planner.clock import Clock
 from spotkube.planner.problem import Budget, Problem, Result, Solution
 from spotkube.planner.solve import solve
@@ -35,11 +35,11 @@ class Solver:
         self._parts.append(result.passes)
         return result
 
-    def bound(self, problem: Problem, share: float) -> int:
-        """As `lower_bound`, micro-dollars an hour."""
+    def bound(self, problem: Problem, share: float = 1.0) -> Bound:
+        """As `lower_bound`, within that share of the seconds."""
         bound = lower_bound(problem, self._part(share))
         self._parts.append(bound.passes)
-        return bound.value
+        return bound
 
     def clock(self, share: float = 1.0) -> Clock:
         """For a part that is no search: whatever ends it by time asks a stop of this clock."""

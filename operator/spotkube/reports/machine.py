@@ -8,10 +8,17 @@ totals          costNowUSDPerHour, costAfterUSDPerHour, lowerBoundUSDPerHour: of
                 they can't place them all; nodesToBuy, placedPods, unplaceablePods, unmetPreferencesPods
 nodes           to buy, each with nodePool, instanceType, zone, capacityType, priceUSDPerHour, interruptionPercent,
                 allocatable, pods (namespace/name), reason
+drains          nodes in force to give back, since what that saves pays for moving their pods: claim, priceUSDPerHour,
+                movesUSD (once), pods, reason; the pods are also in nodes and placements, which say where they go
+moves           savedUSDPerHour, movesUSD, movedPods and paysBackMinutes of all drains together (null where nothing
+                moves); repackUSDPerHour, repackPods and repackMovesUSD: what it would come to if all nodes that may go
+                were packed anew, null where that was not looked at
+held            nodes in force that can't be given back: claim, pod (which can't be moved) and reason
 placements      onto nodes and claims that exist: node, pods
 unplaceable     name, pods, reason
-alternatives    usdPerHour, interruptionsPerMonth, chosen
-work            columnRounds, generations, branchPrograms
+alternatives    usdPerHour, interruptionsPerMonth, movedPods, chosen
+work            columnRounds, generations, branchPrograms of the search that made the plan; evaluations, sets of nodes
+                to give back that were weighed, and replans, those of them that were planned for real
 notes           what was assumed or left out
 errors          objects that could not be used, so that the plan is one for the rest; a sentence each
 replay          of a snapshot's plan that was made again, else null: same (true or false), planSHA256 and
@@ -21,7 +28,7 @@ replay          of a snapshot's plan that was made again, else null: same (true 
 from collections import defaultdict
 from typing import Any
 
-from spotkube.model.plan import PlannedNode
+from spotkube.model.plan import Plan, PlannedNode
 from spotkube.reports.summary import Replay, Report, usd, usd_or_none
 
 VERSION = 1
@@ -34,6 +41,20 @@ def to_values(report: Report) -> dict[str, Any]:
         "seed": report.seed,
         "totals": _totals(report),
         "nodes": [_node(report, node) for node in plan.additions],
+        "drains": [
+            {
+                "claim": drain.claim,
+                "priceUSDPerHour": usd(drain.price_micro_usd_hour),
+                "movesUSD": usd(drain.moves_micro_usd),
+                "pods": report.names(drain.pods),
+                "reason": drain.reason,
+            }
+            for drain in plan.drains
+        ],
+        "moves": _moves(plan),
+        "held": [
+            {"claim": held.claim, "pod": report.names((held.pod,))[0], "reason": held.reason} for held in plan.held
+        ],
         "placements": _placements(report),
         "unplaceable": [
             {"name": one.name, "pods": report.names(one.pods), "reason": one.reason} for one in plan.unplaceable
@@ -42,6 +63,7 @@ def to_values(report: Report) -> dict[str, Any]:
             {
                 "usdPerHour": usd(point.micro_usd_hour),
                 "interruptionsPerMonth": point.interruptions_per_month,
+                "movedPods": point.moved_pods,
                 "chosen": point.chosen,
             }
             for point in plan.front
@@ -50,6 +72,8 @@ def to_values(report: Report) -> dict[str, Any]:
             "columnRounds": plan.work.column_rounds,
             "generations": plan.work.generations,
             "branchPrograms": plan.work.branch_programs,
+            "evaluations": plan.work.evaluations,
+            "replans": plan.work.replans,
         },
         "notes": list(report.notes),
         "errors": list(report.errors),
@@ -76,6 +100,19 @@ def _totals(report: Report) -> dict[str, Any]:
         "placedPods": report.planned_pods,
         "unplaceablePods": report.unplaceable_pods,
         "unmetPreferencesPods": plan.unmet_preferences,
+    }
+
+
+def _moves(plan: Plan) -> dict[str, Any]:
+    repack = plan.repack
+    return {
+        "savedUSDPerHour": usd(plan.saved_micro_usd_hour),
+        "movesUSD": usd(plan.moves_micro_usd),
+        "movedPods": plan.moved_pods,
+        "paysBackMinutes": round(plan.payback_seconds / 60, 2) if plan.moved_pods else None,
+        "repackUSDPerHour": usd(repack.cost_after_micro_usd_hour) if repack else None,
+        "repackPods": repack.pods if repack else None,
+        "repackMovesUSD": usd(repack.moves_micro_usd) if repack else None,
     }
 
 
