@@ -35,6 +35,7 @@ from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.labels import UNREGISTERED_TAINT
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
+from spotkube.moving import MovesQuestion
 from spotkube.observe import Observer
 from spotkube.planner.bins import make_bins
 from spotkube.planning import Planning, unsettled
@@ -373,13 +374,14 @@ class FakeWorker(PlannerWorker):
         self.filled: list[Snapshot] = []
         self.error: Exception | None = None
         self.answer: Callable[[Snapshot, Mode], Plan] = plan_simply
+        self.moves: Callable[[Snapshot, Mode], Plan] = lambda _snapshot, _mode: Plan()
 
-    async def plan(self, snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Planned:
+    async def plan(self, snapshot: Snapshot, mode: Mode, seed: int, seconds: float, moves: bool = False) -> Planned:
         self.asked.append(mode)
         self.seconds.append(seconds)
         if self.error is not None:
             raise self.error
-        return Planned(self.answer(snapshot, mode), 0.1)
+        return Planned((self.moves if moves else self.answer)(snapshot, mode), 0.1)
 
     async def fill(self, snapshot: Snapshot) -> tuple[Placement, ...]:
         self.filled.append(snapshot)
@@ -415,7 +417,7 @@ class World:
             notice_margin_seconds=5.0,
         )
         self.worker = FakeWorker()
-        self.planning = Planning(self.worker, self.metrics, 0, 1.0)
+        self.planning = Planning(self.worker, self.metrics, 0, 1.0, moves=MovesQuestion(60.0))
         self.placement = PlacementController(self.tools)
         self.history = InterruptionHistory(self.tools, "spotkube-system")
         self.observer = Observer(

@@ -34,6 +34,7 @@ from spotkube.health import Health, serving
 from spotkube.loop import Controllers, Loop, Pace
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode
+from spotkube.moving import MovesQuestion
 from spotkube.observe import Observer
 from spotkube.planning import Planning
 from spotkube.providers import connect_provider
@@ -112,7 +113,8 @@ async def _connect(settings: Settings) -> KubeClient:
 async def _loop(settings: Settings, tools: Toolbox, health: Health, context: OperatorContext) -> None:
     worker = PlannerWorker()
     batch = Batch(settings.batch_idle_seconds, settings.batch_max_seconds)
-    planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds, batch)
+    moves = MovesQuestion(settings.moves_seconds)
+    planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds, batch, moves)
     version = await tools.client.server_version()
     if version < NOMINATING_VERSION:
         logger.warning(

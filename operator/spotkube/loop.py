@@ -28,7 +28,7 @@ from spotkube.controllers.workloads.status import node_facts
 from spotkube.controllers.workloads.waiting import Outlook
 from spotkube.health import Health
 from spotkube.model.cluster import ClaimPhase, Mode
-from spotkube.model.plan import Plan
+from spotkube.model.plan import Plan, PlannedDrain
 from spotkube.observe import Observer
 from spotkube.planning import Planning
 from spotkube.recording import record_decision, record_view
@@ -74,6 +74,7 @@ class Loop:
         self._controllers = controllers
         self._pace = pace
         self._told: dict[Mode, _Gist] = {}
+        self._told_moves: dict[Mode, _Gist] = {}
         self._last_plans: dict[Mode, Plan] = {}
         self._led = False
 
@@ -159,7 +160,7 @@ class Loop:
         searching = self._planning.busy
         decision = self._planning.take(view)
         if decision is not None:
-            await self._act_on(decision, view)
+            await (self._tell_moves if decision.moves else self._act_on)(decision, view)
         if not searching:  # else a plan is about to use the nodes that are empty
             await self._give_back_empty(view)
 
@@ -183,6 +184,13 @@ class Loop:
         self._told[decision.mode] = gist
         self._planning.succeeded()
 
+    async def _tell_moves(self, decision: Decision, view: View) -> None:
+        """Records what moves would save, if it is not what was told last."""
+        gist = _moves_gist(decision.plan)
+        if self._told_moves.get(decision.mode) != gist:
+            await self._controllers.carrier.carry_out(decision, view)
+        self._told_moves[decision.mode] = gist
+
     async def _give_back_empty(self, view: View) -> None:
         due = self._controllers.empties.due(view, self._controllers.placement.awaited)
         if not due or self._planning.has_question(view):
@@ -190,9 +198,14 @@ class Loop:
         reason = "only daemons have run on it for its pool's consolidateAfter"
         price = {claim.name: claim.price_micro_usd_hour for claim in view.snapshot.claims}
         now = sum(price.values())
-        plan = Plan(cost_now_micro_usd_hour=now, cost_after_micro_usd_hour=now - sum(price[name] for name in due))
-        drains = tuple((name, reason) for name in due)
-        decision = Decision(Mode.APPLY, 0, f"{len(due)} nodes are empty", plan, 0.0, drains)
+        saved = sum(price[name] for name in due)
+        plan = Plan(
+            cost_now_micro_usd_hour=now,
+            cost_after_micro_usd_hour=now - saved,
+            drains=tuple(PlannedDrain(name, (), price[name], 0, reason) for name in due),
+            saved_micro_usd_hour=saved,
+        )
+        decision = Decision(Mode.APPLY, 0, f"{len(due)} nodes are empty", plan, 0.0)
         await self._controllers.carrier.carry_out(decision, view)
         for name in due:
             try:
@@ -254,6 +267,11 @@ class Loop:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
         return self._tools.cache.generation
+
+
+def _moves_gist(plan: Plan) -> _Gist:
+    bought = Counter((node.pool, node.offering.key, len(node.pods)) for node in plan.additions)
+    return frozenset(drain.claim for drain in plan.drains), frozenset(bought.items())
 
 
 def _gist(decision: Decision) -> _Gist:

@@ -158,6 +158,7 @@ class Observer:
             ),
             daemonsets=tuple(self.daemonsets.values()),
             namespaces=tuple(self.namespaces.values()),
+            budgets=tuple(budget.model for budget in self.budgets.values()),
             offerings=offerings,
             resting=self._resting.current(),
             preference_percent=self._preference_percent,

@@ -14,6 +14,7 @@ from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.policy import PolicyUnsatisfiable
+from spotkube.moving import MovesQuestion, moves_still_valid
 from spotkube.planner.bins import make_bins
 from spotkube.planner.build import pods_to_place
 from spotkube.worker import Planned, PlannerFailed, PlannerWorker
@@ -27,6 +28,8 @@ LONGEST_PAUSE_SECONDS = 60.0
 URGENT_SECONDS = 2.0
 # What is found for few pods is found soon: more time would only let them wait.
 LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.02
+# Pods that come meanwhile wait for it.
+MOVES_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
@@ -37,10 +40,18 @@ class Planning:
     """
 
     def __init__(
-        self, worker: PlannerWorker, metrics: Metrics, seed: int, budget_seconds: float, batch: Batch | None = None
+        self,
+        worker: PlannerWorker,
+        metrics: Metrics,
+        seed: int,
+        budget_seconds: float,
+        batch: Batch | None = None,
+        moves: MovesQuestion | None = None,
     ) -> None:
+        """`moves` None: nodes in force are left as they are."""
         self._worker = worker
         self._batch = batch or Batch(0.0, 0.0)
+        self._moves = moves
         self._metrics = metrics
         self._seed = seed
         self._budget_seconds = budget_seconds
@@ -63,6 +74,8 @@ class Planning:
             return
         mode, question = self._next_question(view)
         if question is None:
+            if self._moves is not None and (asked := self._moves.next(view)) is not None:
+                self._start(self._decide_moves(*asked))
             return
         urgent = _is_urgent(view)
         filling = replace(question, offerings=())
@@ -99,7 +112,18 @@ class Planning:
             self.postpone(view.now)
             _log_failure(self._paused_until - view.now, error)
             return None
-        return None if self._outdated else still_valid(search.result(), view)
+        decision = search.result()
+        if self._outdated:
+            return None
+        return self._still_moves(decision, view) if decision.moves else still_valid(decision, view)
+
+    def _still_moves(self, decision: Decision, view: View) -> Decision | None:
+        """What no longer holds is asked again."""
+        valid = moves_still_valid(decision, view)
+        if valid is None and decision.plan.drains and self._moves is not None:
+            logger.info("the cluster changed while moves were planned: they are dropped, and planned anew")
+            self._moves.forget()
+        return valid
 
     def forget(self) -> None:
         """Lets every question be asked anew: an answer was not carried out, or another replica led meanwhile, so that
@@ -107,6 +131,8 @@ class Planning:
         self._answered.clear()
         self._filled = None
         self._outdated = True
+        if self._moves is not None:
+            self._moves.forget()
 
     def postpone(self, now: float) -> None:
         """A decision could not be made or carried out: the question is asked again, later each time."""
@@ -132,6 +158,14 @@ class Planning:
     async def _fill(self, snapshot: Snapshot, mode: Mode) -> Decision:
         plan = Plan(placements=await self._worker.fill(snapshot))
         return Decision(mode, self._seed, "", plan, 0.0, fills=True)
+
+    async def _decide_moves(self, mode: Mode, snapshot: Snapshot) -> Decision:
+        seconds = min(self._budget_seconds, MOVES_SECONDS)
+        planned: Planned = await self._worker.plan(snapshot, mode, self._seed, seconds, moves=True)
+        plan = planned.plan
+        trigger = f"{len(plan.drains)} nodes in force cost more than it does to move their {plan.moved_pods} pods"
+        record = to_record(snapshot, mode, self._seed, seconds, plan, moves=True)
+        return Decision(mode, self._seed, trigger, plan, planned.seconds, record=record, moves=True)
 
     async def stop(self) -> None:
         if self._search is not None:
@@ -164,7 +198,7 @@ def question_of(snapshot: Snapshot, mode: Mode) -> Snapshot | None:
         return None
     # Readiness comes and goes without changing what a plan would be.
     pods = tuple(replace(pod, ready=False) for pod in snapshot.pods)
-    return replace(snapshot, taken_at=0.0, pods=pods, pools=pools)
+    return replace(snapshot, taken_at=0.0, pods=pods, pools=pools, budgets=())
 
 
 def unsettled(snapshot: Snapshot) -> set[str]:

@@ -108,6 +108,12 @@ class Settings(BaseSettings):
         description="Plans that lose more pods together (CVaR at 95 %) are not taken; where none loses fewer, none is "
         "made. Without it: no limit.",
     )
+    moves_seconds: float = Field(
+        60,
+        gt=0,
+        description="How often it is looked for nodes that are better given back or replaced, in quiet times and only "
+        "where something changed.",
+    )
     plan_history: int = Field(10, ge=1, description="CapacityPlans kept; older ones are deleted.")
     snapshot_max_kib: int = Field(
         900,

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Placement, Plan
+from spotkube.planner.consolidation.consolidate import consolidate
 from spotkube.planner.decide import decide, fill
 from spotkube.planner.explaining.unplaceable import IN_PASSING, explain_unplaceable
 from spotkube.planner.problem import Budget
@@ -39,6 +40,11 @@ class Planned:
     seconds: float
 
 
+def consolidate_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
+    """What the worker's process runs for nodes in force."""
+    return consolidate(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
+
+
 def decide_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
     """What the worker's process runs."""
     plan = decide(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
@@ -53,9 +59,11 @@ class PlannerWorker:
         decide: Decide = decide_within,
         warm_up: Callable[[], object] = warm_up,
         patience_seconds: float = PATIENCE_SECONDS,
+        consolidate: Decide = consolidate_within,
     ) -> None:
-        """`decide` and `warm_up` are functions of a module: the process imports them by name."""
+        """The functions are those of a module: the process imports them by name."""
         self._decide = decide
+        self._consolidate = consolidate
         self._warm_up = warm_up
         self._patience_seconds = patience_seconds
         self._executor: ProcessPoolExecutor | None = None
@@ -69,13 +77,17 @@ class PlannerWorker:
         async with self._turn:
             await self._warm()
 
-    async def plan(self, snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Planned:
-        """Raises PlannerFailed; errors of the planner itself pass through."""
+    async def plan(self, snapshot: Snapshot, mode: Mode, seed: int, seconds: float, moves: bool = False) -> Planned:
+        """`moves`: nodes in force may be given back too.
+
+        Raises PlannerFailed; errors of the planner itself pass through.
+        """
         async with self._turn:
             executor = await self._warm()
             started = time.monotonic()
             patience = seconds + self._patience_seconds
-            plan = await self._run(executor, patience, self._decide, snapshot, mode, seed, seconds)
+            decide = self._consolidate if moves else self._decide
+            plan = await self._run(executor, patience, decide, snapshot, mode, seed, seconds)
             return Planned(plan, time.monotonic() - started)
 
     async def fill(self, snapshot: Snapshot) -> tuple[Placement, ...]:

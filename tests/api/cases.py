@@ -268,8 +268,11 @@ NODE_POOLS = (
     Case("no timeout", "NodePool", {"readyTimeout": "0m"}, POSITIVE_DURATION),
     Case("at once when empty", "NodePool", {"disruption": {"consolidateAfter": "0s"}}),
     Case("when empty for a while", "NodePool", {"disruption": {"consolidateAfter": "a while"}}, DURATION),
-    Case("a policy of peers", "NodePool", {"disruption": {"consolidationPolicy": "WhenEmptyOrUnderutilized"}},
-         "\"WhenEmpty\", \"Never\"", "'Never'"),
+    Case("moves too", "NodePool", {"disruption": {"consolidationPolicy": "WhenEmptyOrUnderutilized"}}),
+    Case("a policy of older peers", "NodePool", {"disruption": {"consolidationPolicy": "WhenUnderutilized"}},
+         "\"WhenEmpty\", \"WhenEmptyOrUnderutilized\", \"Never\"", "'Never'"),
+    Case("moves that pay back soon", "NodePool", {"disruption": {"payBackWithin": "20m"}}),
+    Case("moves that pay back at once", "NodePool", {"disruption": {"payBackWithin": "0s"}}, POSITIVE_DURATION),
     Case("a long name", "NodePool", {}, name="a" * 50),
     Case("too long a name", "NodePool", {}, "choose one of at most 50 characters", name="a" * 51),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """The benchmarks' pure parts: problems that are drawn, targets, and the page."""
 
+import dataclasses
 import json
 import sys
 import time
@@ -16,6 +17,7 @@ import cases
 import generate
 import live
 import live_rivals
+import moves
 import page
 import page_end_to_end
 import page_scale
@@ -94,6 +96,38 @@ def test_the_target_of_a_minute_is_half_the_gap_unless_it_has_its_own() -> None:
     assert cases.Case("synthetic", 200, "all", 1.03).target_at(60) == pytest.approx(1.015)
     assert cases.Case("diverse", 200, "all", 1.10, long=1.05).target_at(60) == 1.05
     assert cases.Case("synthetic", 200, "all", 1.03).target_at(5) == 1.03
+
+
+def test_the_page_tells_what_moves_save_and_whether_they_end() -> None:
+    row = {
+        "name": "some pods", "date": "2026-01-01 00:00", "took_seconds": 1.0, "pods_left": 500, "nodes": 20,
+        "before_usd_hour": 10.0, "empty_usd_hour": 9.0, "bound_usd_hour": 5.0,
+        "one_by_one": {"usd_hour": 7.0, "moved": 90, "seconds": 0.1},
+        "spotkube": {"usd_hour": 5.5, "moved": 80, "payback_minutes": 6.0, "seconds": 3.0},
+        "again": {"drained": 2},
+    }  # fmt: skip
+    text = page.render({"moves": document(row)})
+    assert (
+        "| 500 | 20 | 10.000 | 9.000 | 7.000 | **5.500** | 5.000 | 1.1000 | 90 | 80 | 6 min | 3.00 s | 2 nodes |"
+        in text
+    )
+    assert "no dearer than one by one | at most 7.000 $/h | 5.500 $/h | met" in text
+    assert "nothing to do afterwards | no node | 2 nodes | **missed by 2 nodes**" in text
+
+
+def test_one_by_one_gives_back_what_fits_elsewhere() -> None:
+    """Three like nodes, of which two are enough, and then one of half the size for what one of them holds."""
+    snapshot = moves.cluster(moves.Case(40, 4, 1, 1.0))
+    offering = max(snapshot.offerings, key=lambda one: one.allocatable["cpu"])
+    pods = sorted(snapshot.pods, key=lambda pod: pod.uid)[:3]
+    claims, nodes = zip(*(moves._born(f"n{i}", offering) for i in range(3)), strict=True)
+    standing = tuple(dataclasses.replace(pod, node=f"n{i}") for i, pod in enumerate(pods))
+    simple = moves.OneByOne(dataclasses.replace(snapshot, pods=standing, claims=claims, nodes=nodes)).run()
+    assert len(simple.on) < 3
+    assert sum(len(held) for held in simple.on.values()) == 3
+    assert simple.cost < offering.price_micro_usd_hour
+    for name, held in simple.on.items():
+        assert min(moves._left(simple.kind[name], held)) >= 0
 
 
 def test_the_page_shows_means_peers_and_targets() -> None:

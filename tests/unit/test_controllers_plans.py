@@ -20,7 +20,7 @@ from spotkube.controllers.view import View
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode
 from spotkube.model.explanation import Exclusion
-from spotkube.model.plan import Baselines, FrontPoint, Plan, PlannedNode, Unplaceable
+from spotkube.model.plan import Baselines, FrontPoint, Plan, PlannedDrain, PlannedNode, Unplaceable
 from spotkube.model.selectors import Taint, TaintEffect
 from spotkube.planner.explaining.changes import Subject
 
@@ -60,9 +60,10 @@ class TestRecord:
             unplaceable=tuple(Unplaceable("n" * 600, ("a", "b"), "r" * 2000) for _ in range(many)),
             front=tuple(FrontPoint(1, 0.5, 2.0, 0.5) for _ in range(many)),
             placed_pods=many,
+            drains=tuple(PlannedDrain(f"c-{i}", (), 0, 0, "empty") for i in range(many)),
         )
 
-        status = status_of(plan, drains=tuple((f"c-{i}", "empty") for i in range(many)))
+        status = status_of(plan)
 
         assert len(status.additions) == MAX_ADDITIONS
         assert len(status.drains) == MAX_DRAINS

@@ -98,8 +98,8 @@ def test_json_has_every_node_and_pod(spotkube_plan: Command) -> None:
     plan = json.loads(outcome.stdout)
     assert (plan["version"], plan["seed"]) == (1, 7)
     assert set(plan) == {
-        "version", "seed", "totals", "nodes", "placements", "unplaceable", "landing", "policy", "alternatives",
-        "concentrations", "work", "notes", "errors", "replay",
+        "version", "seed", "totals", "nodes", "drains", "moves", "held", "placements", "unplaceable", "landing",
+        "policy", "alternatives", "concentrations", "work", "notes", "errors", "replay",
     }  # fmt: skip
     assert plan["totals"] == {
         "costNowUSDPerHour": 0.0,

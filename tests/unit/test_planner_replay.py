@@ -35,6 +35,7 @@ from builders import (
 from differential.drawing import of_seed
 from differential.planned import WORK, read
 from differential.registry import CONSTRAINTS
+from moves_support import fleet
 from spotkube.catalog import load_catalog
 from spotkube.convert.documents import Mistakes, read_documents
 from spotkube.convert.manifests import to_snapshot
@@ -46,6 +47,7 @@ from spotkube.model.policy import Pick, Policy
 from spotkube.planner import clock, pricing
 from spotkube.planner.bound import lower_bound
 from spotkube.planner.clock import Clock, Stop
+from spotkube.planner.consolidation.consolidate import consolidate
 from spotkube.planner.decide import decide
 from spotkube.planner.problem import Budget, Problem, Result
 from spotkube.planner.solve import solve
@@ -214,6 +216,30 @@ def with_spot() -> Snapshot:
 SNAPSHOTS = {"examples": of_examples, "nodes": with_nodes, "rounds": in_rounds, "spot": with_spot}
 
 
+def half_empty() -> Snapshot:
+    """Sixteen nodes, more than all sets of can be planned, and cheaper ones to be had; some pods wait."""
+    small, large = make_offering("small", 0.1, cpu="2"), make_offering("large", 0.17, cpu="4", memory="16Gi")
+    there = [(small, make_pods(1 + n % 2, cpu="500m", owner="ReplicaSet/some")) for n in range(16)]
+    snapshot = fleet(there, [small, large])
+    return replace(snapshot, pods=(*snapshot.pods, *make_pods(3, cpu="1500m", workload="new")))
+
+
+@pytest.mark.parametrize("other", OTHER_TIMES)
+@pytest.mark.parametrize("speed", [1e-4, 1e-3, 1e-2])
+def test_moves_are_planned_again_wherever_time_ran_out(
+    monkeypatch: pytest.MonkeyPatch, other: str, speed: float
+) -> None:
+    snapshot, budget = half_empty(), Budget(seconds=SECONDS)
+    with monkeypatch.context() as patch:
+        set_time(patch, uneven_time(7, speed))
+        first = consolidate(snapshot, Mode.RECOMMEND, seed=3, budget=budget)
+    assert first.drains
+    monkeypatch.setattr(pricing, "THREADS", 1)
+    set_time(monkeypatch, OTHER_TIMES[other]())
+
+    assert consolidate(snapshot, Mode.RECOMMEND, seed=3, budget=budget, repeat=first.work) == first
+
+
 @pytest.mark.parametrize("other", OTHER_TIMES)
 @pytest.mark.parametrize("name", SNAPSHOTS)
 def test_a_decision_is_made_again_bit_for_bit(monkeypatch: pytest.MonkeyPatch, name: str, other: str) -> None:
@@ -247,7 +273,7 @@ def test_all_parts_of_a_decision_are_kept_in_their_order() -> None:
 
     def work(solver: Solver) -> list[object]:
         clock = solver.clock()
-        found = [solver.solve(problem, 0.2).column_rounds, solver.within(Budget(None, 2)).bound(problem, 1.0)]
+        found = [solver.solve(problem, 0.2).column_rounds, solver.within(Budget(None, 2)).bound(problem).value]
         stop = clock.stop()
         return [*found, [stop() for _ in range(4)].count(False)]
 

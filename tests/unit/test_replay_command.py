@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from test_plan_command import Outcome
+from test_plan_moves import cluster
 
 from builders import make_offering, make_pods, make_pool, make_snapshot
 from spotkube import cli
@@ -106,6 +107,15 @@ def test_the_policy_of_the_snapshot_is_no_other_policy(run: Run, tmp_path: Path)
         assert plan["policy"] == "safest within 7 % of the cheapest"
 
 
+def test_moves_are_planned_again_too(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "saved"
+    (tmp_path / "cluster.yaml").write_text(cluster())
+    assert run("-f", str(tmp_path / "cluster.yaml"), "--budget", "500ms", "--save-snapshot", str(file)).code == 0
+    outcome = run("--snapshot", str(file), "-o", "json")
+    plan = json.loads(outcome.stdout)
+    assert (outcome.code, plan["replay"]["same"], bool(plan["drains"])) == (0, True, True)
+
+
 def test_what_kubectl_prints_of_the_config_map_will_do(run: Run, saved: Path, tmp_path: Path) -> None:
     found = config_map(saved.read_bytes())
     (tmp_path / "map.yaml").write_text(yaml.safe_dump(found))
@@ -193,6 +203,7 @@ def test_bad_snapshots_are_refused_with_the_remedy(run: Run, what: str) -> None:
         (("a.yaml", "--snapshot", "-"), "-f can't stand beside --snapshot"),
         (("--catalog", "c.yaml", "--snapshot", "-"), "--catalog can't stand beside --snapshot"),
         (("--mode", "Apply", "--snapshot", "-"), "--mode can't stand beside --snapshot"),
+        (("--no-consolidate", "--snapshot", "-"), "--[no-]consolidate can't stand beside --snapshot"),
         (("--snapshot", "/nowhere/at/all"), "/nowhere/at/all: No such file or directory; check the path"),
         (("--snapshot", "-", "--budget", "fast"), "--budget: 'fast' is no time"),
     ],

@@ -88,6 +88,12 @@ class Drain(StatusModel):
 
     claim: Name
     """Its NodeClaim."""
+    pods: Count = 0
+    """How many pods have to move first."""
+    saved_usd_per_hour: UsdPerHour | None = None
+    """Its price in dollars an hour, which is no longer paid."""
+    moves_usd: Annotated[float, Field(ge=0)] | None = None
+    """What moving its pods costs, in dollars once."""
     reason: Text = ""
     """Why it goes, in words."""
 
@@ -105,6 +111,30 @@ class HelpfulChange(StatusModel):
     """The value that it would need; empty where it would have to go."""
     words: Text = ""
     """The change in words."""
+
+
+class Moves(StatusModel):
+    """What the drains save together, what moving their pods costs, and what a perfect fleet would save beside that."""
+
+    pods: Count = 0
+    """How many running pods move."""
+    saved_usd_per_hour: Annotated[float, Field(ge=0)] = 0
+    """What the nodes cost less afterwards, in dollars an hour."""
+    usd: Annotated[float, Field(ge=0)] = 0
+    """What all moves cost, in dollars once."""
+    pays_back_minutes: Annotated[float, Field(ge=0)] | None = None
+    """After so many minutes what is saved has paid for the moves. Absent where nothing moves."""
+    repack_usd_per_hour: UsdPerHour | None = None
+    """What the nodes would cost if all that may go were packed anew, as far as was found; the bound is what no packing
+    can go below. Absent where that was not looked at."""
+    repack_pods: Count | None = None
+    """How many pods that would move."""
+    repack_usd: Annotated[float, Field(ge=0)] | None = None
+    """What those moves would cost, in dollars once. What they save beyond this plan does not pay for it in time."""
+    held_nodes: Count = 0
+    """How many nodes in force can't be given back, since a pod on them can't be moved."""
+    held_by: Text = ""
+    """One of those pods, and why it can't."""
 
 
 class UnplaceablePods(StatusModel):
@@ -163,10 +193,12 @@ class WorkDone(StatusModel):
     """Generations of the genetic search."""
     branch_programs: Count = 0
     """Linear programs of the branch and bound that sharpens the bound of small problems."""
-    evaluations: Count = 0
-    """Candidate plans that were evaluated."""
     landing_tries: Count = 0
     """Simulated landings, those of rejected ways to mend the plan included."""
+    evaluations: Count = 0
+    """Sets of nodes to give back that were weighed."""
+    replans: Count = 0
+    """Those of them that were planned for real."""
 
 
 class KeptSnapshot(StatusModel):
@@ -232,6 +264,8 @@ class CapacityPlanStatus(ObservedStatus):
     """The nodes to buy, at most 500 of them; nodes.add counts all."""
     drains: Annotated[tuple[Drain, ...], Field(max_length=MAX_DRAINS)] = ()
     """The nodes to drain, at most 500 of them; nodes.drain counts all."""
+    moves: Moves | None = None
+    """What the drains save and what they cost; absent where no node in force may be given back."""
     unplaceable: Annotated[tuple[UnplaceablePods, ...], Field(max_length=MAX_UNPLACEABLE)] = ()
     """Pods that have no place and why, at most 100 groups; pods.unplaceable counts all pods."""
     front: Annotated[tuple[FrontPoint, ...], Field(max_length=MAX_FRONT)] = ()

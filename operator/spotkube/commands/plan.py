@@ -93,6 +93,14 @@ def plan(
         PoolChoice | None,
         typer.Option(help="NodePools that may buy: of this mode alone. Without it all that are not Paused."),
     ] = None,
+    moves: Annotated[
+        bool | None,
+        typer.Option(
+            "--consolidate/--no-consolidate",
+            help="Whether nodes of NodeClaims may be given back or replaced where that pays for moving their pods. "
+            "Without it they may.",
+        ),
+    ] = None,
     snapshot: Annotated[
         str | None,
         typer.Option(
@@ -116,8 +124,9 @@ def plan(
     """Plan the cheapest nodes for what manifests ask for. No cluster is needed, and nothing is bought.
 
     Reads Workloads, Deployments, StatefulSets, ReplicaSets, ReplicationControllers, DaemonSets, Jobs, CronJobs (one
-    run), Pods, NodePools, NodeClaims and Nodes (these are filled first), and the ConfigMap spotkube-interruptions with
-    what a cluster has seen of spot. Exits with 0 when all pods have a place, with 2 when some have none (the reasons
+    run), Pods, PodDisruptionBudgets, NodePools, NodeClaims and Nodes, and the ConfigMap spotkube-interruptions with
+    what a cluster has seen of spot. Nodes are filled first, and those of NodeClaims are given back or replaced where
+    that pays for moving their pods. Exits with 0 when all pods have a place, with 2 when some have none (the reasons
     are told), and with 1 on bad input, or when no plan is what the policy asks for: objects that can't be used are
     named, and the rest is planned.
 
@@ -132,10 +141,18 @@ def plan(
         seconds = None if budget is None else _seconds(budget)
         wanted = _policy(policy, exchange_rate_usd, within_percent, max_pods_lost_together)
         if snapshot is None:
-            question = _of_manifests(sources, catalog, mode or PoolChoice.ALL, seed or 0, seconds or DEFAULT_SECONDS)
-            question = question.with_policy(wanted)
+            question = _of_manifests(
+                sources,
+                catalog,
+                mode or PoolChoice.ALL,
+                seed or 0,
+                seconds or DEFAULT_SECONDS,
+                moves=moves is not False,
+            ).with_policy(wanted)
         else:
-            _refuse_beside_snapshot({"-f": sources, "--catalog": catalog, "--mode": mode})
+            _refuse_beside_snapshot(
+                {"-f": sources, "--catalog": catalog, "--mode": mode, "--[no-]consolidate": moves is not None}
+            )
             question = of_snapshot(snapshot, seed, seconds, wanted)
     except ValueError as error:
         _complain(str(error).splitlines())
@@ -172,7 +189,7 @@ def _complain(mistakes: Sequence[str]) -> None:
 
 
 def _of_manifests(
-    sources: Sequence[str], catalog: Path | None, choice: PoolChoice, seed: int, seconds: float
+    sources: Sequence[str], catalog: Path | None, choice: PoolChoice, seed: int, seconds: float, *, moves: bool
 ) -> Question:
     """Raises ValueError; exits where mistakes leave nothing to plan."""
     if not sources:
@@ -185,7 +202,7 @@ def _of_manifests(
     if mistakes.lines and not manifests.snapshot.pods:
         raise typer.Exit(BAD_INPUT)
     modes = (Mode.APPLY, Mode.RECOMMEND) if choice is PoolChoice.ALL else (Mode(choice.value),)
-    return of_manifests(manifests, modes, seed, seconds, mistakes.lines)
+    return of_manifests(manifests, modes, seed, seconds, mistakes.lines, moves=moves)
 
 
 def _refuse_beside_snapshot(options: Mapping[str, object]) -> None:
@@ -200,6 +217,7 @@ def _refuse_beside_snapshot(options: Mapping[str, object]) -> None:
 def make_report(question: Question) -> Report:
     """Plans within the time, with a bar on the terminal."""
     # Imported late: the solver and the compiler take a second, for which no other command should wait.
+    from spotkube.planner.consolidation.consolidate import consolidate  # noqa: PLC0415
     from spotkube.planner.decide import decide  # noqa: PLC0415
     from spotkube.planner.problem import Budget  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
@@ -208,7 +226,8 @@ def make_report(question: Question) -> Report:
     with bar("compiling the planner, which takes a while once", COMPILE_SECONDS):
         warm_up()
     with bar(f"planning {question.waiting} pods", question.seconds or DEFAULT_SECONDS):
-        decision = decide(
+        plan_for = consolidate if question.moves else decide
+        decision = plan_for(
             question.snapshot,
             question.mode,
             seed=question.seed,
@@ -221,7 +240,9 @@ def make_report(question: Question) -> Report:
 
 
 def _save(question: Question, report: Report, file: Path) -> None:
-    record = to_record(question.snapshot, question.mode, question.seed, question.seconds, report.plan)
+    record = to_record(
+        question.snapshot, question.mode, question.seed, question.seconds, report.plan, moves=question.moves
+    )
     try:
         file.write_bytes(to_bytes(record))
     except OSError as error:

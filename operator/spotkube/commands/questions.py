@@ -17,7 +17,10 @@ DEFAULT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A snapshot to plan for. With `again` the decision of that record is made a second time."""
+    """A snapshot to plan for. With `moves` nodes in force may be given back too.
+
+    With `again` the decision of that record is made a second time.
+    """
 
     snapshot: Snapshot
     mode: Mode
@@ -26,6 +29,7 @@ class Question:
     pod_names: Mapping[str, str]
     notes: tuple[str, ...] = ()
     errors: Sequence[str] = ()
+    moves: bool = True
     again: Record | None = None
 
     @property
@@ -39,13 +43,13 @@ class Question:
 
 
 def of_manifests(
-    manifests: Manifests, modes: Sequence[Mode], seed: int, seconds: float, errors: Sequence[str]
+    manifests: Manifests, modes: Sequence[Mode], seed: int, seconds: float, errors: Sequence[str], *, moves: bool
 ) -> Question:
     """The pools that may buy in mode Recommend, since nothing is carried out, and the others Paused."""
     snapshot = manifests.snapshot
     pools = [replace(p, mode=Mode.RECOMMEND if p.mode in modes else Mode.PAUSED) for p in snapshot.pools]
     snapshot = replace(snapshot, pools=tuple(pools))
-    return Question(snapshot, Mode.RECOMMEND, seed, seconds, manifests.pod_names, manifests.notes, errors)
+    return Question(snapshot, Mode.RECOMMEND, seed, seconds, manifests.pod_names, manifests.notes, errors, moves)
 
 
 def of_snapshot(file: str, seed: int | None, seconds: float | None, policy: Mapping[str, Any]) -> Question:
@@ -72,6 +76,7 @@ def of_snapshot(file: str, seed: int | None, seconds: float | None, policy: Mapp
         (seconds or record.seconds or DEFAULT_SECONDS) if anew else record.seconds,
         {pod.uid: pod.key for pod in record.snapshot.pods},
         (f"planned anew and not replayed: {had}",) if anew else (),
+        moves=record.moves,
         again=None if anew else record,
     )
     return question.with_policy(policy)

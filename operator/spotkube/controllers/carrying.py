@@ -36,14 +36,18 @@ class Carrier:
         self._plan_history = plan_history
 
     async def carry_out(self, decision: Decision, view: View) -> None:
-        """Writes the CapacityPlan and, in mode Apply, its claims. Raises ApiError, NotLeading."""
+        """Writes the CapacityPlan and, in mode Apply, its claims; of moves the record alone.
+
+        Raises ApiError, NotLeading.
+        """
         name = plan_name(decision.mode, view.now)
         pools = view.snapshot.pools
-        claims = to_claims(decision, pools, name) if decision.mode is Mode.APPLY else []
+        applied = decision.mode is Mode.APPLY and not decision.moves
+        claims = to_claims(decision, pools, name) if applied else []
         await self._record(name, decision, to_status(decision, view, claims, applied=False))
         _log(name, decision)
         self._tell_pods(decision, view)
-        if decision.mode is not Mode.APPLY:
+        if not applied:
             return
         # Before the first claim is written, so that no cycle plans for these pods again.
         for node, claim in zip(decision.plan.additions, claims, strict=True):
@@ -102,7 +106,7 @@ def _log(name: str, decision: Decision) -> None:
         "CapacityPlan %s: %d nodes to buy and %d to give back, %d pods placed, %d without a place, $%.4f an hour (%s)",
         name,
         len(plan.additions),
-        len(decision.drains),
+        len(plan.drains),
         plan.placed_pods,
         sum(len(group.pods) for group in plan.unplaceable),
         dollars,

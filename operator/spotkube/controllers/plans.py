@@ -21,6 +21,7 @@ from spotkube.api.capacityplan import (
     FrontPoint,
     HelpfulChange,
     Landing,
+    Moves,
     NodeCounts,
     PodCounts,
     UnplaceablePods,
@@ -35,17 +36,18 @@ from spotkube.convert.snapshots import Record
 from spotkube.model import labels
 from spotkube.model.cluster import Mode, Pool
 from spotkube.model.explanation import Change
-from spotkube.model.plan import Plan, PlannedNode
+from spotkube.model.plan import Plan, PlannedDrain, PlannedNode
 from spotkube.model.selectors import Taint
 from spotkube.planner.kinds import node_labels
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A Plan with what the CapacityPlan needs: why it was made and how long it took. `drains` are claims with reasons.
+    """A Plan with what the CapacityPlan needs: why it was made and how long it took.
 
     `record` is what the plan was made from, None where no search was needed.
-    One that `fills` only gives pods the room that there is: of it there is nothing to record.
+    One that `fills` only gives pods the room that there is: of it there is nothing to record. One of `moves` is about
+    nodes in force.
     """
 
     mode: Mode
@@ -53,9 +55,9 @@ class Decision:
     trigger: str
     plan: Plan
     solve_seconds: float
-    drains: tuple[tuple[str, str], ...] = ()
     record: Record | None = None
     fills: bool = False
+    moves: bool = False
 
 
 def plan_name(mode: Mode, now: float) -> str:
@@ -108,7 +110,7 @@ def to_status(
     names: list[str | None] = [claim.name for claim in claims]
     names = names or [None] * len(plan.additions)
     pools = {pool.name for pool in view.snapshot.pools if pool.mode is decision.mode}
-    drains = {name for name, _ in decision.drains}
+    drains = {drain.claim for drain in plan.drains}
     keep = [c for c in view.snapshot.claims if c.pool in pools and not c.leaving and c.name not in drains]
     return CapacityPlanStatus(
         observed_generation=1,
@@ -123,11 +125,12 @@ def to_status(
             unplaceable=unplaceable,
             unmet_preferences=plan.unmet_preferences,
         ),
-        nodes=NodeCounts(add=len(plan.additions), keep=len(keep), drain=len(decision.drains)),
+        nodes=NodeCounts(add=len(plan.additions), keep=len(keep), drain=len(plan.drains)),
         additions=tuple(
             _addition(node, name) for node, name in zip(plan.additions[:MAX_ADDITIONS], names, strict=False)
         ),
-        drains=tuple(Drain(claim=name, reason=reason) for name, reason in decision.drains[:MAX_DRAINS]),
+        drains=tuple(_drain(drain) for drain in plan.drains[:MAX_DRAINS]),
+        moves=_moves(plan, view),
         unplaceable=tuple(
             UnplaceablePods(
                 name=group.name[:512],
@@ -164,6 +167,8 @@ def to_status(
             generations=plan.work.generations,
             branch_programs=plan.work.branch_programs,
             landing_tries=plan.work.landing_tries,
+            evaluations=plan.work.evaluations,
+            replans=plan.work.replans,
         ),
         landing=Landing(
             tries=plan.landing.tries,
@@ -209,6 +214,34 @@ def _addition(node: PlannedNode, claim: str | None) -> Addition:
     )
 
 
+def _drain(drain: PlannedDrain) -> Drain:
+    return Drain(
+        claim=drain.claim,
+        pods=len(drain.pods),
+        saved_usd_per_hour=_dollars(drain.price_micro_usd_hour),
+        moves_usd=_dollars(drain.moves_micro_usd),
+        reason=drain.reason[:1024],
+    )
+
+
+def _moves(plan: Plan, view: View) -> Moves | None:
+    repack, held = plan.repack, plan.held[0] if plan.held else None
+    if repack is None and held is None and not plan.moved_pods:
+        return None
+    holding = view.pods.get(held.pod) if held else None
+    return Moves(
+        pods=plan.moved_pods,
+        saved_usd_per_hour=_dollars(plan.saved_micro_usd_hour),
+        usd=_dollars(plan.moves_micro_usd),
+        pays_back_minutes=round(plan.payback_seconds / 60, 1) if plan.moved_pods else None,
+        repack_usd_per_hour=_dollars(repack.cost_after_micro_usd_hour) if repack else None,
+        repack_pods=repack.pods if repack else None,
+        repack_usd=_dollars(repack.moves_micro_usd) if repack else None,
+        held_nodes=len(plan.held),
+        held_by=f"{holding.key if holding else held.pod}: {held.reason}"[:1024] if held else "",
+    )
+
+
 def _conditions(
     decision: Decision, unplaceable: int, now: float, *, applied: bool, failed: str
 ) -> tuple[Condition, ...]:
@@ -221,6 +254,9 @@ def _conditions(
     )
     if failed:
         return solved, _condition("Applied", False, "Failed", failed[:1024], now)
+    if decision.moves:
+        message = "moving pods is only recommended so far: cordon and drain these nodes by hand, or delete their claims"
+        return solved, _condition("Applied", False, "RecommendOnly", message, now)
     if decision.mode is Mode.RECOMMEND:
         message = "mode Recommend: set spec.mode of the NodePools to Apply to carry such plans out"
         return solved, _condition("Applied", False, "RecommendOnly", message, now)

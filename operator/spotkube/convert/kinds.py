@@ -15,7 +15,8 @@ MICRO = 1_000_000
 
 def to_pool(pool: NodePool) -> Pool:
     spec, template, limits = pool.spec, pool.spec.template, pool.spec.limits
-    gives_back = spec.disruption.consolidation_policy is ConsolidationPolicy.WHEN_EMPTY
+    policy = spec.disruption.consolidation_policy
+    gives_back = policy is not ConsolidationPolicy.NEVER
     return Pool(
         name=pool.name,
         mode=Mode(spec.mode),
@@ -34,6 +35,8 @@ def to_pool(pool: NodePool) -> Pool:
         max_fraction_per_pool=spec.spot.max_fraction_per_pool,
         ready_timeout_seconds=parse_duration_seconds(spec.ready_timeout),
         empty_after_seconds=parse_duration_seconds(spec.disruption.consolidate_after) if gives_back else None,
+        consolidates=policy is ConsolidationPolicy.WHEN_EMPTY_OR_UNDERUTILIZED,
+        payback_seconds=parse_duration_seconds(spec.disruption.pay_back_within),
         deleting=pool.metadata.deletion_timestamp is not None,
     )
 

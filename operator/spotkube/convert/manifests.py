@@ -14,6 +14,7 @@ from spotkube.api.nodepool import NodePool
 from spotkube.api.workload import Workload
 from spotkube.convert.admission import Admission
 from spotkube.convert.binding import with_volumes
+from spotkube.convert.budgets import to_disruption_budget
 from spotkube.convert.checks import converted
 from spotkube.convert.documents import Document, Mistakes
 from spotkube.convert.history import CONFIG_MAP, KEY, History, parse_history
@@ -73,6 +74,7 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering], mi
         workloads=tuple(_rules(workloads, sources)),
         daemonsets=_converted(objects, "DaemonSet", lambda value: to_daemonset(_admitted(value, admission)), mistakes),
         namespaces=tuple(to_namespace(d.content) for d in objects.of_kind("Namespace")),
+        budgets=tuple(to_disruption_budget(d.content, here) for d in objects.of_kind("PodDisruptionBudget")),
         offerings=tuple(offerings),
         spot_history=tuple(seen.records[pool] for pool in sorted(seen.records)),
     )

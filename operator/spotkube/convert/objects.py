@@ -26,6 +26,7 @@ _MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     ("", "ReplicationController"): schemas.Replicated,
     ("", "PersistentVolumeClaim"): schemas.PersistentVolumeClaim,
     ("", "PersistentVolume"): schemas.PersistentVolume,
+    ("policy", "PodDisruptionBudget"): schemas.PodDisruptionBudget,
     ("storage.k8s.io", "StorageClass"): schemas.StorageClass,
     ("storage.k8s.io", "CSINode"): schemas.CSINode,
     ("scheduling.k8s.io", "PriorityClass"): schemas.PriorityClass,

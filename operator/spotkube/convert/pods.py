@@ -29,6 +29,7 @@ _FOREIGN_OPT_OUTS = (
     ("karpenter.sh/do-not-disrupt", "true"),
     ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
 )
+_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _NO_STATUS: Json = {}
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -72,6 +73,7 @@ def to_pod(raw: Json) -> Pod | None:
         mirror=_MIRROR_ANNOTATION in annotations,
         deleting=bool(metadata.get("deletionTimestamp")),
         do_not_disrupt=_opted_out(annotations),
+        deletion_cost=_deletion_cost(annotations),
         grace_seconds=_grace_seconds(spec),
         created_at=to_timestamp(metadata.get("creationTimestamp")),
         claims=to_claim_uses(metadata["namespace"], metadata["name"], spec),
@@ -139,6 +141,15 @@ def _owner(metadata: Json, labels: Mapping[str, str]) -> str:
 def _opted_out(annotations: Mapping[str, str]) -> bool:
     ours = (keys.DO_NOT_DISRUPT, "true")
     return any(annotations.get(key) == value for key, value in (ours, *_FOREIGN_OPT_OUTS))
+
+
+def _deletion_cost(annotations: Mapping[str, str]) -> int:
+    """0 where it is no whole number of 32 bits, as for kube-controller-manager."""
+    try:
+        cost = int(annotations.get(_DELETION_COST) or 0)
+    except ValueError:
+        return 0
+    return cost if -(2**31) <= cost < 2**31 else 0
 
 
 def _grace_seconds(spec: Json) -> int:

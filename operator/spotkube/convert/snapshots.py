@@ -39,7 +39,7 @@ class SnapshotError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A decision that can be made again: `decide(snapshot, mode, seed=seed, repeat=work)`.
+    """A decision that can be made again: `decide(snapshot, mode, seed=seed, repeat=work)`, with `moves` `consolidate`.
 
     `seconds` is the time that it was allowed, None for no limit; `plan` the digest of what came out; `spotkube` the
     version that made it.
@@ -53,6 +53,7 @@ class Record:
     work: Work
     plan: str
     snapshot: Snapshot
+    moves: bool = False
     spotkube: str = __version__
     format: int = FORMAT
 
@@ -68,9 +69,11 @@ class _Header:
 _RECORD, _HEADER, _PLAN = TypeAdapter(Record), TypeAdapter(_Header), TypeAdapter(Plan)
 
 
-def to_record(snapshot: Snapshot, mode: Mode, seed: int, seconds: float | None, plan: Plan) -> Record:
-    """The record of a plan as `decide` returned it."""
-    return Record(mode, seed, seconds, plan.work, digest(plan), snapshot)
+def to_record(
+    snapshot: Snapshot, mode: Mode, seed: int, seconds: float | None, plan: Plan, *, moves: bool = False
+) -> Record:
+    """The record of a plan as `decide` returned it, or with `moves` `consolidate`."""
+    return Record(mode, seed, seconds, plan.work, digest(plan), snapshot, moves)
 
 
 def digest(plan: Plan) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 
 from spotkube.api.fields import parse_duration_seconds
 from spotkube.api.workload import SourceKind, SpotPolicy, Workload
+from spotkube.convert.selectors import to_label_selector
 from spotkube.model import labels as keys
-from spotkube.model.cluster import WorkloadRule
+from spotkube.model.cluster import DisruptionBudget, WorkloadRule
 from spotkube.model.pods import NEVER_ON_SPOT, Pod, SpotRule
+from spotkube.model.selectors import LabelSelector
 
 Json = Mapping[str, Any]
 SourceKey = tuple[str, str]
@@ -78,7 +80,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A PodDisruptionBudget, as far as we have to know whether it is ours and what it was made from."""
+    """A PodDisruptionBudget: whether it is ours, what it was made from, and how many of its pods may be evicted now."""
 
     namespace: str
     name: str
@@ -86,6 +88,12 @@ class Budget:
     controller: str = ""
     applied: str = ""
     spec_digest: str = ""
+    selector: LabelSelector | None = None
+    allowed: int = 0
+
+    @property
+    def model(self) -> DisruptionBudget:
+        return DisruptionBudget(self.namespace, self.name, self.selector, self.allowed)
 
 
 def digest(value: Any) -> str:
@@ -126,6 +134,8 @@ def to_budget(raw: Json) -> Budget:
         controller,
         _applied(metadata),
         digest(raw.get("spec") or {}),
+        to_label_selector((raw.get("spec") or {}).get("selector")),
+        int((raw.get("status") or {}).get("disruptionsAllowed") or 0),
     )
 
 

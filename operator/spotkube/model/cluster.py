@@ -9,7 +9,7 @@ from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.pods import DaemonSet, Labels, Pod, SpotRule
 from spotkube.model.policy import CHEAPEST, Policy
 from spotkube.model.resources import ResourceList
-from spotkube.model.selectors import SortedSet, Taint, Term
+from spotkube.model.selectors import LabelSelector, SortedSet, Taint, Term
 
 
 class Mode(StrEnum):
@@ -33,6 +33,8 @@ class Pool:
 
     Amounts in limits are sums over its nodes' allocatable. `min_values` are label keys, and among how many of their
     values there must be a choice. `per_node_micro_usd_hour` is part of the price of each of its nodes.
+    `empty_after_seconds` None: nothing is given back. `consolidates`: nodes may also go whose pods have to move, where
+    what that saves pays for the moves within `payback_seconds`.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Pool:
     max_fraction_per_pool: float | None = None
     ready_timeout_seconds: float = 300.0
     empty_after_seconds: float | None = 30.0
+    consolidates: bool = False
+    payback_seconds: float = 3600.0
     deleting: bool = False
 
 
@@ -117,12 +121,26 @@ class WorkloadRule:
 
 
 @dataclass(frozen=True, slots=True)
+class DisruptionBudget:
+    """A PodDisruptionBudget: how many of the pods that it selects may be evicted right now."""
+
+    namespace: str
+    name: str
+    selector: LabelSelector | None
+    allowed: int
+
+    def covers(self, pod: Pod) -> bool:
+        """One without a selector covers none."""
+        return pod.namespace == self.namespace and self.selector is not None and self.selector.matches(dict(pod.labels))
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything one decision depends on. `taken_at` is seconds since the epoch; `resting` is not to be bought now.
 
     `preference_percent` is how much dearer a pod's room counts where none of its preferences is met.
     `namespaces` are those known, with their labels. `spot_history` is what was seen of spot: it grows all the time, and
-    two snapshots that differ in nothing else are equal.
+    two snapshots that differ in nothing else are equal. `budgets` hold back moves that could wait.
     """
 
     taken_at: float
@@ -133,6 +151,7 @@ class Snapshot:
     workloads: tuple[WorkloadRule, ...] = ()
     daemonsets: tuple[DaemonSet, ...] = ()
     namespaces: tuple[tuple[str, Labels], ...] = ()
+    budgets: tuple[DisruptionBudget, ...] = ()
     offerings: tuple[Offering, ...] = field(default=(), repr=False)
     resting: SortedSet[OfferingKey] = frozenset()
     preference_percent: float = 5.0

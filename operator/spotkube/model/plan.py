@@ -33,6 +33,38 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedDrain:
+    """A node (its claim) to give back once `pods` (their uids) have their new places, and the reason in words.
+
+    `moves_micro_usd` is the price of moving them.
+    """
+
+    claim: str
+    pods: tuple[str, ...]
+    price_micro_usd_hour: int
+    moves_micro_usd: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldNode:
+    """A node (its claim) that can't be given back since a pod on it (its uid) can't be moved, and why."""
+
+    claim: str
+    pod: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repack:
+    """What packing all nodes that may be given back anew would come to, found and not proven, and its moves."""
+
+    cost_after_micro_usd_hour: int
+    pods: int
+    moves_micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unplaceable:
     """Pods (their uids) that nothing that may be bought can hold, under one name and for one reason.
 
@@ -107,6 +139,8 @@ class Work:
     generations: int = 0
     branch_programs: int = 0
     landing_tries: int = 0
+    evaluations: int = 0
+    replans: int = 0
     passes: tuple[Passes | None, ...] = ()
 
     def known_passes(self) -> tuple[Passes, ...]:
@@ -147,7 +181,9 @@ class Plan:
     """One decision. Costs and bound are of the whole fleet in micro-dollars an hour and cover the same placed pods.
 
     `unmet_preferences` is how many pods go onto nodes to buy that don't meet all of their preferences. `policy` says in
-    words how the plan was picked, `concentrations` how much of each NodePool's spot is in one spot pool.
+    words how the plan was picked, `concentrations` how much of each NodePool's spot is in one spot pool. `drains` pay
+    for their moves together, by what they save; `repack` says what is not had since its moves would not be paid for,
+    and `held` which nodes in force can't go at all.
     """
 
     additions: tuple[PlannedNode, ...] = ()
@@ -164,6 +200,10 @@ class Plan:
     landing: Landing = Landing()
     policy: str = ""
     concentrations: tuple[Concentration, ...] = ()
+    drains: tuple[PlannedDrain, ...] = ()
+    saved_micro_usd_hour: int = 0
+    repack: Repack | None = None
+    held: tuple[HeldNode, ...] = ()
 
     @property
     def chosen(self) -> FrontPoint | None:
@@ -177,6 +217,20 @@ class Plan:
         return replace(self, unplaceable=tuple(bare))
 
     @property
+    def moved_pods(self) -> int:
+        return sum(len(drain.pods) for drain in self.drains)
+
+    @property
+    def moves_micro_usd(self) -> int:
+        """The price of all moves."""
+        return sum(drain.moves_micro_usd for drain in self.drains)
+
+    @property
+    def payback_seconds(self) -> float:
+        """How long it takes until what is saved has paid for the moves."""
+        return payback_seconds(self.moves_micro_usd, self.saved_micro_usd_hour)
+
+    @property
     def gap(self) -> float:
         """Cost after over the bound, less one; 0 where nothing needs to be bought."""
         if self.cost_after_micro_usd_hour <= self.lower_bound_micro_usd_hour:
@@ -184,3 +238,10 @@ class Plan:
         if self.lower_bound_micro_usd_hour == 0:
             return float("inf")
         return self.cost_after_micro_usd_hour / self.lower_bound_micro_usd_hour - 1
+
+
+def payback_seconds(moves_micro_usd: int, saved_micro_usd_hour: int) -> float:
+    """Endless where nothing is saved."""
+    if saved_micro_usd_hour <= 0:
+        return float("inf") if moves_micro_usd else 0.0
+    return 3600 * moves_micro_usd / saved_micro_usd_hour

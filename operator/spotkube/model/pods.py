@@ -128,7 +128,8 @@ class Pod:
     UIDs of claims whose nodes it may enter before others. `workload` is "namespace/name" of the
     Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod. `claims` are those of its
     volumes. Once these are looked up, `volumes` is what of them is attached to its node, `unbound` those that it shares
-    with others and whose volume is still to be made, and `shape` has what they ask for.
+    with others and whose volume is still to be made, and `shape` has what they ask for. `deletion_cost` is what its
+    annotation controller.kubernetes.io/pod-deletion-cost says.
     """
 
     uid: str
@@ -149,6 +150,7 @@ class Pod:
     mirror: bool = False
     deleting: bool = False
     do_not_disrupt: bool = False
+    deletion_cost: int = 0
     grace_seconds: int = 30
     created_at: float = 0.0
     claims: tuple[ClaimUse, ...] = ()

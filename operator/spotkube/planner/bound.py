@@ -81,7 +81,8 @@ def relax(
     most = None if budget.column_rounds is None else budget.column_rounds - before
     relaxation = generate(instance, master, pricer, clock.stop(shares[0]), most, begin)
     relaxation.rounds += before
-    sharpen(instance, relaxation, pricer, clock.stop(shares[1]))
+    if budget.sharp:
+        sharpen(instance, relaxation, pricer, clock.stop(shares[1]))
     return relaxation
 
 

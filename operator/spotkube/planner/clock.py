@@ -67,6 +67,11 @@ class Clock:
         """What each stop let pass, in the order in which they were made; None if one was broken off."""
         return None if any(stop.broken_off for stop in self._stops) else tuple(stop.passes for stop in self._stops)
 
+    @property
+    def passed(self) -> float:
+        """Seconds since the start."""
+        return _now() - self.started
+
     def lap(self, phase: str) -> None:
         """Ends a phase."""
         self.phases[phase] = _now() - self.started - sum(self.phases.values())

@@ -1,11 +1,11 @@
 """One decision: Snapshot in, Plan out. Pure: the same snapshot, seed and amount of work give the same plan."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.history import HOURS_A_MONTH
 from spotkube.model.offerings import Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
@@ -17,13 +17,13 @@ from spotkube.planner.firstfit import first_fit
 from spotkube.planner.landing.mending import with_landing
 from spotkube.planner.policy import pick
 from spotkube.planner.preferences import unmet_pods
-from spotkube.planner.problem import NO_LIMIT, Budget, IntArray, Problem, Result
+from spotkube.planner.problem import NO_LIMIT, Alternative, Budget, IntArray, Problem, Result
 from spotkube.planner.quotas import why_full
 from spotkube.planner.rounds import plan_in_rounds
 from spotkube.planner.solver import Solver
 
-# Of the time that a decision has: the search; and how the plan lands. The bound of the whole fleet has the rest.
-_SEARCH_SHARE, _LANDING_SHARE = 0.7, 0.1
+# Of the time that a decision has: the search. Of the rest: the bound of the whole fleet; and then how the plan lands.
+_SEARCH_SHARE, _BOUND_SHARE = 0.7, 2 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,25 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
     the snapshot's policy asks for.
     """
     pools = [pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting]
-    names = frozenset(pool.name for pool in pools)
-    owned = [claim for claim in snapshot.claims if claim.pool in names]
-    staying = sum(claim.price_micro_usd_hour for claim in owned if not claim.leaving)
+    staying = staying_micro_usd_hour(snapshot, pools)
     recorded = None if repeat is None else repeat.known_passes()
     solver = Solver(seed, budget, recorded, choose=lambda front: pick(front, snapshot.policy, staying))
     built, result = plan_in_rounds(snapshot, pools, solver, _SEARCH_SHARE)
+    return conclude(snapshot, pools, built, result, solver.within(budget.part(1 - _SEARCH_SHARE)))
+
+
+def staying_micro_usd_hour(snapshot: Snapshot, pools: Sequence[Pool]) -> int:
+    """What the nodes of these pools that stay cost."""
+    names = {pool.name for pool in pools}
+    return sum(c.price_micro_usd_hour for c in snapshot.claims if c.pool in names and not c.leaving)
+
+
+def conclude(snapshot: Snapshot, pools: Sequence[Pool], built: Built, result: Result, solver: Solver) -> Plan:
+    """The Plan that a result comes to. The seconds of the solver are for the bound of the whole fleet, and landing."""
     dealt = _deal(built, result)
+    names = frozenset(pool.name for pool in pools)
+    owned = [claim for claim in snapshot.claims if claim.pool in names]
+    staying = staying_micro_usd_hour(snapshot, pools)
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
     bound = _fleet_bound(built, result, fleet, solver)
@@ -76,7 +88,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )
-    plan = with_landing(snapshot, plan, pools, seed=seed, stop=solver.clock(_LANDING_SHARE).stop())
+    plan = with_landing(snapshot, plan, pools, seed=solver.seed, stop=solver.clock(1 - _BOUND_SHARE).stop())
     return replace(plan, work=replace(plan.work, passes=solver.passes))
 
 
@@ -131,7 +143,7 @@ def _fleet_bound(built: Built, result: Result, fleet: Built, solver: Solver) -> 
     if _from_nothing(built, fleet) and not built.narrowed:
         # The search's own bound knows the rules over domains as well.
         return result.lower_bound
-    return solver.bound(fleet.problem, 1 - _SEARCH_SHARE - _LANDING_SHARE)
+    return solver.bound(fleet.problem, _BOUND_SHARE).value
 
 
 def _from_nothing(built: Built, fleet: Built) -> bool:
@@ -188,14 +200,20 @@ def _front(built: Built, result: Result, staying: int) -> tuple[FrontPoint, ...]
     # The plan's own nodes may have gone to pools where they are cheaper.
     cost = result.solution.cost(built.problem)
     return tuple(
-        FrontPoint(
-            micro_usd_hour=staying + (cost if index == result.chosen else one.cost),
-            interruption_micro_usd_hour=round(one.interruption, 3),
-            pods_lost_together=round(one.lost_together, 3),
-            interruptions_per_month=round(one.interrupted * HOURS_A_MONTH, 6),
-            chosen=index == result.chosen,
-        )
+        front_point(one, staying + (cost if index == result.chosen else one.cost), chosen=index == result.chosen)
         for index, one in enumerate(result.front)
+    )
+
+
+def front_point(one: Alternative, micro_usd_hour: int, *, moved_pods: int = 0, chosen: bool = False) -> FrontPoint:
+    """The alternative, with what all nodes cost."""
+    return FrontPoint(
+        micro_usd_hour=micro_usd_hour,
+        interruption_micro_usd_hour=round(one.interruption, 3),
+        pods_lost_together=round(one.lost_together, 3),
+        interruptions_per_month=round(one.interrupted * HOURS_A_MONTH, 6),
+        moved_pods=moved_pods,
+        chosen=chosen,
     )
 
 

@@ -50,12 +50,18 @@ def _order(front: Sequence[Alternative], costs: Sequence[float], policy: Policy)
             case Pick.CHEAPEST:
                 return costs[i], one.interruption, one.lost_together
             case Pick.BALANCED:
-                tail = policy.exchange_rate_usd * MICRO * one.lost_together
-                return (costs[i] + one.interruption + tail, costs[i])
+                return (costs[i] + risk_micro_usd_hour(one, policy), costs[i])
             case Pick.SAFEST:
                 return one.lost_together, one.interruption, costs[i]
 
     return order
+
+
+def risk_micro_usd_hour(one: Alternative, policy: Policy) -> float:
+    """What the risk of a plan is worth beside its dollars: something under `balanced` only."""
+    if policy.pick is not Pick.BALANCED:
+        return 0.0
+    return one.interruption + policy.exchange_rate_usd * MICRO * one.lost_together
 
 
 def _why_too_many(front: Sequence[Alternative], costs: Sequence[float], affordable: list[int], policy: Policy) -> str:

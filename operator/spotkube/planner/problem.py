@@ -212,6 +212,7 @@ class Solution:
 class Budget:
     """When to stop: at whichever comes first.
 
+    `sharp` False: no time goes into a sharper proof, where only the plan is asked for.
     `branch_programs` are the linear programs that sharpen the bound of small problems; without seconds None means none.
     With `passes`, what an earlier search let pass, the clock is not asked: the same limits then give the same result.
     """
@@ -220,6 +221,7 @@ class Budget:
     column_rounds: int | None = None
     generations: int | None = None
     branch_programs: int | None = None
+    sharp: bool = True
     passes: Passes | None = None
 
     def part(self, share: float, passes: Passes | None = None) -> "Budget":

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Sequence
 
 from spotkube.model.plan import Passes
-from spotkube.planner.bound import lower_bound
+from spotkube.planner.bound import Bound, lower_bound
 from spotkube.planner.clock import Clock
 from spotkube.planner.problem import Budget, Problem, Result, Solution
 from spotkube.planner.solve import Choose, cheapest, solve
@@ -17,7 +17,8 @@ class Solver:
         self, seed: int, budget: Budget, recorded: Sequence[Passes] | None = None, choose: Choose = cheapest
     ) -> None:
         """With `recorded` no clock decides anything: a part that is not in it stops at once."""
-        self._seed, self._budget, self._recorded, self._choose = seed, budget, recorded, choose
+        self.seed = seed
+        self._budget, self._recorded, self._choose = budget, recorded, choose
         self._parts: list[Passes | Clock | None] = []
 
     @property
@@ -25,23 +26,24 @@ class Solver:
         """One entry for each part so far; None where somebody broke it off."""
         return tuple(part.passes if isinstance(part, Clock) else part for part in self._parts)
 
-    def within(self, budget: Budget) -> "Solver":
-        """The same solver with another budget for the parts to come. What they let pass is kept with the others."""
+    def within(self, budget: Budget, choose: Choose | None = None) -> "Solver":
+        """The same solver with another budget for the parts to come, and perhaps another choice among plans. What they
+        let pass is kept with the others."""
         other = copy.copy(self)
-        other._budget = budget
+        other._budget, other._choose = budget, choose or self._choose
         return other
 
     def solve(self, problem: Problem, share: float, warm: Solution | None = None) -> Result:
         """As `solve`, within that share of the seconds."""
-        result = solve(problem, seed=self._seed, budget=self._part(share), warm=warm, choose=self._choose)
+        result = solve(problem, seed=self.seed, budget=self._part(share), warm=warm, choose=self._choose)
         self._parts.append(result.passes)
         return result
 
-    def bound(self, problem: Problem, share: float) -> int:
-        """As `lower_bound`, micro-dollars an hour."""
+    def bound(self, problem: Problem, share: float = 1.0) -> Bound:
+        """As `lower_bound`, within that share of the seconds."""
         bound = lower_bound(problem, self._part(share))
         self._parts.append(bound.passes)
-        return bound.value
+        return bound
 
     def clock(self, share: float = 1.0) -> Clock:
         """For a part that is no search: whatever ends it by time asks a stop of this clock."""

@@ -18,11 +18,19 @@ alternatives    usdPerHour, interruptionUSDPerHour (expected), podsLostTogether 
                 movedPods, chosen
 concentrations  of each NodePool the spot pool (instance type and zone) with most of its pods on spot: nodePool,
                 instanceType, zone, pods, share
-work            columnRounds, generations, branchPrograms
+work            columnRounds, generations, branchPrograms of the search that made the plan; landingTries, simulated
+                landings; evaluations, sets of nodes to give back that were weighed, and replans, those of them that
+                were planned for real
 constraints     only with --explain. costs: constraint, usdPerHour (the plan with it less the plan without it; null
                 where more pods are placed without it: morePods), certainUSDPerHour (proven), byBoundsUSDPerHour (how
                 much lower the bound is), without (the change that took it away); tried and notTried: how many were,
                 and which were not
+drains          nodes in force to give back, since what that saves pays for moving their pods: claim, priceUSDPerHour,
+                movesUSD (once), pods, reason; the pods are also in nodes and placements, which say where they go
+moves           savedUSDPerHour, movesUSD, movedPods and paysBackMinutes of all drains together (null where nothing
+                moves); repackUSDPerHour, repackPods and repackMovesUSD: what it would come to if all nodes that may go
+                were packed anew, null where that was not looked at
+held            nodes in force that can't be given back: claim, pod (which can't be moved) and reason
 notes           what was assumed or left out
 errors          objects that could not be used, so that the plan is one for the rest; a sentence each
 replay          of a snapshot's plan that was made again, else null: same (true or false), planSHA256 and
@@ -32,7 +40,7 @@ replay          of a snapshot's plan that was made again, else null: same (true 
 from collections import defaultdict
 from typing import Any
 
-from spotkube.model.plan import PlannedNode
+from spotkube.model.plan import Plan, PlannedNode
 from spotkube.reports.explanations import cost_values, node_choice_values, unplaceable_values
 from spotkube.reports.summary import MICRO_USD, Replay, Report, usd, usd_or_none
 
@@ -46,6 +54,20 @@ def to_values(report: Report) -> dict[str, Any]:
         "seed": report.seed,
         "totals": _totals(report),
         "nodes": [_node(report, node) for node in plan.additions],
+        "drains": [
+            {
+                "claim": drain.claim,
+                "priceUSDPerHour": usd(drain.price_micro_usd_hour),
+                "movesUSD": usd(drain.moves_micro_usd),
+                "pods": report.names(drain.pods),
+                "reason": drain.reason,
+            }
+            for drain in plan.drains
+        ],
+        "moves": _moves(plan),
+        "held": [
+            {"claim": held.claim, "pod": report.names((held.pod,))[0], "reason": held.reason} for held in plan.held
+        ],
         "placements": _placements(report),
         "unplaceable": [unplaceable_values(one, report.names(one.pods)) for one in plan.unplaceable],
         "policy": plan.policy,
@@ -75,6 +97,8 @@ def to_values(report: Report) -> dict[str, Any]:
             "generations": plan.work.generations,
             "branchPrograms": plan.work.branch_programs,
             "landingTries": plan.work.landing_tries,
+            "evaluations": plan.work.evaluations,
+            "replans": plan.work.replans,
         },
         "landing": {
             "tries": plan.landing.tries,
@@ -109,6 +133,19 @@ def _totals(report: Report) -> dict[str, Any]:
         "placedPods": report.planned_pods,
         "unplaceablePods": report.unplaceable_pods,
         "unmetPreferencesPods": plan.unmet_preferences,
+    }
+
+
+def _moves(plan: Plan) -> dict[str, Any]:
+    repack = plan.repack
+    return {
+        "savedUSDPerHour": usd(plan.saved_micro_usd_hour),
+        "movesUSD": usd(plan.moves_micro_usd),
+        "movedPods": plan.moved_pods,
+        "paysBackMinutes": round(plan.payback_seconds / 60, 2) if plan.moved_pods else None,
+        "repackUSDPerHour": usd(repack.cost_after_micro_usd_hour) if repack else None,
+        "repackPods": repack.pods if repack else None,
+        "repackMovesUSD": usd(repack.moves_micro_usd) if repack else None,
     }
 
 

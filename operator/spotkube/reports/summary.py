@@ -55,7 +55,8 @@ class Report:
     @property
     def planned_pods(self) -> int:
         """Pods that waited for a node and have one in the plan."""
-        return sum(len(node.pods) for node in self.plan.additions) + len(self.plan.placements)
+        placed = sum(len(node.pods) for node in self.plan.additions) + len(self.plan.placements)
+        return placed - self.plan.moved_pods
 
     @property
     def bought_micro_usd_hour(self) -> int:

@@ -7,6 +7,7 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from spotkube.model.plan import Plan, Repack
 from spotkube.reports.summary import MICRO_USD, Report, usd
 
 PIPE_WIDTH = 1000
@@ -18,6 +19,7 @@ def print_report(console: Console, report: Report) -> None:
         console.width = max(console.width, PIPE_WIDTH)
     sections = {
         "Nodes to buy": _nodes(report),
+        "Nodes to give back": _drains(report),
         "Onto nodes that exist or are on their way": _placements(report),
         "Pods without a place": _unplaceable(report),
         "Alternatives": _alternatives(report),
@@ -67,6 +69,16 @@ def _nodes(report: Report) -> Table | None:
         table.add_row(
             f"{count} x", key.instance_type, key.zone, key.capacity_type, pool, dollars, str(pods), escape(reason)
         )
+    return table
+
+
+def _drains(report: Report) -> Table | None:
+    if not report.plan.drains:
+        return None
+    table = _table(("NODE", "left"), ("$/H", "right"), ("PODS TO MOVE", "right"), ("WHY", "left"))
+    for drain in report.plan.drains:
+        dollars = f"{usd(drain.price_micro_usd_hour):.4f}"
+        table.add_row(drain.claim, dollars, str(len(drain.pods)), escape(drain.reason))
     return table
 
 
@@ -157,6 +169,10 @@ def _totals(report: Report) -> Table:
         table.add_row(
             "landing", f"{landing.tries - landing.failed}/{landing.tries}", "simulated landings place all pods"
         )
+    if plan.drains:
+        table.add_row("nodes to give back", str(len(plan.drains)), _moved(plan))
+    if plan.held:
+        table.add_row("nodes held in place", str(len(plan.held)), _held(report))
     if plan.cost_now_micro_usd_hour:
         table.add_row("cost now", _dollars(plan.cost_now_micro_usd_hour), "an hour, of all nodes of the pools")
     table.add_row("cost", _dollars(cost), "an hour, of all nodes of the pools")
@@ -164,12 +180,31 @@ def _totals(report: Report) -> Table:
     table.add_row("gap", "unknown" if plan.gap == float("inf") else f"{plan.gap:.2%}", "the cost above the bound")
     for name, value, words in _risk(report):
         table.add_row(name, value, escape(words))
+    if plan.repack is not None and plan.repack.cost_after_micro_usd_hour < cost:
+        table.add_row("packed anew", _dollars(plan.repack.cost_after_micro_usd_hour), _not_worth(plan.repack))
     for name, other in (
         ("first-fit", baselines.first_fit_micro_usd_hour),
         ("all on demand", baselines.all_on_demand_micro_usd_hour),
     ):
         table.add_row(name, _dollars(other), f"{other / cost - 1:+.1%}" if other is not None and cost else "")
     return table
+
+
+def _moved(plan: Plan) -> str:
+    if not plan.moved_pods:
+        return "which are empty"
+    paid = f"paid back in {plan.payback_seconds / 60:.1f} min"
+    return f"{plan.moved_pods} pods move, which costs {_dollars(plan.moves_micro_usd)} once and is {paid}"
+
+
+def _held(report: Report) -> str:
+    first = report.plan.held[0]
+    return escape(f"such as {first.claim} by pod {report.names((first.pod,))[0]}: {first.reason}")
+
+
+def _not_worth(repack: Repack) -> str:
+    moves = f"moving {repack.pods} pods, which costs {_dollars(repack.moves_micro_usd)} once"
+    return f"would be had by {moves}: not worth it within payBackWithin"
 
 
 def _mix(report: Report) -> str:

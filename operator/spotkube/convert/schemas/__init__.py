@@ -4,7 +4,14 @@ Live objects have been through the API server; files have not. What is not liste
 """
 
 from spotkube.convert.schemas.nodes import CSINode, Node
-from spotkube.convert.schemas.owners import CronJob, DaemonSet, Job, Replicated, WorkloadTemplates
+from spotkube.convert.schemas.owners import (
+    CronJob,
+    DaemonSet,
+    Job,
+    PodDisruptionBudget,
+    Replicated,
+    WorkloadTemplates,
+)
 from spotkube.convert.schemas.parts import Named
 from spotkube.convert.schemas.pods import Pod, PriorityClass, RuntimeClass
 from spotkube.convert.schemas.storage import PersistentVolume, PersistentVolumeClaim, StorageClass
@@ -19,6 +26,7 @@ __all__ = [
     "PersistentVolume",
     "PersistentVolumeClaim",
     "Pod",
+    "PodDisruptionBudget",
     "PriorityClass",
     "Replicated",
     "RuntimeClass",

@@ -1,6 +1,10 @@
-"""What makes pods."""
+"""What makes pods, and what keeps them."""
 
-from spotkube.convert.schemas.parts import Count, Part
+from typing import Annotated
+
+from pydantic import Field
+
+from spotkube.convert.schemas.parts import Count, LabelSelector, Named, Part
 from spotkube.convert.schemas.pods import Object, PodTemplate
 from spotkube.convert.schemas.storage import NamedClaimTemplate
 
@@ -68,3 +72,21 @@ class WorkloadTemplates(Part):
     """The pod templates in a Workload; the rest of it is checked by its own model."""
 
     spec: WorkloadSources
+
+
+CountOrShare = Count | Annotated[str, Field(pattern=r"^(100|[0-9]{1,2})%$")]
+
+
+class BudgetSpec(Part):
+    min_available: CountOrShare | None = None
+    max_unavailable: CountOrShare | None = None
+    selector: LabelSelector | None = None
+
+
+class BudgetStatus(Part):
+    disruptions_allowed: Count | None = None
+
+
+class PodDisruptionBudget(Named):
+    spec: BudgetSpec
+    status: BudgetStatus | None = None
