@@ -148,7 +148,7 @@ def _prices(problem: Problem, solver: Solver) -> tuple[FloatArray, FloatArray]:
         bin_cap_left=problem.bin_cap_left[:, :0], pool_left=np.full_like(problem.pool_left, NO_LIMIT),
         needs=replace(problem.needs, met=problem.needs.met[:, :0]),
         quotas=replace(problem.quotas, bin_domain=problem.quotas.bin_domain[:, :0]),
-        risk=replace(problem.risk, bin_pool=problem.risk.bin_pool[:0]),
+        risk=None,
     )  # fmt: skip
     least = np.where(problem.compatible, problem.price.astype(float), NOWHERE).min(axis=1, initial=NOWHERE)
     value = solver.bound(empty).pod_value if problem.kinds else np.zeros(problem.groups)
