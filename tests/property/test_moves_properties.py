@@ -15,7 +15,8 @@ from spotkube.model.cluster import DisruptionBudget, Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod
 from spotkube.planner.consolidation.candidates import candidates, with_leaving
-from spotkube.planner.consolidation.consolidate import LEAST_SAVED, consolidate
+from spotkube.planner.consolidation.consolidate import consolidate
+from spotkube.planner.consolidation.options import LEAST_SAVED
 from spotkube.planner.decide import decide
 from spotkube.planner.problem import Budget
 
