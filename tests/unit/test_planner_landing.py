@@ -20,6 +20,7 @@ from builders import (
     make_pod,
     make_pods,
     make_pool,
+    make_rule,
     make_shape,
     make_snapshot,
     repels,
@@ -27,6 +28,7 @@ from builders import (
     taint,
 )
 from spotkube.model import labels as keys
+from spotkube.model.cluster import ClaimPhase
 from spotkube.model.labels import PLACEMENT_GATE
 from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan, PlannedNode
@@ -255,6 +257,27 @@ class TestMending:
 
         assert landed.additions == plan.additions
         assert landed.landing.failed == landed.landing.tries > 0
+
+    def test_a_node_that_is_gone_counts_no_more(self) -> None:
+        hermits = [make_pod(app="hermit", anti_affinity=[repels(app="hermit")]) for _ in range(2)]
+        plan = Plan(additions=(PlannedNode("pool", both_zones()[0], tuple(pod.uid for pod in hermits), ""),))
+        pool, gone = make_pool(limit_nodes=2), make_claim("gone", both_zones()[0], phase=ClaimPhase.TERMINATED)
+        snapshot = make_snapshot(hermits, both_zones(), pools=(pool,), claims=[gone])
+
+        landed = with_landing(snapshot, plan, [pool], seed=0, stop=Clock(None).stop())
+
+        assert len(landed.additions) == 2
+
+    def test_a_workload_with_a_limited_share_of_spot_gets_room_on_demand(self) -> None:
+        hermits = [make_pod(app="hermit", workload="hermits", anti_affinity=[repels(app="hermit")]) for _ in range(2)]
+        spot = make_offering("spot", 0.1, spot=True)
+        plan = Plan(additions=(PlannedNode("pool", spot, tuple(pod.uid for pod in hermits), ""),))
+        rule = replace(make_rule("hermits", 2), max_fraction_per_pool=0.5)
+        snapshot = make_snapshot(hermits, (spot, make_offering("safe", 0.9)), workloads=[rule])
+
+        landed = with_landing(snapshot, plan, [make_pool()], seed=0, stop=Clock(None).stop())
+
+        assert [node.offering.instance_type for node in landed.additions] == ["spot", "safe"]
 
     def test_a_replay_stops_where_the_first_run_did(self) -> None:
         shape = make_shape(spreads=[spread(app="web")])

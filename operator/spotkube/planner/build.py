@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotkube.model.cluster import ClaimPhase, Pool, Snapshot
+from spotkube.model.cluster import Pool, Snapshot
 from spotkube.model.labels import PLACEMENT_GATE
 from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.plan import Unplaceable
 from spotkube.model.pods import NEVER_ON_SPOT, Pod
 from spotkube.model.resources import PODS, ResourceList
+from spotkube.planner import limits
 from spotkube.planner.affinity import needs_of
 from spotkube.planner.bins import Bin, capacity_type_of, free_array, make_bins, standing_elsewhere
 from spotkube.planner.choice import with_choice
@@ -33,11 +34,6 @@ from spotkube.planner.splitting import Facts, Splitter
 from spotkube.planner.subjects import Subjects
 from spotkube.planner.together import bring_together
 from spotkube.planner.volumes import limit_attachments, reach_mask, shared_volumes, taken
-
-NODES = "spotkube.io/nodes"
-DOLLARS = "spotkube.io/micro-usd-hour"
-# What each pool may still buy, by resource name, NODES and DOLLARS; what is absent has no limit.
-IntLimits = list[dict[str, int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +107,7 @@ def build(
     rows += [(pod, row) for pod, _ in elsewhere if (row := places.row_of(pod.node or "")) is not None]
     subjects = Subjects([*(g.subject for g in groups), *((p.namespace, project(p.labels, keys)) for p, _ in rows)])
     ledger = Ledger(places, subjects, rows, keys, most or {})
-    built = _assemble(snapshot, groups, kinds, bins, ledger, _pool_left(snapshot, kinds.pools), bought, apart)
+    built = _assemble(snapshot, groups, kinds, bins, ledger, limits.left_over(snapshot, kinds.pools), bought, apart)
     problem = replace(
         with_preferences(built.problem, built.groups, kinds, snapshot.preference_percent),
         quotas=make_quotas(snapshot, built.groups, kinds, bins, residents),
@@ -171,7 +167,7 @@ def _assemble(
     kinds: Kinds,
     bins: Sequence[Bin],
     ledger: Ledger,
-    pool_left: IntLimits,
+    pool_left: Sequence[Mapping[str, int]],
     bought: frozenset[int] | None,
     apart: frozenset[Scope] = frozenset(),
 ) -> Built:
@@ -266,8 +262,8 @@ def _facts(
     )
 
 
-def _limits(pool_left: IntLimits, resources: Sequence[str]) -> IntArray:
-    rows = [[left.get(key, NO_LIMIT) for key in (*resources, NODES, DOLLARS)] for left in pool_left]
+def _limits(pool_left: Sequence[Mapping[str, int]], resources: Sequence[str]) -> IntArray:
+    rows = [[left.get(key, NO_LIMIT) for key in (*resources, limits.NODES, limits.DOLLARS)] for left in pool_left]
     return np.array(rows, dtype=np.int64).reshape(len(pool_left), len(resources) + 2)
 
 
@@ -298,10 +294,10 @@ def _refuse(group: Group, reason: str) -> Unplaceable:
     return Unplaceable(group.name, group.pods, reason)
 
 
-def _resources(demands: Iterable[ResourceList], pool_left: IntLimits) -> tuple[str, ...]:
+def _resources(demands: Iterable[ResourceList], pool_left: Sequence[Mapping[str, int]]) -> tuple[str, ...]:
     """Every resource that a pod asks for or a pool limits; "pods" comes last."""
     names = {name for demand in demands for name in demand} | {name for left in pool_left for name in left}
-    return (*sorted(names - {PODS, NODES, DOLLARS}), PODS)
+    return (*sorted(names - {PODS, limits.NODES, limits.DOLLARS}), PODS)
 
 
 def _amounts(rows: Sequence[ResourceList], resources: Sequence[str]) -> IntArray:
@@ -313,19 +309,3 @@ def _ranks(groups: Sequence[Group]) -> IntArray:
     """[G] the priorities of their pods, as small numbers."""
     priorities = [group.shape.priority for group in groups]
     return np.unique(np.array(priorities, dtype=np.int64), return_inverse=True)[1].astype(np.int64)
-
-
-def _pool_left(snapshot: Snapshot, pools: Sequence[Pool]) -> IntLimits:
-    """What each pool may still buy. A claim with a notice no longer counts, else a full pool could not replace it."""
-    left = []
-    counted = [c for c in snapshot.claims if c.deadline is None and c.phase is not ClaimPhase.TERMINATED]
-    for pool in pools:
-        claims = [claim for claim in counted if claim.pool == pool.name]
-        used = sum((claim.allocatable for claim in claims), ResourceList())
-        limits = {name: amount - used[name] for name, amount in pool.limit_resources}
-        if pool.limit_nodes is not None:
-            limits[NODES] = pool.limit_nodes - len(claims)
-        if pool.limit_micro_usd_hour is not None:
-            limits[DOLLARS] = pool.limit_micro_usd_hour - sum(claim.price_micro_usd_hour for claim in claims)
-        left.append({name: max(0, amount) for name, amount in limits.items()})
-    return left

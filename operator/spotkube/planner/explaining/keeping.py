@@ -8,13 +8,12 @@ from spotkube.model import labels as keys
 from spotkube.model.cluster import Pool, Snapshot, WorkloadRule
 from spotkube.model.explanation import NODE_POOL, POD, WORKLOAD, Change, Edit
 from spotkube.model.offerings import ON_DEMAND, SPOT
-from spotkube.model.plan import Plan, PlannedNode
+from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod, PodTerm, SpreadConstraint
 from spotkube.model.selectors import matches_all
 from spotkube.planner.bins import capacity_type_of, make_bins
-from spotkube.planner.explaining.poolhurdles import limits_of
-from spotkube.planner.explaining.trials import limit_use, used
 from spotkube.planner.kinds import node_labels
+from spotkube.planner.limits import within_limits
 from spotkube.planner.namespaces import with_namespaces
 from spotkube.planner.quotas import most_in_one_pool
 
@@ -142,7 +141,7 @@ def _pool_keeps(stand: _Stand, pool: Pool, edit: Edit) -> bool:
         case Edit(attribute="max_fraction_per_pool"):
             return all(_shares_kept(stand, pool, rule) for rule in stand.snapshot.workloads)
         case Edit(attribute="limit_nodes" | "limit_micro_usd_hour" | "limit_resources"):
-            return _within_limits(stand.snapshot, pool, bought)
+            return within_limits(stand.snapshot, pool, bought)
         case _:
             return False
 
@@ -156,10 +155,3 @@ def _shares_kept(stand: _Stand, pool: Pool, rule: WorkloadRule) -> bool:
         if stand.pods[uid].workload == rule.key and labels.get(keys.NODEPOOL) == pool.name
     ]
     return _shared_out(here, pool.max_fraction_per_pool or 1.0, rule.replicas)
-
-
-def _within_limits(snapshot: Snapshot, pool: Pool, bought: list[PlannedNode]) -> bool:
-    total = used(snapshot, pool)
-    for node in bought:
-        total.update(limit_use(node.offering))
-    return all(total[name] <= limit for name, limit in limits_of(pool).items())

@@ -8,8 +8,8 @@ from spotkube.model.cluster import Mode, Pool
 from spotkube.model.explanation import NODE_POOL, OFFERING, Change, Edit
 from spotkube.model.offerings import OfferingKey
 from spotkube.model.selectors import Operator, Requirement, Taint
-from spotkube.planner.build import DOLLARS, NODES
 from spotkube.planner.explaining.changes import RANKS, quantity
+from spotkube.planner.limits import DOLLARS, NODES
 
 # Of interruptions in a month, as the API takes them; the last one is any.
 ANY_PERCENT = 100

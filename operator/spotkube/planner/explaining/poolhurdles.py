@@ -5,15 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from spotkube.model import labels as keys
-from spotkube.model.cluster import Pool
 from spotkube.model.selectors import Requirement
-from spotkube.planner.build import DOLLARS, NODES
 from spotkube.planner.explaining import poolchanges
 from spotkube.planner.explaining.changes import RANKS
 from spotkube.planner.explaining.hurdles import Hurdle, Limits, Step, fixed
-from spotkube.planner.explaining.trials import limit_use
 from spotkube.planner.explaining.universe import Universe
 from spotkube.planner.labeltable import LabelTable
+from spotkube.planner.limits import limit_use, limits_of
 from spotkube.planner.problem import BoolArray, IntArray
 
 
@@ -71,16 +69,6 @@ def _limit_hurdle(universe: Universe, p: int) -> Iterator[Hurdle]:
         use = limit_use(offering, extra)
         blocked[universe.row(p, o)] = any(used.get(name, 0) + use.get(name, 0) > limit for name, limit in left.items())
     yield Hurdle(f"NodePool {pool.name}: limits", blocked, RANKS["limits"], lambda _: Limits(pool))
-
-
-def limits_of(pool: Pool) -> dict[str, int]:
-    """Its limits by resource, NODES and DOLLARS."""
-    limits = dict(pool.limit_resources)
-    if pool.limit_nodes is not None:
-        limits[NODES] = pool.limit_nodes
-    if pool.limit_micro_usd_hour is not None:
-        limits[DOLLARS] = pool.limit_micro_usd_hour
-    return limits
 
 
 def _resting(universe: Universe) -> Iterator[Hurdle]:

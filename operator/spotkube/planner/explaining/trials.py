@@ -11,11 +11,11 @@ from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool, Snapshot
 from spotkube.model.explanation import Change
 from spotkube.model.offerings import Offering
 from spotkube.model.plan import Plan
-from spotkube.model.resources import ResourceList
-from spotkube.planner.build import DOLLARS, NODES, Built, pods_to_place
+from spotkube.planner.build import Built, pods_to_place
 from spotkube.planner.explaining.apply import apply_changes
 from spotkube.planner.explaining.changes import RANKS
 from spotkube.planner.kinds import node_labels
+from spotkube.planner.limits import limit_use, used
 from spotkube.planner.problem import Budget, Result
 from spotkube.planner.rounds import plan_in_rounds
 from spotkube.planner.solver import Solver
@@ -150,17 +150,3 @@ def _held(snapshot: Snapshot, built: Built, result: Result) -> tuple[dict[str, C
         held[pool].update({name: amount * int(number) for name, amount in one.items()})
         most[pool] |= one
     return held, most
-
-
-def limit_use(offering: Offering, extra: int = 0) -> dict[str, int]:
-    """What a node counts against the limits of its pool; `extra` is what its pool adds to the price."""
-    return {**offering.allocatable, NODES: 1, DOLLARS: offering.price_micro_usd_hour + extra}
-
-
-def used(snapshot: Snapshot, pool: Pool) -> Counter[str]:
-    """What counts against the pool's limits now. A claim with a notice does not."""
-    claims = [c for c in snapshot.claims if c.pool == pool.name and c.deadline is None]
-    claims = [claim for claim in claims if claim.phase is not ClaimPhase.TERMINATED]
-    total = sum((claim.allocatable for claim in claims), ResourceList())
-    dollars = sum(claim.price_micro_usd_hour for claim in claims)
-    return Counter({**total, NODES: len(claims), DOLLARS: dollars})

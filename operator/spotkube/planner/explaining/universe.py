@@ -3,7 +3,6 @@
 What pools exclude is among them: only so can be said which pool would have to sell what.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,9 +14,9 @@ from spotkube.model.plan import Plan
 from spotkube.model.resources import ResourceList
 from spotkube.model.volumes import ATTACHABLE, UNLIMITED
 from spotkube.planner.bins import Bin, make_bins
-from spotkube.planner.explaining.trials import limit_use, used
 from spotkube.planner.kinds import daemon_overhead, node_labels, table_row
 from spotkube.planner.labeltable import LabelTable
+from spotkube.planner.limits import used
 from spotkube.planner.problem import BoolArray, IntArray
 
 NEW_POOL = "new"
@@ -97,7 +96,7 @@ def make_universe(snapshot: Snapshot, mode: Mode, plan: Plan, resources: tuple[s
         price=np.concatenate([np.tile(prices, len(pools)) + extra, np.zeros(len(bins), np.int64)]),
         resources=resources,
         capacity=np.maximum(np.concatenate([sold, there.reshape(len(bins), len(resources))]), 0),
-        used=tuple(_used_after(snapshot, plan, pool) for pool in pools),
+        used=tuple(used(snapshot, pool, plan.additions) for pool in pools),
     )
 
 
@@ -117,11 +116,3 @@ def _bins_after(snapshot: Snapshot, plan: Plan) -> list[tuple[Bin, ResourceList]
         if placement.pod in requests and placement.pod not in settled:
             taken[placement.target] = taken.get(placement.target, ResourceList()) + requests[placement.pod]
     return [(b, b.free - taken.get(b.name, ResourceList())) for b in bins]
-
-
-def _used_after(snapshot: Snapshot, plan: Plan, pool: Pool) -> Mapping[str, int]:
-    total: Counter[str] = used(snapshot, pool)
-    for node in plan.additions:
-        if node.pool == pool.name:
-            total.update(limit_use(node.offering))
-    return total

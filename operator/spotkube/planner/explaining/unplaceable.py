@@ -23,12 +23,13 @@ from spotkube.planner.explaining.hurdles import (
     pod_hurdles,
     spot_hurdles,
 )
-from spotkube.planner.explaining.poolhurdles import limits_of, pool_hurdles
+from spotkube.planner.explaining.poolhurdles import pool_hurdles
 from spotkube.planner.explaining.rules import rules_between
 from spotkube.planner.explaining.sampling import sample
 from spotkube.planner.explaining.smallest import Base, Search, bases_of
 from spotkube.planner.explaining.trials import Trials
 from spotkube.planner.explaining.universe import Universe, make_universe
+from spotkube.planner.limits import limits_of
 from spotkube.planner.volumes import shared_volumes, taken
 
 

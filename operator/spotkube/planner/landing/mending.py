@@ -11,13 +11,14 @@ from spotkube.model.plan import Landing as Report
 from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
-from spotkube.planner.bins import runs_on
 from spotkube.planner.clock import Stop
 from spotkube.planner.kinds import Kinds, make_kinds, shape_mask
 from spotkube.planner.landing.check import Landing, check_landing
-from spotkube.planner.landing.scene import labels_of, site_of
+from spotkube.planner.landing.scene import daemons_of, labels_of, site_of
 from spotkube.planner.landing.site import Site
+from spotkube.planner.limits import within_limits
 from spotkube.planner.namespaces import with_namespaces
+from spotkube.planner.quotas import counted_apart
 from spotkube.planner.volumes import reach_mask
 
 # Nodes that a plan may be given beyond its own; for each of them so many offerings are tried.
@@ -84,37 +85,30 @@ def _better(trial: _Trial, best: _Attempt, plans: Iterable[Plan]) -> _Attempt | 
 def _with_more_room(snapshot: Snapshot, attempt: _Attempt, pools: Sequence[Pool]) -> Iterator[Plan]:
     """The plan with one more node for the pod that was lost most often and others like it, the cheapest first."""
     lost = [attempt.site.guests[number] for number, _ in attempt.landing.lost]
-    like = [guest.pod for guest in lost if guest.pod.shape == lost[0].pod.shape]
-    spot = attempt.site.places[lost[0].target].spot
+    like = [one.pod for one in lost if (one.pod.shape, one.pod.workload) == (lost[0].pod.shape, lost[0].pod.workload)]
+    # Whose share of a spot pool is limited may have no more of it.
+    spot = attempt.site.places[lost[0].target].spot and like[0].workload not in counted_apart(snapshot, pools)
     kinds = make_kinds(snapshot, pools)
     seen: set[str] = set()
     for kind in _suitable(kinds, like[0], spot=spot):
         offering, pool = kinds.offerings[kind], kinds.pools[kinds.pool[kind]]
-        room = _room(snapshot, pool, offering)
-        if (
-            offering.zone in seen
-            or not like[0].shape.requests.fits(room)
-            or not _affordable(pool, snapshot, attempt.plan, offering)
-        ):
+        room = offering.allocatable - daemons_of(snapshot, pool, labels_of("", pool, offering))
+        more = _moved(attempt.plan, pool, offering, _that_fit(like, room))
+        fits = like[0].shape.requests.fits(room) and within_limits(snapshot, pool, more.additions)
+        if offering.zone in seen or not fits:
             continue
         seen.add(offering.zone)
-        yield _moved(attempt.plan, pool, offering, _that_fit(like, room))
+        yield more
         if len(seen) >= MOST_TRIED:
             return
 
 
 def _suitable(kinds: Kinds, pod: Pod, *, spot: bool) -> list[int]:
-    """By price; on demand where the pod was planned on demand, since spot may not be allowed to it."""
+    """By price; on demand unless spot is allowed to it, as where the pod was planned on spot."""
     mask = shape_mask(kinds.table, pod.shape) & reach_mask(kinds.table, pod.shape)
     if not spot:
         mask = mask & ~kinds.spot
     return sorted(np.flatnonzero(mask).tolist(), key=lambda kind: kinds.offerings[kind].price_micro_usd_hour)
-
-
-def _room(snapshot: Snapshot, pool: Pool, offering: Offering) -> ResourceList:
-    labels = labels_of("", pool, offering)
-    daemons = (d.shape.requests for d in snapshot.daemonsets if runs_on(d, labels, pool.taints))
-    return offering.allocatable - sum(daemons, ResourceList())
 
 
 def _that_fit(pods: Sequence[Pod], room: ResourceList) -> tuple[str, ...]:
@@ -136,16 +130,3 @@ def _moved(plan: Plan, pool: Pool, offering: Offering, pods: tuple[str, ...]) ->
         placements=tuple(placement for placement in plan.placements if placement.pod not in moving),
         cost_after_micro_usd_hour=plan.cost_after_micro_usd_hour + offering.price_micro_usd_hour,
     )
-
-
-def _affordable(pool: Pool, snapshot: Snapshot, plan: Plan, offering: Offering) -> bool:
-    """Whether the pool's limits leave room for one more node after the plan."""
-    held = [claim for claim in snapshot.claims if claim.pool == pool.name and claim.deadline is None]
-    bought = [node.offering for node in plan.additions if node.pool == pool.name] + [offering]
-    cost = sum(c.price_micro_usd_hour for c in held) + sum(o.price_micro_usd_hour for o in bought)
-    if pool.limit_nodes is not None and len(held) + len(bought) > pool.limit_nodes:
-        return False
-    if pool.limit_micro_usd_hour is not None and cost > pool.limit_micro_usd_hour:
-        return False
-    used = sum([*(c.allocatable for c in held), *(o.allocatable for o in bought)], ResourceList())
-    return all(used[name] <= limit for name, limit in pool.limit_resources)

@@ -72,15 +72,19 @@ def _is_open(node: Node, claim: Claim | None) -> bool:
 
 def _planned(name: str, node: PlannedNode, pool: Pool, snapshot: Snapshot) -> Place:
     labels = labels_of(name, pool, node.offering)
-    daemons = (d.shape.requests for d in snapshot.daemonsets if runs_on(d, labels, pool.taints))
     return Place(
         name=name,
         labels=tuple(sorted(labels.items())),
         taints=pool.taints,
         room=node.offering.allocatable,
-        used=sum(daemons, ResourceList()),
+        used=daemons_of(snapshot, pool, labels),
         spot=node.offering.capacity_type == SPOT,
     )
+
+
+def daemons_of(snapshot: Snapshot, pool: Pool, labels: Mapping[str, str]) -> ResourceList:
+    """What the daemons of a node to come will take."""
+    return sum((d.shape.requests for d in snapshot.daemonsets if runs_on(d, labels, pool.taints)), ResourceList())
 
 
 def labels_of(name: str, pool: Pool, offering: Offering) -> Mapping[str, str]:
