@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from spotkube.model.offerings import ON_DEMAND
 from spotkube.model.pods import Labels, Pod, PodShape
+from spotkube.model.resources import CPU, MEMORY, ResourceList
 from spotkube.planner.scopes import Key
 from spotkube.planner.subjects import Subject
 
@@ -113,7 +114,7 @@ def group_pods(
         alike[
             _Likeness(pod.shape, project(pod.labels, keys), managed, need.never_on_spot, split_by, quota or "")
         ].append(pod)
-    left = {key: need.pods for key, need in needs.items()}
+    dealt = _deal_needs(alike, needs)
     # Pods of a Workload that are not alike (a rollout, say) share its need, so that nothing is sure of each kind.
     pods_of = Counter(pod.workload for pod in pods)
     groups: list[Group] = []
@@ -130,8 +131,7 @@ def group_pods(
             quota=likeness.quota,
         )
         if likeness.split_by:
-            on_demand = min(left[likeness.split_by], group.count)
-            left[likeness.split_by] -= on_demand
+            on_demand = dealt[likeness]
             others = pods_of[likeness.split_by] - group.count
             sure = max(0, min(needs[likeness.split_by].pods - others, group.count))
             parts = _split_on_demand(group, on_demand, sure)
@@ -139,6 +139,22 @@ def group_pods(
         else:
             groups.append(group)
     return groups
+
+
+def _deal_needs(alike: Mapping[_Likeness, Sequence[Pod]], needs: Mapping[str, OnDemandNeed]) -> Mapping[_Likeness, int]:
+    """How many of each kind run on demand, where unlike pods of a Workload share its need: the smallest first."""
+    left = {key: need.pods for key, need in needs.items()}
+    dealt = {}
+    for likeness in sorted((one for one in alike if one.split_by), key=lambda one: _size(one.shape.requests)):
+        dealt[likeness] = min(left[likeness.split_by], len(alike[likeness]))
+        left[likeness.split_by] -= dealt[likeness]
+    return dealt
+
+
+def _size(requests: ResourceList) -> tuple[int, float]:
+    """Devices first, which cost most; a core costs about as much as 8 GiB."""
+    devices = sum(amount for name, amount in requests.items() if "/" in name)
+    return devices, requests[CPU] / 1000 + requests[MEMORY] / (8 * 2**30)
 
 
 def _split_on_demand(group: Group, on_demand: int, sure: int) -> list[Group]:
