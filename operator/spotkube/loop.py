@@ -103,7 +103,7 @@ class Loop:
             ("placement", lambda: controllers.placement.reconcile(view)),
             ("decision", lambda: self._take_decision(view)),
             ("workloads", lambda: controllers.workloads.reconcile(self._workload_view(view))),
-            ("pools", lambda: controllers.pools.reconcile(view)),
+            ("pools", lambda: controllers.pools.reconcile(view, self._planning.blocked)),
             ("queues", lambda: controllers.queues.reconcile(observer.queues.values(), view)),
             ("garbage", lambda: controllers.garbage.collect(view)),
             ("interruptions", lambda: controllers.history.reconcile(view)),

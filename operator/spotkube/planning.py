@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 
 from spotkube.batching import Batch
@@ -58,6 +58,8 @@ class Planning:
         self._answered: dict[Mode, int] = {}
         self._filled: int | None = None
         self._search: asyncio.Task[Decision] | None = None
+        self._asked = Mode.PAUSED
+        self._blocked: dict[Mode, str] = {}
         self._outdated = False
         self._failures = 0
         self._paused_until = 0.0
@@ -67,6 +69,11 @@ class Planning:
         """Whether a decision is being made, or waits to be taken."""
         return self._search is not None
 
+    @property
+    def blocked(self) -> Mapping[Mode, str]:
+        """Why there is no plan that the policy allows, until there is one."""
+        return self._blocked
+
     def start_if_due(self, view: View) -> None:
         """Asks the next question, if there is one that has not been answered."""
         complete = self._batch.is_complete(frozenset(unsettled(view.snapshot)), view.now)
@@ -74,21 +81,23 @@ class Planning:
             return
         mode, question = self._next_question(view)
         if question is None:
+            self._blocked.clear()
             if self._moves is not None and (asked := self._moves.next(view)) is not None:
-                self._start(self._decide_moves(*asked))
+                self._start(asked[0], self._decide_moves(*asked))
             return
         urgent = _is_urgent(view)
         filling = replace(question, offerings=())
         if urgent or complete:
             self._batch.close()
             self._answered[mode] = hash(question)
-            self._start(self._decide(question, mode, urgent))
+            self._start(mode, self._decide(question, mode, urgent))
         elif (view.snapshot.nodes or view.snapshot.claims) and self._filled != hash(filling):
             self._filled = hash(filling)
-            self._start(self._fill(filling, mode))
+            self._start(mode, self._fill(filling, mode))
 
-    def _start(self, search: Coroutine[None, None, Decision]) -> None:
+    def _start(self, mode: Mode, search: Coroutine[None, None, Decision]) -> None:
         self._outdated = False
+        self._asked = mode
         self._search = asyncio.create_task(search)
 
     def has_question(self, view: View) -> bool:
@@ -110,9 +119,13 @@ class Planning:
         error = None if search.cancelled() else search.exception()
         if search.cancelled() or error is not None:
             self.postpone(view.now)
+            if isinstance(error, PolicyUnsatisfiable):
+                self._blocked[self._asked] = str(error)
             _log_failure(self._paused_until - view.now, error)
             return None
         decision = search.result()
+        if not decision.fills:
+            self._blocked.pop(decision.mode, None)
         if self._outdated:
             return None
         return self._still_moves(decision, view) if decision.moves else still_valid(decision, view)

@@ -195,7 +195,7 @@ class TestEnd:
         view = await world.look()
         world.kube.put(NODECLAIMS, claim)
 
-        await world.controllers.pools.reconcile(view)
+        await world.controllers.pools.reconcile(view, {})
 
         assert (NODEPOOLS, None, "pool") in world.kube.objects
 

@@ -9,7 +9,15 @@ import pytest
 
 from controller_builders import CLOUD_AWAY, UNAVAILABLE, World
 from spotkube.api.nodeclaim import Phase
-from spotkube.cluster.resources import CSINODES, NODEPOOLS, NODES, PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, PODS
+from spotkube.cluster.resources import (
+    CSINODES,
+    EVENTS,
+    NODEPOOLS,
+    NODES,
+    PERSISTENTVOLUMECLAIMS,
+    PERSISTENTVOLUMES,
+    PODS,
+)
 from spotkube.controllers.toolbox import NotLeading, each
 from spotkube.health import Health
 from spotkube.model.policy import PolicyUnsatisfiable
@@ -111,6 +119,20 @@ class TestIsolation:
         assert [line for line in world.kube.writes if "nodeclaims" in line or "nodes" in line] == []
         (record,) = [one for one in caplog.records if "usdPerHour blocks" in one.getMessage()]
         assert record.exc_info is None
+        await world.cycle()
+        assert ready_of(world) == ("False", "PolicyUnsatisfiable", "policy safest: the objective usdPerHour blocks")
+        await world.tools.recorder.flush()
+        assert "PolicyUnsatisfiable" in [event["reason"] for event in world.kube.all(EVENTS)]
+
+        world.worker.error = None
+        await world.cycles(6)
+        assert ready_of(world)[:2] == ("True", "Planned")
+
+
+def ready_of(world: World) -> tuple[str, str, str]:
+    conditions = world.kube.one(NODEPOOLS, "pool")["status"]["conditions"]
+    (ready,) = [condition for condition in conditions if condition["type"] == "Ready"]
+    return ready["status"], ready["reason"], ready["message"]
 
 
 class TestLeading:

@@ -1,7 +1,7 @@
 """NodePools: their status, and their end, which takes their nodes along."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,27 +14,33 @@ from spotkube.controllers.headroom import Headroom
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO
-from spotkube.model.cluster import Claim, ClaimPhase, Pool
+from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool
 from spotkube.model.labels import NODEPOOL, TERMINATION_FINALIZER
 from spotkube.model.offerings import Offering
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import Requirement, matches_all
 
+# Reasons of conditions that keep the pool from buying.
+ALARMING = ("NothingForSale", "PolicyUnsatisfiable", "LimitReached")
 logger = logging.getLogger(__name__)
 
 
 def pool_status(
-    pool: NodePool, model: Pool, claims: list[Claim], now: float, nothing_for_sale: str = ""
+    pool: NodePool, model: Pool, claims: list[Claim], now: float, nothing_for_sale: str = "", no_plan: str = ""
 ) -> NodePoolStatus:
-    """What `kubectl get nodepools.spotkube.io` shows. A claim with a notice still costs; only limits leave it out."""
+    """What `kubectl get nodepools.spotkube.io` shows. A claim with a notice still costs; only limits leave it out.
+
+    `no_plan` is why the policy allows none.
+    """
+    reason = "NothingForSale" if nothing_for_sale else "PolicyUnsatisfiable" if no_plan else "Planned"
     reached = Headroom.of(model, claims).reached()
     conditions = (
         _condition(
             pool,
             "Ready",
-            not nothing_for_sale,
-            "NothingForSale" if nothing_for_sale else "Planned",
-            nothing_for_sale or f"mode {model.mode} is in force",
+            reason == "Planned",
+            reason,
+            nothing_for_sale or no_plan or f"mode {model.mode} is in force",
             now,
         ),
         _condition(
@@ -75,10 +81,12 @@ class PoolController:
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
 
-    async def reconcile(self, view: View) -> None:
+    async def reconcile(self, view: View, no_plan: Mapping[Mode, str]) -> None:
+        """`no_plan` is why there is none for the pools of a mode."""
+
         async def one(pool: NodePool) -> None:
             try:
-                await self._reconcile_one(pool, view)
+                await self._reconcile_one(pool, view, no_plan)
             except NotFound:
                 return
             except ApiError as error:
@@ -86,7 +94,7 @@ class PoolController:
 
         await each(view.pools.values(), one)
 
-    async def _reconcile_one(self, pool: NodePool, view: View) -> None:
+    async def _reconcile_one(self, pool: NodePool, view: View, no_plan: Mapping[Mode, str]) -> None:
         claims = [claim for claim in view.snapshot.claims if claim.pool == pool.name]
         finalizers = pool.metadata.finalizers or ()
         if pool.metadata.deletion_timestamp is not None:
@@ -99,7 +107,8 @@ class PoolController:
         model = view.pool_model(pool.name)
         if model is None:
             return
-        status = pool_status(pool, model, claims, view.now, why_nothing_for_sale(model, view.snapshot.offerings))
+        nothing = why_nothing_for_sale(model, view.snapshot.offerings)
+        status = pool_status(pool, model, claims, view.now, nothing, no_plan.get(model.mode, ""))
         if status != pool.status:
             self._tools.require_leader()
             body = _status_patch(pool.status, status)
@@ -123,7 +132,7 @@ class PoolController:
 def _alarms(old: NodePoolStatus, new: NodePoolStatus) -> list[Condition]:
     """What keeps the pool from buying, and did not before."""
     known = {(condition.reason, condition.message) for condition in old.conditions}
-    alarming = [c for c in new.conditions if c.reason in ("NothingForSale", "LimitReached")]
+    alarming = [c for c in new.conditions if c.reason in ALARMING]
     return [condition for condition in alarming if (condition.reason, condition.message) not in known]
 
 
