@@ -45,7 +45,7 @@ def main() -> int:
     # Imported here: loading numba and the compiled code is part of the set-up that is timed.
     from spotkube.planner.neutral import plan_document, read_neutral, why_unplaced  # noqa: PLC0415
     from spotkube.planner.problem import Budget  # noqa: PLC0415
-    from spotkube.planner.solve import solve  # noqa: PLC0415
+    from spotkube.planner.search.solve import solve  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
 
     loaded = time.perf_counter() - started

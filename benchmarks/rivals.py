@@ -8,19 +8,19 @@ import highspy
 import numpy as np
 
 from attempts import Attempt
-from spotkube.planner.bound import relax
 from spotkube.planner.clock import Clock
-from spotkube.planner.columns import Relaxation
-from spotkube.planner.effort import effort_for
-from spotkube.planner.expand import to_solution
-from spotkube.planner.firstfit import first_fit, first_fit_nodes
-from spotkube.planner.instance import FloatArray, Instance
-from spotkube.planner.master import quiet_highs
-from spotkube.planner.pricing import Pricer
-from spotkube.planner.problem import Budget, IntArray, Problem, Solution
-from spotkube.planner.reduction import reduce_problem
-from spotkube.planner.rounding import dive, pack_left
-from spotkube.planner.state import Nodes
+from spotkube.planner.instance import Instance
+from spotkube.planner.problem import Budget, FloatArray, IntArray, Problem, Solution
+from spotkube.planner.reduced.expand import to_solution
+from spotkube.planner.reduced.firstfit import first_fit, first_fit_nodes
+from spotkube.planner.reduced.reduction import reduce_problem
+from spotkube.planner.reduced.state import Nodes
+from spotkube.planner.relaxation.bound import relax
+from spotkube.planner.relaxation.columns import Relaxation
+from spotkube.planner.relaxation.master import quiet_highs
+from spotkube.planner.relaxation.pricing import Pricer
+from spotkube.planner.search.effort import effort_for
+from spotkube.planner.search.rounding import dive, pack_left
 
 # Dives at most; the part of the time after which they end. The MIP has the rest.
 DIVES, DIVES_SHARE = 4, 0.5

@@ -113,7 +113,7 @@ def with_nodes(problem: Problem, nodes: int) -> Problem:
 
 def run_point(file: Path, nodes: int, seconds: float, plan: Path) -> results.Row:
     """One solve in this process; leaves the problem and the plan for the checker."""
-    from spotkube.planner.solve import solve  # noqa: PLC0415
+    from spotkube.planner.search.solve import solve  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
 
     problem, names = read_neutral(file)

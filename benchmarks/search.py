@@ -18,7 +18,7 @@ from attempts import Attempt, Point, hypervolume, unbeaten
 from spotkube.model.history import HOURS_A_MONTH
 from spotkube.planner.neutral import Names, plan_document, read_neutral
 from spotkube.planner.problem import Budget, Problem
-from spotkube.planner.solve import solve
+from spotkube.planner.search.solve import solve
 from spotkube.planner.warmup import warm_up
 
 EPILOG = """\

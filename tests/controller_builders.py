@@ -37,7 +37,7 @@ from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.moving import MovesQuestion
 from spotkube.observe import Observer
-from spotkube.planner.bins import make_bins
+from spotkube.planner.formulation.bins import make_bins
 from spotkube.planning import Planning, unsettled
 from spotkube.providers.port import Instance, InstanceOrder, InstanceState, InsufficientCapacity, ProviderUnavailable
 from spotkube.worker import Planned, PlannerWorker

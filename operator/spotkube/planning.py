@@ -15,8 +15,8 @@ from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.policy import PolicyUnsatisfiable
 from spotkube.moving import MovesQuestion, moves_still_valid
-from spotkube.planner.bins import make_bins
-from spotkube.planner.build import pods_to_place
+from spotkube.planner.formulation.bins import make_bins
+from spotkube.planner.formulation.build import pods_to_place
 from spotkube.worker import Planned, PlannerFailed, PlannerWorker
 
 # In this order: what Apply has no place for may get one in a recommendation.

@@ -12,7 +12,7 @@ from spotkube.model.cluster import Mode, Pool
 from spotkube.model.offerings import Offering
 from spotkube.model.volumes import ATTACHABLE
 from spotkube.planner.decide import decide
-from spotkube.planner.kinds import node_labels
+from spotkube.planner.formulation.kinds import node_labels
 from spotkube.planner.problem import Budget
 
 WORK = Budget(seconds=None, column_rounds=4, generations=1)

@@ -6,14 +6,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from property.test_planner_core import exact_by_seed, random_problem
-from spotkube.planner.bound import relax
-from spotkube.planner.branching import Tree, sets_of_kinds
 from spotkube.planner.clock import Clock
-from spotkube.planner.firstfit import first_fit_nodes
-from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import NO_LIMIT, Budget, Problem
-from spotkube.planner.reduction import reduce_problem
-from spotkube.planner.solve import solve
+from spotkube.planner.reduced.firstfit import first_fit_nodes
+from spotkube.planner.reduced.reduction import reduce_problem
+from spotkube.planner.relaxation.bound import relax
+from spotkube.planner.relaxation.branching import Tree, sets_of_kinds
+from spotkube.planner.relaxation.pricing import Pricer
+from spotkube.planner.search.solve import solve
 
 CALM = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from spotkube.planner import bound, coarse, columns, settling
-from spotkube.planner.bound import lower_bound
-from spotkube.planner.exact import exact_pattern
-from spotkube.planner.firstfit import first_fit
-from spotkube.planner.packing import best_pattern
+from spotkube.planner.packing.packing import best_pattern
+from spotkube.planner.packing.scratch import make_work
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Risk
-from spotkube.planner.reduction import reduce_problem
-from spotkube.planner.scratch import make_work
-from spotkube.planner.solve import solve
+from spotkube.planner.reduced.firstfit import first_fit
+from spotkube.planner.reduced.reduction import reduce_problem
+from spotkube.planner.relaxation import bound, coarse, columns
+from spotkube.planner.relaxation.bound import lower_bound
+from spotkube.planner.relaxation.exact import exact_pattern
+from spotkube.planner.search import settling
+from spotkube.planner.search.solve import solve
 from spotkube.planner.validate import validate
 
 WORK = Budget(seconds=None, column_rounds=20, generations=8)

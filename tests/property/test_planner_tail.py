@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkube.planner.front import spread, undominated
-from spotkube.planner.tail import WORST, pods_lost_together
+from spotkube.planner.search.front import spread, undominated
+from spotkube.planner.search.tail import WORST, pods_lost_together
 
 rates = st.just(0.0) | st.floats(1e-6, 10)
 pools = st.lists(st.tuples(st.integers(0, 50), rates), min_size=1, max_size=30)

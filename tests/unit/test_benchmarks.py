@@ -30,7 +30,7 @@ from attempts import Attempt, hypervolume, unbeaten
 from spotkube.model.history import HOURS_A_MONTH
 from spotkube.planner.neutral import plan_document, read_neutral, to_problem
 from spotkube.planner.problem import Budget
-from spotkube.planner.solve import solve
+from spotkube.planner.search.solve import solve
 from spotkube.planner.validate import validate
 
 PAGE = cases.ROOT / "docs" / "benchmarks.md"

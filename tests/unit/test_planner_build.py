@@ -26,8 +26,8 @@ from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Snapshot
 from spotkube.model.notices import Notice, NoticeKind
 from spotkube.model.selectors import TaintEffect, Toleration
-from spotkube.planner.build import Built, build
-from spotkube.planner.groups import Group
+from spotkube.planner.formulation.build import Built, build
+from spotkube.planner.formulation.groups import Group
 
 NOTICE = Notice(NoticeKind.SPOT_INTERRUPTION, "source", "id", 120)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Problem
-from spotkube.planner.solve import solve
+from spotkube.planner.search.solve import solve
 
 NOTHING = np.zeros((0, 0), int)
 

@@ -10,7 +10,7 @@ import pytest
 
 from spotkube.planner.neutral import plan_document, read_neutral, why_unplaced
 from spotkube.planner.problem import Budget
-from spotkube.planner.solve import solve
+from spotkube.planner.search.solve import solve
 from spotkube.planner.validate import validate
 
 ROOT = Path(__file__).resolve().parents[2]

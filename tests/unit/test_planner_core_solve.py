@@ -7,19 +7,19 @@ import highspy
 import numpy as np
 import pytest
 
-from spotkube.planner import columns, pricing
-from spotkube.planner.bound import lower_bound
 from spotkube.planner.clock import Clock, Stop
-from spotkube.planner.firstfit import first_fit, first_fit_nodes
-from spotkube.planner.genetic import Search
-from spotkube.planner.master import Duals, Master
-from spotkube.planner.packing import BALANCE_FROM, best_pattern
-from spotkube.planner.pricing import SHARED_FROM, Pricer
+from spotkube.planner.packing.packing import BALANCE_FROM, best_pattern
+from spotkube.planner.packing.scratch import make_work
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Result
-from spotkube.planner.proof import demand_of
-from spotkube.planner.reduction import reduce_problem
-from spotkube.planner.scratch import make_work
-from spotkube.planner.solve import solve
+from spotkube.planner.reduced.firstfit import first_fit, first_fit_nodes
+from spotkube.planner.reduced.reduction import reduce_problem
+from spotkube.planner.relaxation import columns, pricing
+from spotkube.planner.relaxation.bound import lower_bound
+from spotkube.planner.relaxation.master import Duals, Master
+from spotkube.planner.relaxation.pricing import SHARED_FROM, Pricer
+from spotkube.planner.relaxation.proof import demand_of
+from spotkube.planner.search.genetic import Search
+from spotkube.planner.search.solve import solve
 from spotkube.planner.validate import validate
 from spotkube.planner.warmup import small_problem
 
@@ -180,7 +180,7 @@ def test_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spotkube.planner.solve.dive", interrupt)
+    monkeypatch.setattr("spotkube.planner.search.solve.dive", interrupt)
     problem = small_problem()
     result = solve(problem, seed=0, budget=WORK)
     assert validate(problem, result.solution) == []

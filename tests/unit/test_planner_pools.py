@@ -23,8 +23,8 @@ from spotkube.convert.kinds import to_pool
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.plan import Plan
-from spotkube.planner.build import build
 from spotkube.planner.decide import decide
+from spotkube.planner.formulation.build import build
 from spotkube.planner.problem import Budget
 
 WORK = Budget(seconds=None, column_rounds=20, generations=5)

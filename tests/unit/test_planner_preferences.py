@@ -25,10 +25,10 @@ from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod
 from spotkube.model.selectors import Toleration
-from spotkube.planner.build import build
 from spotkube.planner.decide import decide
-from spotkube.planner.labeltable import LabelTable
-from spotkube.planner.preferences import unmet_share
+from spotkube.planner.formulation.build import build
+from spotkube.planner.formulation.labeltable import LabelTable
+from spotkube.planner.formulation.preferences import unmet_share
 from spotkube.planner.problem import Budget
 
 WORK = Budget(seconds=None, column_rounds=20, generations=30)

@@ -14,10 +14,10 @@ from spotkube.convert.workloads import to_workload_rule
 from spotkube.model.cluster import Mode, Snapshot, WorkloadRule
 from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.plan import Plan
-from spotkube.planner.build import build
 from spotkube.planner.decide import decide
+from spotkube.planner.formulation.build import build
+from spotkube.planner.formulation.quotas import most_in_one_pool
 from spotkube.planner.problem import Budget
-from spotkube.planner.quotas import most_in_one_pool
 
 WORK = Budget(seconds=None, column_rounds=20, generations=5)
 # The cheapest spot pool, two dearer ones, and on demand.

@@ -8,7 +8,7 @@ import pytest
 
 from builders import make_offering
 from spotkube.model.history import HOURS_A_MONTH, SpotPool, SpotRecord
-from spotkube.planner.rates import PRIOR_HOURS, posterior_rate, prior_rate, spot_rates
+from spotkube.planner.formulation.rates import PRIOR_HOURS, posterior_rate, prior_rate, spot_rates
 
 POOL = SpotPool("a.large", "zone-a")
 

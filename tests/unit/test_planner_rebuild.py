@@ -8,21 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_planner_core_solve import make_problem
 
-from spotkube.planner.bound import relax
 from spotkube.planner.clock import Clock
-from spotkube.planner.expand import rows_needed, to_solution
-from spotkube.planner.firstfit import first_fit_nodes
-from spotkube.planner.flock import Flock, flock_of
 from spotkube.planner.instance import Instance
-from spotkube.planner.master import Master, penalties
-from spotkube.planner.nodes import place
-from spotkube.planner.pricing import Pricer
 from spotkube.planner.problem import NO_LIMIT, Budget, Problem
-from spotkube.planner.proof import demand_of
-from spotkube.planner.rebuild import Rebuilder
-from spotkube.planner.reduction import reduce_problem
-from spotkube.planner.rest import Pool, RestProgram
-from spotkube.planner.state import make_nodes
+from spotkube.planner.reduced.expand import rows_needed, to_solution
+from spotkube.planner.reduced.firstfit import first_fit_nodes
+from spotkube.planner.reduced.nodes import place
+from spotkube.planner.reduced.reduction import reduce_problem
+from spotkube.planner.reduced.state import make_nodes
+from spotkube.planner.relaxation.bound import relax
+from spotkube.planner.relaxation.master import Master, penalties
+from spotkube.planner.relaxation.pricing import Pricer
+from spotkube.planner.relaxation.proof import demand_of
+from spotkube.planner.search.flock import Flock, flock_of
+from spotkube.planner.search.rebuild import Rebuilder
+from spotkube.planner.search.rest import Pool, RestProgram
 from spotkube.planner.validate import validate
 
 # Small nodes cost more for their size; first fit fills large ones badly with pods of these sizes.

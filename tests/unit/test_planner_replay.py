@@ -44,13 +44,14 @@ from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.history import SpotPool, SpotRecord
 from spotkube.model.plan import Plan
 from spotkube.model.policy import Pick, Policy
-from spotkube.planner import clock, pricing
-from spotkube.planner.bound import lower_bound
+from spotkube.planner import clock
 from spotkube.planner.clock import Clock, Stop
 from spotkube.planner.consolidation.consolidate import consolidate
 from spotkube.planner.decide import decide
 from spotkube.planner.problem import Budget, Problem, Result
-from spotkube.planner.solve import solve
+from spotkube.planner.relaxation import pricing
+from spotkube.planner.relaxation.bound import lower_bound
+from spotkube.planner.search.solve import solve
 from spotkube.planner.solver import Solver
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

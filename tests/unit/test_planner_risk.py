@@ -15,11 +15,11 @@ from spotkube.model.history import SpotPool, SpotRecord
 from spotkube.model.offerings import SPOT
 from spotkube.model.plan import Plan
 from spotkube.model.policy import Pick, Policy, PolicyUnsatisfiable
-from spotkube.planner.build import build
 from spotkube.planner.decide import decide
+from spotkube.planner.formulation.build import build
+from spotkube.planner.formulation.rates import posterior_rate, prior_rate
+from spotkube.planner.formulation.risk import NOBODYS_RESTART_SECONDS
 from spotkube.planner.problem import Budget
-from spotkube.planner.rates import posterior_rate, prior_rate
-from spotkube.planner.risk import NOBODYS_RESTART_SECONDS
 
 WORK = Budget(seconds=None, column_rounds=20, generations=8)
 # Four stocks of spot, one a little dearer than the other, and on demand.

@@ -28,8 +28,8 @@ from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.model.pods import HostPort, PodTerm
-from spotkube.planner.build import Built, build
 from spotkube.planner.decide import decide
+from spotkube.planner.formulation.build import Built, build
 from spotkube.planner.problem import Budget
 
 THREE_ZONES = tuple(make_offering(zone=zone) for zone in ZONES)

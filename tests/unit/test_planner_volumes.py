@@ -26,10 +26,10 @@ from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
 from spotkube.model.volumes import attachments
-from spotkube.planner.build import build
 from spotkube.planner.decide import decide
+from spotkube.planner.formulation.build import build
+from spotkube.planner.formulation.volumes import taken
 from spotkube.planner.problem import Budget
-from spotkube.planner.volumes import taken
 
 WORK = Budget(seconds=None, column_rounds=20, generations=5)
 DRIVER = "ebs.csi.aws.com"

@@ -8,7 +8,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from spotkube.planner.problem import NO_LIMIT, Budget, Problem, Risk
-from spotkube.planner.solve import solve
+from spotkube.planner.search.solve import solve
 from spotkube.planner.warmup import warm_up
 
 
@@ -31,7 +31,7 @@ def test_nothing_is_compiled_after_the_warm_up() -> None:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         before, after = process.submit(before_and_after).result()
     assert after == before
-    assert before["spotkube.planner.flock.breed"] == 1
+    assert before["spotkube.planner.search.flock.breed"] == 1
 
 
 def plain_problem() -> Problem:

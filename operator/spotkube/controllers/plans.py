@@ -38,7 +38,7 @@ from spotkube.model.cluster import Mode, Pool
 from spotkube.model.explanation import Change
 from spotkube.model.plan import Plan, PlannedDrain, PlannedNode
 from spotkube.model.selectors import Taint
-from spotkube.planner.kinds import node_labels
+from spotkube.planner.formulation.kinds import node_labels
 
 
 @dataclass(frozen=True, slots=True)

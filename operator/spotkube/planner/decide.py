@@ -9,16 +9,16 @@ from spotkube.model.cluster import Mode, Pool, Snapshot
 from spotkube.model.history import HOURS_A_MONTH
 from spotkube.model.offerings import Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
-from spotkube.planner.build import Built, build_fleet
 from spotkube.planner.concentration import concentrations
-from spotkube.planner.explain import why_left_over
 from spotkube.planner.explaining.bought import Purchases
-from spotkube.planner.firstfit import first_fit
+from spotkube.planner.formulation.build import Built, build_fleet
+from spotkube.planner.formulation.explain import why_left_over
+from spotkube.planner.formulation.preferences import unmet_pods
+from spotkube.planner.formulation.quotas import why_full
 from spotkube.planner.landing.mending import with_landing
 from spotkube.planner.policy import pick
-from spotkube.planner.preferences import unmet_pods
 from spotkube.planner.problem import NO_LIMIT, Alternative, Budget, IntArray, Problem, Result
-from spotkube.planner.quotas import why_full
+from spotkube.planner.reduced.firstfit import first_fit
 from spotkube.planner.rounds import plan_in_rounds
 from spotkube.planner.solver import Solver
 

@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 from spotkube.planner.problem import BoolArray, FloatArray, IntArray, Problem
 
-__all__ = ["Arrays", "FloatArray", "Instance"]
-
 
 class Arrays(NamedTuple):
     """What compiled code reads. H holders are the node kinds kept, then the classes of like bins.

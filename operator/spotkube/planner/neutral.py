@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from spotkube.planner.formulation.rates import prior_rate
+from spotkube.planner.formulation.risk import NOBODYS_RESTART_SECONDS, SECONDS_AN_HOUR, room_prices
 from spotkube.planner.neutral_entries import (
     AMOUNTS,
     Group,
@@ -21,8 +23,6 @@ from spotkube.planner.neutral_entries import (
     read_all,
 )
 from spotkube.planner.problem import NO_LIMIT, Problem, Risk, Solution
-from spotkube.planner.rates import prior_rate
-from spotkube.planner.risk import NOBODYS_RESTART_SECONDS, SECONDS_AN_HOUR, room_prices
 
 # What all spot is taken for.
 ANY_BAND_PERCENT = 10

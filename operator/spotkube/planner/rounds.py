@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from spotkube.model.cluster import Pool, Snapshot
-from spotkube.planner.build import Built, build
-from spotkube.planner.ledger import Part, part_of
+from spotkube.planner.formulation.build import Built, build
+from spotkube.planner.formulation.ledger import Part, part_of
+from spotkube.planner.formulation.regain import cut_too_far, holds_more, only_nodes, with_one_more
+from spotkube.planner.formulation.scopes import Scope
 from spotkube.planner.problem import BoolArray, Result
-from spotkube.planner.regain import cut_too_far, holds_more, only_nodes, with_one_more
-from spotkube.planner.scopes import Scope
 from spotkube.planner.solver import Solver
 from spotkube.planner.weights import by_weight
 

@@ -4,10 +4,10 @@ import copy
 from collections.abc import Sequence
 
 from spotkube.model.plan import Passes
-from spotkube.planner.bound import Bound, lower_bound
 from spotkube.planner.clock import Clock
 from spotkube.planner.problem import Budget, Problem, Result, Solution
-from spotkube.planner.solve import Choose, cheapest, solve
+from spotkube.planner.relaxation.bound import Bound, lower_bound
+from spotkube.planner.search.solve import Choose, cheapest, solve
 
 
 class Solver:

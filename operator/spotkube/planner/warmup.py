@@ -6,7 +6,7 @@ import numpy as np
 
 from spotkube.planner.consolidation.fitting import fit
 from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Risk
-from spotkube.planner.solve import solve
+from spotkube.planner.search.solve import solve
 
 # Enough to breed after the dives, with each kind of child.
 WORK = Budget(seconds=None, column_rounds=3, generations=20)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spotkube.planner.kinds import Kinds
+from spotkube.planner.formulation.kinds import Kinds
 from spotkube.planner.problem import BoolArray, Problem, Solution
 
 

@@ -5,8 +5,7 @@
 import numpy as np
 
 from spotkube.planner.compiled import compiled
-from spotkube.planner.instance import FloatArray
-from spotkube.planner.problem import BoolArray, IntArray
+from spotkube.planner.problem import BoolArray, FloatArray, IntArray
 
 
 @compiled

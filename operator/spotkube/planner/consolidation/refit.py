@@ -14,13 +14,12 @@ from spotkube.model import labels as keys
 from spotkube.model.cluster import Pool, Snapshot
 from spotkube.model.offerings import ON_DEMAND
 from spotkube.model.pods import Labels, Pod, PodShape
-from spotkube.planner.bins import capacity_type_of
-from spotkube.planner.build import build
 from spotkube.planner.consolidation.candidates import Candidate
 from spotkube.planner.consolidation.fitting import fit
-from spotkube.planner.instance import FloatArray
-from spotkube.planner.places import NODE_KEYS
-from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Problem
+from spotkube.planner.formulation.bins import capacity_type_of
+from spotkube.planner.formulation.build import build
+from spotkube.planner.formulation.places import NODE_KEYS
+from spotkube.planner.problem import NO_LIMIT, BoolArray, FloatArray, IntArray, Problem
 from spotkube.planner.solver import Solver
 
 _COPY = "moved/"

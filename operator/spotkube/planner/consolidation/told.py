@@ -8,8 +8,8 @@ from spotkube.model.plan import FrontPoint, Plan, PlannedDrain, Repack, payback_
 from spotkube.planner.consolidation.candidates import Candidate
 from spotkube.planner.consolidation.options import Option, Planner
 from spotkube.planner.decide import conclude, front_point
-from spotkube.planner.front import spread, undominated
-from spotkube.planner.genetic import FRONT_POINTS
+from spotkube.planner.search.front import spread, undominated
+from spotkube.planner.search.genetic import FRONT_POINTS
 
 
 def plan_of(planner: Planner, chosen: Option, replans: int) -> Plan:

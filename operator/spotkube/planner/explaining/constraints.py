@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from spotkube.model.cluster import Mode, Pool, Snapshot, WorkloadRule
 from spotkube.model.explanation import WORKLOAD, Change, Edit
 from spotkube.model.pods import NEVER_ON_SPOT, Pod, PodShape, SpotRule
-from spotkube.planner.build import pods_to_place
 from spotkube.planner.explaining import changes, poolchanges
 from spotkube.planner.explaining.changes import Subject
 from spotkube.planner.explaining.rules import shares
-from spotkube.planner.kinds import make_kinds
-from spotkube.planner.labeltable import LabelTable
+from spotkube.planner.formulation.build import pods_to_place
+from spotkube.planner.formulation.kinds import make_kinds
+from spotkube.planner.formulation.labeltable import LabelTable
 
 _NUMBERED = re.compile(r"[-0-9]+$")
 

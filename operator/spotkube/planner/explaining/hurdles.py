@@ -13,7 +13,7 @@ from spotkube.model.selectors import TaintEffect, Term
 from spotkube.planner.explaining import changes, poolchanges
 from spotkube.planner.explaining.changes import Subject
 from spotkube.planner.explaining.universe import Universe
-from spotkube.planner.kinds import ports_free
+from spotkube.planner.formulation.kinds import ports_free
 from spotkube.planner.problem import BoolArray, IntArray
 
 

@@ -11,11 +11,11 @@ from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod, PodTerm, SpreadConstraint
 from spotkube.model.selectors import matches_all
-from spotkube.planner.bins import capacity_type_of, make_bins
-from spotkube.planner.kinds import node_labels
-from spotkube.planner.limits import within_limits
-from spotkube.planner.namespaces import with_namespaces
-from spotkube.planner.quotas import most_in_one_pool
+from spotkube.planner.formulation.bins import capacity_type_of, make_bins
+from spotkube.planner.formulation.kinds import node_labels
+from spotkube.planner.formulation.limits import within_limits
+from spotkube.planner.formulation.namespaces import with_namespaces
+from spotkube.planner.formulation.quotas import most_in_one_pool
 
 Labels = Mapping[str, str]
 

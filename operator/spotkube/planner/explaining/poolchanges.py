@@ -9,7 +9,7 @@ from spotkube.model.explanation import NODE_POOL, OFFERING, Change, Edit
 from spotkube.model.offerings import OfferingKey
 from spotkube.model.selectors import Operator, Requirement, Taint
 from spotkube.planner.explaining.changes import RANKS, quantity
-from spotkube.planner.limits import DOLLARS, NODES
+from spotkube.planner.formulation.limits import DOLLARS, NODES
 
 # Of interruptions in a month, as the API takes them; the last one is any.
 ANY_PERCENT = 100

@@ -10,8 +10,8 @@ from spotkube.planner.explaining import poolchanges
 from spotkube.planner.explaining.changes import RANKS
 from spotkube.planner.explaining.hurdles import Hurdle, Limits, Step, fixed
 from spotkube.planner.explaining.universe import Universe
-from spotkube.planner.labeltable import LabelTable
-from spotkube.planner.limits import limit_use, limits_of
+from spotkube.planner.formulation.labeltable import LabelTable
+from spotkube.planner.formulation.limits import limit_use, limits_of
 from spotkube.planner.problem import BoolArray, IntArray
 
 

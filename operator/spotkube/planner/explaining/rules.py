@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from spotkube.model.cluster import Snapshot
 from spotkube.model.explanation import Change
 from spotkube.model.pods import Pod, PodTerm
-from spotkube.planner.build import pods_to_place
 from spotkube.planner.explaining import changes, poolchanges
 from spotkube.planner.explaining.changes import Subject
 from spotkube.planner.explaining.hurdles import Wanting
-from spotkube.planner.namespaces import with_namespaces
+from spotkube.planner.formulation.build import pods_to_place
+from spotkube.planner.formulation.namespaces import with_namespaces
 
 
 def rules_between(snapshot: Snapshot, pods: Wanting, uids: Iterable[str]) -> Iterator[Change]:

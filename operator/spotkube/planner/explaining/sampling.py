@@ -7,9 +7,9 @@ import numpy as np
 from spotkube.model import labels as keys
 from spotkube.model.offerings import Offering
 from spotkube.model.plan import Plan
-from spotkube.planner.build import pods_to_place
 from spotkube.planner.explaining.smallest import Base
 from spotkube.planner.explaining.universe import Universe
+from spotkube.planner.formulation.build import pods_to_place
 
 # Of fewer than this all are tried.
 _FEW = 600

@@ -17,7 +17,7 @@ from spotkube.planner.explaining import poolchanges
 from spotkube.planner.explaining.changes import RANKS
 from spotkube.planner.explaining.hurdles import Hurdle, Limits, Step
 from spotkube.planner.explaining.trials import Outcome, Trials
-from spotkube.planner.limits import limits_of
+from spotkube.planner.formulation.limits import limits_of
 from spotkube.planner.problem import BoolArray, IntArray
 
 # More changes at once than this are no advice.

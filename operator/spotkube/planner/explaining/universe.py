@@ -13,10 +13,10 @@ from spotkube.model.offerings import ON_DEMAND, SPOT, Offering
 from spotkube.model.plan import Plan
 from spotkube.model.resources import ResourceList
 from spotkube.model.volumes import ATTACHABLE, UNLIMITED
-from spotkube.planner.bins import Bin, make_bins
-from spotkube.planner.kinds import daemon_overhead, node_labels, table_row
-from spotkube.planner.labeltable import LabelTable
-from spotkube.planner.limits import used
+from spotkube.planner.formulation.bins import Bin, make_bins
+from spotkube.planner.formulation.kinds import daemon_overhead, node_labels, table_row
+from spotkube.planner.formulation.labeltable import LabelTable
+from spotkube.planner.formulation.limits import used
 from spotkube.planner.problem import BoolArray, IntArray
 
 NEW_POOL = "new"

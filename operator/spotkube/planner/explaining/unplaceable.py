@@ -9,8 +9,6 @@ from spotkube.model.explanation import Change, Exclusion
 from spotkube.model.offerings import ON_DEMAND
 from spotkube.model.plan import Plan, Unplaceable
 from spotkube.model.pods import NEVER_ON_SPOT, Pod
-from spotkube.planner.bins import capacity_type_of
-from spotkube.planner.build import on_demand_needs, pods_to_place
 from spotkube.planner.explaining import changes, poolchanges
 from spotkube.planner.explaining.changes import Subject
 from spotkube.planner.explaining.hurdles import (
@@ -29,8 +27,10 @@ from spotkube.planner.explaining.sampling import sample
 from spotkube.planner.explaining.smallest import Base, Search, bases_of
 from spotkube.planner.explaining.trials import Trials
 from spotkube.planner.explaining.universe import Universe, make_universe
-from spotkube.planner.limits import limits_of
-from spotkube.planner.volumes import shared_volumes, taken
+from spotkube.planner.formulation.bins import capacity_type_of
+from spotkube.planner.formulation.build import on_demand_needs, pods_to_place
+from spotkube.planner.formulation.limits import limits_of
+from spotkube.planner.formulation.volumes import shared_volumes, taken
 
 
 @dataclass(frozen=True, slots=True)

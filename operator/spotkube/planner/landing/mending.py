@@ -12,14 +12,14 @@ from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
 from spotkube.planner.clock import Stop
-from spotkube.planner.kinds import Kinds, make_kinds, shape_mask
+from spotkube.planner.formulation.kinds import Kinds, make_kinds, shape_mask
+from spotkube.planner.formulation.limits import within_limits
+from spotkube.planner.formulation.namespaces import with_namespaces
+from spotkube.planner.formulation.quotas import counted_apart
+from spotkube.planner.formulation.volumes import reach_mask
 from spotkube.planner.landing.check import Landing, check_landing
 from spotkube.planner.landing.scene import daemons_of, labels_of, site_of
 from spotkube.planner.landing.site import Site
-from spotkube.planner.limits import within_limits
-from spotkube.planner.namespaces import with_namespaces
-from spotkube.planner.quotas import counted_apart
-from spotkube.planner.volumes import reach_mask
 
 # Nodes that a plan may be given beyond its own; for each of them so many offerings are tried.
 MOST_ADDED, MOST_TRIED = 3, 6

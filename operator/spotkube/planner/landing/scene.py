@@ -9,10 +9,10 @@ from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
-from spotkube.planner.bins import Bin, make_bins, runs_on
-from spotkube.planner.kinds import node_labels
+from spotkube.planner.formulation.bins import Bin, make_bins, runs_on
+from spotkube.planner.formulation.kinds import node_labels
+from spotkube.planner.formulation.volumes import CSI_ZONE_LABELS, Shared, shared_volumes, taken
 from spotkube.planner.landing.site import Guest, Place, Site, make_site
-from spotkube.planner.volumes import CSI_ZONE_LABELS, Shared, shared_volumes, taken
 
 
 def site_of(snapshot: Snapshot, plan: Plan, pools: Sequence[Pool]) -> Site:

@@ -10,10 +10,10 @@ from spotkube.model.pods import Pod, PodShape, PodTerm, SpreadConstraint
 from spotkube.model.resources import CPU, MEMORY, PODS, ResourceList
 from spotkube.model.selectors import Taint
 from spotkube.model.volumes import ATTACHABLE, UNLIMITED
-from spotkube.planner.kinds import node_mask, shape_mask
-from spotkube.planner.labeltable import LabelTable
+from spotkube.planner.formulation.kinds import node_mask, shape_mask
+from spotkube.planner.formulation.labeltable import LabelTable
+from spotkube.planner.formulation.volumes import Shared, reach_mask, taken
 from spotkube.planner.problem import BoolArray, IntArray
-from spotkube.planner.volumes import Shared, reach_mask, taken
 
 # What a pod counts as in scores that asks for nothing: 100 millicores and 200 MB.
 _ASSUMED = {CPU: 100, MEMORY: 200 * 1024 * 1024}

@@ -1,0 +1,1 @@
+"""The problem without what can not win, and plans of it, whole nodes at a time."""

@@ -1,0 +1,1 @@
+"""Whole plans: made of the fractions, bred, taken apart and put together again."""
