@@ -34,7 +34,7 @@ from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan, PlannedNode
 from spotkube.model.pods import Pod
 from spotkube.planner.clock import Clock, Stop
-from spotkube.planner.landing.check import check_landing, land_once
+from spotkube.planner.landing.check import check_landing, land_once, misfits
 from spotkube.planner.landing.mending import REASON, with_landing
 from spotkube.planner.landing.scene import site_of
 from spotkube.planner.landing.scheduler import Scheduler, enough_nodes
@@ -209,6 +209,15 @@ class TestCheck:
         site = make_site([place("a", "4", there=True), place("b", "4", there=True)], free([*small, *large]))
 
         assert "" in [name for seed in range(20) for name in placed(site, seed)]
+
+    @pytest.mark.parametrize(("zones", "misfit"), [("abc", False), ("aab", True), ("ab", False)])
+    def test_whom_rules_keep_from_where_they_were_planned(self, zones: str, misfit: bool) -> None:
+        """minDomains of four in three zones: one pod in each."""
+        pods = make_pods(len(zones), app="web", spreads=[spread(min_domains=4, app="web")])
+        places = [place(f"n{n}", zone=f"zone-{zone}") for n, zone in enumerate(zones)]
+        site = make_site(places, [Guest(pod, n) for n, pod in enumerate(pods)])
+
+        assert bool(misfits(site)) is misfit
 
     def test_the_same_seed_lands_the_same_way(self) -> None:
         site = self.crowd()

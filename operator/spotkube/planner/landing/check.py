@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spotkube.planner.clock import Stop
+from spotkube.planner.landing.filters import admitted
 from spotkube.planner.landing.scheduler import Scheduler
 from spotkube.planner.landing.site import Site
 from spotkube.planner.landing.state import State
@@ -77,6 +78,30 @@ def land_once(site: Site, rng: random.Random, *, listed: bool = False) -> list[i
     waiting = _let_in(state, scheduler, waiting)
     missing = [guest for guest in waiting if site.guests[guest].target >= 0]
     return [*missing, *(guest for guest, place in enumerate(state.where) if _is_astray(site, guest, place))]
+
+
+def misfits(site: Site) -> frozenset[int]:
+    """Guests that rules keep from where they were planned, though all nodes are there and everybody goes only where
+    planned: nobody, of a plan that keeps the rules."""
+    state = State(site)
+    for place, one in enumerate(site.places):
+        if not one.closed:
+            state.join(place)
+            state.open_up(place)
+    waiting = [guest for guest, one in enumerate(site.guests) if one.target >= 0]
+    while True:
+        left = [guest for guest in waiting if not _goes_home(state, guest)]
+        if len(left) == len(waiting):
+            return frozenset(left)
+        waiting = left
+
+
+def _goes_home(state: State, guest: int) -> bool:
+    target = state.site.guests[guest].target
+    if not len(admitted(state, guest, np.array([target]))):
+        return False
+    state.bind(guest, target)
+    return True
 
 
 def _is_astray(site: Site, guest: int, place: int) -> bool:

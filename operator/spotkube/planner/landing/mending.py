@@ -17,7 +17,7 @@ from spotkube.planner.formulation.limits import within_limits
 from spotkube.planner.formulation.namespaces import with_namespaces
 from spotkube.planner.formulation.quotas import counted_apart
 from spotkube.planner.formulation.volumes import reach_mask
-from spotkube.planner.landing.check import Landing, check_landing
+from spotkube.planner.landing.check import Landing, check_landing, misfits
 from spotkube.planner.landing.scene import daemons_of, labels_of, site_of
 from spotkube.planner.landing.site import Site
 
@@ -50,7 +50,8 @@ class _Trial:
 
 def with_landing(snapshot: Snapshot, plan: Plan, pools: Sequence[Pool], *, seed: int, stop: Stop) -> Plan:
     """The plan with the report of its landing. Where pods found no place in one of the tries, it is given the cheapest
-    node with which more tries go well, again and again, until `stop` or as far as limits of pools allow.
+    node with which more tries go well and rules between pods are kept, again and again, until `stop` or as far as
+    limits of pools allow.
     """
     snapshot = with_namespaces(snapshot)
     trial = _Trial(snapshot, pools, seed, stop)
@@ -73,9 +74,11 @@ def with_landing(snapshot: Snapshot, plan: Plan, pools: Sequence[Pool], *, seed:
 
 def _better(trial: _Trial, best: _Attempt, plans: Iterable[Plan]) -> _Attempt | None:
     """The first that fails in a smaller part of its tries."""
+    known = misfits(best.site)
     for plan in plans:
         tried = trial.of(plan)
-        if tried.landing.failed * best.landing.tries < best.landing.failed * tried.landing.tries:
+        fewer = tried.landing.failed * best.landing.tries < best.landing.failed * tried.landing.tries
+        if fewer and misfits(tried.site) <= known:
             return tried
         if trial.over():
             break
