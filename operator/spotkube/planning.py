@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from spotkube.convert.snapshots import to_record
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan, PlannedNode
+from spotkube.model.pods import Pod
 from spotkube.model.policy import PolicyUnsatisfiable
 from spotkube.moving import MovesQuestion, moves_still_valid
 from spotkube.planner.formulation.bins import make_bins
@@ -26,8 +28,9 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 # A spot notice may be of half a minute only, and what one node held is soon planned for.
 URGENT_SECONDS = 2.0
-# What is found for few pods is found soon: more time would only let them wait.
+# What is found for few pods, or for pods of few kinds, is found soon: more time would only let them wait.
 LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.02
+FIRST_KIND_SECONDS, SECONDS_PER_KIND = 0.4, 0.1
 # Pods that come meanwhile wait for it.
 MOVES_SECONDS = 5.0
 logger = logging.getLogger(__name__)
@@ -159,8 +162,7 @@ class Planning:
 
     async def _decide(self, snapshot: Snapshot, mode: Mode, urgent: bool) -> Decision:
         waiting = pods_to_place(snapshot)
-        seconds = min(self._budget_seconds, max(LEAST_SECONDS, SECONDS_PER_POD * len(waiting)))
-        seconds = min(seconds, URGENT_SECONDS) if urgent else seconds
+        seconds = min(self._budget_seconds, search_seconds(waiting), URGENT_SECONDS if urgent else math.inf)
         planned: Planned = await self._worker.plan(snapshot, mode, self._seed, seconds)
         self._metrics.plan_solve_seconds.observe(planned.seconds)
         example = f"such as {waiting[0].key}" if waiting else ""
@@ -185,6 +187,12 @@ class Planning:
             self._search.cancel()
             await asyncio.gather(self._search, return_exceptions=True)
         self._worker.stop()
+
+
+def search_seconds(waiting: Sequence[Pod]) -> float:
+    """How long it is worth to search for places for these pods."""
+    kinds = len({pod.shape for pod in waiting})
+    return max(LEAST_SECONDS, min(SECONDS_PER_POD * len(waiting), FIRST_KIND_SECONDS + SECONDS_PER_KIND * (kinds - 1)))
 
 
 def _is_urgent(view: View) -> bool:

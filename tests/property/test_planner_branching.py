@@ -25,7 +25,7 @@ def branched(problem: Problem, ceiling: int, *, rounds: int = 30, programs: int 
     budget = Budget(None, rounds)
     relaxation = relax(instance, pricer, [first_fit_nodes(instance)], budget, Clock(None), (1.0, 1.0))
     before = relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0
-    tree = Tree(instance, relaxation, pricer, float(ceiling))
+    tree = Tree(instance, relaxation, pricer, float(ceiling), Clock(None).stop())
     tree.grow(lambda done: done >= programs)
     return before, tree.lower_bound()
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spotkube.planner.clock import Stop
 from spotkube.planner.instance import Instance
-from spotkube.planner.problem import BoolArray, FloatArray
+from spotkube.planner.problem import BoolArray, FloatArray, IntArray
 from spotkube.planner.relaxation.columns import LEVELS, Relaxation
 from spotkube.planner.relaxation.master import Duals
 from spotkube.planner.relaxation.pricing import Pricer
@@ -33,6 +34,8 @@ BETTER = 0.2
 CLOSE = 1e-6
 # With more groups a branch takes too long, and with a loose relaxation there are better ways.
 MOST_GROUPS, CONVERGED = 64, 1e-4
+# Levels of the pricing after which it is done to the end as a mixed-integer program.
+LEVELS_BEFORE_EXACT = 3
 # Linear programs for a branch at most.
 ROUNDS = 100
 
@@ -54,8 +57,12 @@ class Tree:
         programs: linear programs solved, the work done.
     """
 
-    def __init__(self, instance: Instance, relaxation: Relaxation, pricer: Pricer, ceiling: float) -> None:
+    def __init__(
+        self, instance: Instance, relaxation: Relaxation, pricer: Pricer, ceiling: float, stop: Stop
+    ) -> None:
+        """`stop` also ends the pricing of a program."""
         self.instance, self.master, self.pricer, self.ceiling = instance, relaxation.master, pricer, ceiling
+        self.stop = stop
         self.programs = 0
         self._sets = sets_of_kinds(instance)
         self._rows: dict[int, int] = {}
@@ -138,26 +145,38 @@ class Tree:
         return part
 
     def _price(self, part: Part, duals: Duals, enough: float) -> int:
-        """Raises the part's bound by pricing with more and more branches, until it is enough; columns added."""
+        """Raises the part's bound by pricing with more and more branches and then to the end, until it is enough.
+
+        Returns how many columns were added.
+        """
         instance, price = self.instance, self.instance.arrays.price
         bonus, gain = self._count_duals(part.limits)
         pay = price + charges(instance, duals) - bonus
+        bars = np.maximum(pay, 0.0)
         holders, upper = self.pricer.lean, np.zeros(instance.holders)
-        added = 0
-        for level, (branches, step) in enumerate(LEVELS):
+        for level, (branches, step) in enumerate(LEVELS[:LEVELS_BEFORE_EXACT]):
             patterns, found, above = self.pricer.price(
-                holders, instance.upper, duals, np.maximum(pay[holders], 0.0), branches, step
+                holders, instance.upper, duals, bars[holders], branches, step, self.stop
             )
+            if np.isinf(above).any():
+                return 0
             upper[holders] = np.minimum(upper[holders], above) if level else above
             part.bound = max(part.bound, self._bound(duals, pay, upper, gain))
             if part.bound >= enough:
                 return 0
-            better = np.flatnonzero(found > pay[holders] + CLOSE * price[holders])
-            added += sum(self.master.add(int(holders[i]), patterns[i]) for i in better)
+            added = self._add_better(holders, patterns, found, pay)
             holders = holders[upper[holders] > pay[holders] + CLOSE * price[holders]]
             if added or not len(holders):
-                break
-        return added
+                return added
+        patterns, found, above = self.pricer.price_exactly(holders, instance.upper, duals, bars[holders], self.stop)
+        upper[holders] = np.minimum(upper[holders], above)
+        part.bound = max(part.bound, self._bound(duals, pay, upper, gain))
+        return self._add_better(holders, patterns, found, pay)
+
+    def _add_better(self, holders: IntArray, patterns: IntArray, found: FloatArray, pay: FloatArray) -> int:
+        """Adds those that are worth more than they cost; how many."""
+        better = np.flatnonzero(found > (pay + CLOSE * self.instance.arrays.price)[holders])
+        return sum(self.master.add(int(holders[i]), patterns[i]) for i in better)
 
     def _count_duals(self, limits: Limits) -> tuple[FloatArray, float]:
         """What the counts take off each holder's price, [H], and what they add to the bound in all."""

@@ -109,8 +109,8 @@ def _branch(
 ) -> tuple[int, int]:
     """A sharper bound for all placeable pods, and the programs that it took."""
     limit = 0 if budget.seconds is None and budget.branch_programs is None else budget.branch_programs
-    tree = Tree(instance, relaxation, pricer, score(instance.arrays, best)[1])
     stop = clock.stop()
+    tree = Tree(instance, relaxation, pricer, score(instance.arrays, best)[1], stop)
     stopped = _stopper(limit, stop)
 
     def told(programs: int) -> bool:
