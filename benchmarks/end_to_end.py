@@ -36,6 +36,8 @@ DEPLOYMENTS, SEED = 20, 0
 SIZES, QUICK_SIZES = (1000, 5000), (200, 1000)
 PACED_PODS, PACED_SECONDS = 1000, 60.0
 PATIENCE_SECONDS = 600.0
+# Both are given the time to load what they need, as an operator that runs has long done.
+SETTLING_SECONDS = 15.0
 BOUND_SECONDS = 5.0
 CLAIMS_PATH = "/apis/spotkube.io/v1alpha1/nodeclaims"
 
@@ -51,6 +53,7 @@ def measure(rival: Rival, sizes: tuple[int, ...], paced: bool) -> results.Row | 
     steps: list[results.Row] = []
     with LocalCluster.start() as cluster, rival.raised(cluster, offerings):
         live.create_deployments(cluster, wanted)
+        time.sleep(SETTLING_SECONDS)
         watch = live.watch_pods(cluster)
         try:
             for size in sizes:

@@ -460,6 +460,13 @@ class World:
             await _settled(self.planning)
             self.clock.now += seconds
 
+    async def decided(self) -> None:
+        """All up to the claims of a decision: nothing has been launched, and no pod was touched."""
+        await self.cycle()
+        self.sync()
+        await self.loop.act()
+        self.sync()
+
     async def cycles(self, count: int, seconds: float = 1.0) -> None:
         for _ in range(count):
             await self.cycle(seconds)

@@ -96,12 +96,15 @@ class Loop:
 
         Raises NotLeading when the lease is lost on the way, and what keeps us from seeing the cluster at all.
         """
+        decided = await self._isolated("decision", self.act)
+        # What was decided is carried on at once, and the next plan is searched for meanwhile.
+        view = await self._observer.look()
+        asked = self._planning.busy or await self._isolated("question", lambda: self._ask(view))
+        return await self._carry_on(view) and decided and asked
+
+    async def _carry_on(self, view: View) -> bool:
         controllers, observer = self._controllers, self._observer
-        view = await observer.look()
         steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-            ("claims", lambda: controllers.claims.reconcile(view)),
-            ("placement", lambda: controllers.placement.reconcile(view)),
-            ("decision", lambda: self._take_decision(view)),
             ("workloads", lambda: controllers.workloads.reconcile(self._workload_view(view))),
             ("pools", lambda: controllers.pools.reconcile(view, self._planning.blocked)),
             ("queues", lambda: controllers.queues.reconcile(observer.queues.values(), view)),
@@ -110,9 +113,22 @@ class Loop:
             ("history", lambda: controllers.carrier.prune(observer.plans.values())),
             ("planning", self._ask),
         ]
-        fine = [await self._isolated(name, step) for name, step in steps]
+        # Thousands of pods to be placed must not hold up the nodes that they wait for.
+        fine = await self._together(
+            self._isolated("claims", lambda: controllers.claims.reconcile(view)),
+            self._isolated("placement", lambda: controllers.placement.reconcile(view)),
+        )
+        fine += [await self._isolated(name, step) for name, step in steps]
         record_view(self._tools.metrics, self._tools.cache, view)
         return all(fine)
+
+    @staticmethod
+    async def _together(*steps: Awaitable[bool]) -> list[bool]:
+        results = await asyncio.gather(*steps, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [result is True for result in results]
 
     async def _isolated(self, name: str, step: Callable[[], Awaitable[None]]) -> bool:
         self._tools.require_leader()
@@ -152,11 +168,13 @@ class Loop:
         self._controllers.placement.forget()
         self._controllers.history.forget()
 
-    async def _ask(self) -> None:
-        """Looks again first: what this cycle has changed must be in the question."""
-        self._planning.start_if_due(await self._observer.look())
+    async def _ask(self, view: View | None = None) -> None:
+        """Without a view it looks again first: what this cycle has changed must be in the question."""
+        self._planning.start_if_due(view or await self._observer.look())
 
-    async def _take_decision(self, view: View) -> None:
+    async def act(self) -> None:
+        """Carries out the decision that was reached, and gives back what is empty."""
+        view = await self._observer.look()
         searching = self._planning.busy
         decision = self._planning.take(view)
         if decision is not None:

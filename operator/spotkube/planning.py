@@ -30,7 +30,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 URGENT_SECONDS = 2.0
 # What is found for few pods, or for pods of few kinds, is found soon: more time would only let them wait.
 LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.02
-FIRST_KIND_SECONDS, SECONDS_PER_KIND = 0.4, 0.1
+KINDS_SECONDS, SECONDS_PER_KIND = 0.3, 0.1
 # Pods that come meanwhile wait for it.
 MOVES_SECONDS = 5.0
 logger = logging.getLogger(__name__)
@@ -192,7 +192,7 @@ class Planning:
 def search_seconds(waiting: Sequence[Pod]) -> float:
     """How long it is worth to search for places for these pods."""
     kinds = len({pod.shape for pod in waiting})
-    return max(LEAST_SECONDS, min(SECONDS_PER_POD * len(waiting), FIRST_KIND_SECONDS + SECONDS_PER_KIND * (kinds - 1)))
+    return max(LEAST_SECONDS, min(SECONDS_PER_POD * len(waiting), KINDS_SECONDS + SECONDS_PER_KIND * kinds))
 
 
 def _is_urgent(view: View) -> bool:

@@ -49,9 +49,9 @@ class Settings(BaseSettings):
         min_length=1,
         description="Namespace of the Lease and of kept snapshots. In a pod: its own; else `spotkube-system`.",
     )
-    api_qps: float = Field(200, gt=0, description="Calls a second to the API server in the long run.")
+    api_qps: float = Field(400, gt=0, description="Calls a second to the API server in the long run.")
     api_burst: int = Field(
-        400, ge=1, description="Calls to the API server that may be made at once before `api_qps` holds."
+        800, ge=1, description="Calls to the API server that may be made at once before `api_qps` holds."
     )
     relist_seconds: float = Field(
         300, ge=10, description="Every kind is listed anew after this time, whatever the watches said."
@@ -76,8 +76,8 @@ class Settings(BaseSettings):
     planner_budget_seconds: float = Field(
         5,
         gt=0,
-        description="The planner stops after this time with the best plan so far; for less than 250 pods sooner "
-        "(20 ms a pod, at least half a second).",
+        description="The planner stops after this time with the best plan so far; sooner for few pods (20 ms each) and "
+        "for pods of few kinds (0.1 s each, and 0.3), but never before half a second.",
     )
     preference_percent: float = Field(
         5,

@@ -204,7 +204,7 @@ class TestNominating:
         for name in ("web-1", "web-2", "web-3"):
             world.add_pod(name)
         world.worker.answer = crosswise
-        await world.cycles(2)
+        await world.decided()
         assert len(world.claims) == 2
         assert not any(admitted(world, name) for name in ("web-1", "web-2", "web-3"))
         world.restart()
@@ -231,7 +231,7 @@ class TestNominating:
         world = World()
         world.add_pool()
         world.add_pod()
-        await world.cycles(2)
+        await world.decided()
         view = await world.look()
         world.kube.change(PODS, "web-1", {"metadata": {"uid": "another"}}, "shop")
         await world.placement.reconcile(view)

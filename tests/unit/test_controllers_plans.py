@@ -137,7 +137,7 @@ class TestCarryingOut:
         world = World()
         world.add_pool()
         world.add_pod()
-        await world.cycles(2)
+        await world.decided()
 
         verbs = [line.split("/")[0] for line in world.kube.writes if "nodepools" not in line]
         assert verbs == ["create capacityplans", "patch capacityplans", "create nodeclaims", "patch capacityplans"]

@@ -18,8 +18,10 @@ from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.planning import (
+    KINDS_SECONDS,
     LEAST_SECONDS,
     LONGEST_PAUSE_SECONDS,
+    SECONDS_PER_KIND,
     SECONDS_PER_POD,
     URGENT_SECONDS,
     Planning,
@@ -302,15 +304,27 @@ class TestBatches:
         await ask(planning, view_of(cluster(pod, claims=(claim,), nodes=(node,))))
         assert worker.asked == [Mode.APPLY]
 
-    @pytest.mark.parametrize(("pods", "seconds"), [(1, LEAST_SECONDS), (100, 100 * SECONDS_PER_POD), (5000, 10.0)])
-    async def test_few_pods_do_not_wait_for_a_long_search(self, worker: FakeWorker, pods: int, seconds: float) -> None:
-        await ask(Planning(worker, Metrics(), 0, 10.0), view_of(cluster(*(make_pod(f"web-{n}") for n in range(pods)))))
+    @pytest.mark.parametrize(
+        ("pods", "kinds", "seconds"),
+        [
+            (1, 1, LEAST_SECONDS),
+            (5000, 1, LEAST_SECONDS),
+            (100, 100, 100 * SECONDS_PER_POD),
+            (5000, 20, KINDS_SECONDS + 20 * SECONDS_PER_KIND),
+            (5000, 500, 10.0),
+        ],
+    )
+    async def test_few_pods_and_those_of_few_kinds_do_not_wait_for_a_long_search(
+        self, worker: FakeWorker, pods: int, kinds: int, seconds: float
+    ) -> None:
+        many = (make_pod(f"web-{n}", cpu=f"{100 + n % kinds}m") for n in range(pods))
+        await ask(Planning(worker, Metrics(), 0, 10.0), view_of(cluster(*many)))
 
-        assert worker.seconds == [seconds]
+        assert worker.seconds == [pytest.approx(seconds)]
 
     async def test_nor_do_those_of_a_node_that_is_leaving(self, worker: FakeWorker) -> None:
         claim = replace(make_claim("c-1", CHEAP, phase=ClaimPhase.READY), node="c-1", deadline=START + 30)
-        pods = [make_pod(f"web-{n}", node="c-1") for n in range(1000)]
+        pods = [make_pod(f"web-{n}", node="c-1", cpu=f"{100 + n}m") for n in range(200)]
 
         await ask(
             Planning(worker, Metrics(), 0, 10.0),

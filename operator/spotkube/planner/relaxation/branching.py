@@ -57,9 +57,7 @@ class Tree:
         programs: linear programs solved, the work done.
     """
 
-    def __init__(
-        self, instance: Instance, relaxation: Relaxation, pricer: Pricer, ceiling: float, stop: Stop
-    ) -> None:
+    def __init__(self, instance: Instance, relaxation: Relaxation, pricer: Pricer, ceiling: float, stop: Stop) -> None:
         """`stop` also ends the pricing of a program."""
         self.instance, self.master, self.pricer, self.ceiling = instance, relaxation.master, pricer, ceiling
         self.stop = stop
