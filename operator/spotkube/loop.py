@@ -1,4 +1,4 @@
-"""The one cycle: observe, take each claim its next step, act on what was decided, care for the rest, ask anew.
+"""The one cycle: act on what was decided, observe, ask anew, take each claim its next step, care for the rest.
 
 What fails in one step does not keep the others from being taken: a Workload that can't be written must not hold up a
 drain.
@@ -96,10 +96,10 @@ class Loop:
 
         Raises NotLeading when the lease is lost on the way, and what keeps us from seeing the cluster at all.
         """
-        decided = await self._isolated("decision", self.act)
+        decided = not self._planning.done or await self._isolated("decision", self.act)
         # What was decided is carried on at once, and the next plan is searched for meanwhile.
         view = await self._observer.look()
-        asked = self._planning.busy or await self._isolated("question", lambda: self._ask(view))
+        asked = await self._isolated("question", lambda: self._ask(view))
         return await self._carry_on(view) and decided and asked
 
     async def _carry_on(self, view: View) -> bool:
@@ -111,7 +111,8 @@ class Loop:
             ("garbage", lambda: controllers.garbage.collect(view)),
             ("interruptions", lambda: controllers.history.reconcile(view)),
             ("history", lambda: controllers.carrier.prune(observer.plans.values())),
-            ("planning", self._ask),
+            ("empties", lambda: self._give_back_empty(view)),
+            ("planning", self._ask_again),
         ]
         # Thousands of pods to be placed must not hold up the nodes that they wait for.
         fine = await self._together(
@@ -168,19 +169,20 @@ class Loop:
         self._controllers.placement.forget()
         self._controllers.history.forget()
 
-    async def _ask(self, view: View | None = None) -> None:
-        """Without a view it looks again first: what this cycle has changed must be in the question."""
-        self._planning.start_if_due(view or await self._observer.look())
+    async def _ask(self, view: View) -> None:
+        self._planning.start_if_due(view)
+
+    async def _ask_again(self) -> None:
+        """Looks again first: what this cycle has changed must be in the question."""
+        if not self._planning.busy:
+            self._planning.start_if_due(await self._observer.look())
 
     async def act(self) -> None:
-        """Carries out the decision that was reached, and gives back what is empty."""
+        """Carries out the decision that was reached."""
         view = await self._observer.look()
-        searching = self._planning.busy
         decision = self._planning.take(view)
         if decision is not None:
             await (self._tell_moves if decision.moves else self._act_on)(decision, view)
-        if not searching:  # else a plan is about to use the nodes that are empty
-            await self._give_back_empty(view)
 
     async def _act_on(self, decision: Decision, view: View) -> None:
         """Records and carries out what is new in it; a decision that says the same as the last one is dropped."""
@@ -210,6 +212,8 @@ class Loop:
         self._told_moves[decision.mode] = gist
 
     async def _give_back_empty(self, view: View) -> None:
+        if self._planning.busy:  # a plan is about to use the nodes that are empty
+            return
         due = self._controllers.empties.due(view, self._controllers.placement.awaited)
         if not due or self._planning.has_question(view):
             return

@@ -73,6 +73,11 @@ class Planning:
         return self._search is not None
 
     @property
+    def done(self) -> bool:
+        """Whether a decision waits to be taken."""
+        return self._search is not None and self._search.done()
+
+    @property
     def blocked(self) -> Mapping[Mode, str]:
         """Why there is no plan that the policy allows, until there is one."""
         return self._blocked

@@ -25,6 +25,8 @@ from spotkube.planner.warmup import warm_up
 PATIENCE_SECONDS = 60.0
 # Compiling takes two minutes, and several times that on a machine that is busy or allows a part of one core.
 WARM_UP_PATIENCE_SECONDS = 600.0
+# A search takes all cores: watches, the Lease and drains of the loop come first.
+NICENESS = 5
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Decide = Callable[[Snapshot, Mode, int, float], Plan]
@@ -132,6 +134,7 @@ class PlannerWorker:
 def _follow_parent() -> None:
     """Signals to the group are the parent's to handle, but where it dies, however suddenly, the worker ends too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
