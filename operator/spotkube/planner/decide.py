@@ -71,7 +71,8 @@ def conclude(snapshot: Snapshot, pools: Sequence[Pool], built: Built, result: Re
     owned = [claim for claim in snapshot.claims if claim.pool in names]
     staying = staying_micro_usd_hour(snapshot, pools)
     placed = _placed(frozenset(claim.name for claim in owned), built, dealt)
-    fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in _crammed(built)})
+    crammed = _crammed(built)
+    fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in crammed})
     bound = _fleet_bound(built, result, fleet, solver)
     plan = Plan(
         additions=tuple(_additions(built, result, dealt)),
