@@ -31,7 +31,7 @@ class TestDefaults:
             "perNodeCost": 0,
             "spot": {"maxInterruptionPercent": 100, "allowUnmanagedPods": False},
             "readyTimeout": "5m",
-            "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "30s"},
+            "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "30s", "payBackWithin": "1h"},
         }
 
     def test_a_job_is_filled_in_and_its_template_kept(
