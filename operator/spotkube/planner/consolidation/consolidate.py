@@ -93,4 +93,5 @@ def _again(planner: Planner, chosen: Option) -> Option:
         return chosen
     again = planner.plan(chosen.gone, planner.rest(LAST_SHARE))
     fair = not again.missing & set(again.moved) and len(again.missing) <= len(chosen.missing)
+    fair &= planner.risks_no_more(again)
     return again if fair and planner.total(again) <= planner.total(chosen) else chosen

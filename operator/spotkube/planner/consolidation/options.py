@@ -103,12 +103,16 @@ class Planner:
     def fair(self) -> list[Option]:
         """Those that place what doing nothing places, and every pod that they move, at no risk that is not allowed."""
         nothing = self.options[0]
-        most = most_lost_together(self._snapshot.policy, nothing.risk.lost_together)
         return [
             o
             for o in self.options
-            if o.missing <= nothing.missing and not o.missing & set(o.moved) and o.risk.lost_together <= most
+            if o.missing <= nothing.missing and not o.missing & set(o.moved) and self.risks_no_more(o)
         ]
+
+    def risks_no_more(self, option: Option) -> bool:
+        """Whether as few pods may be lost together as the policy allows."""
+        now = self.options[0].risk.lost_together
+        return option.risk.lost_together <= most_lost_together(self._snapshot.policy, now)
 
     def best(self) -> Option:
         """The least total of those whose moves pay."""
