@@ -84,6 +84,8 @@ def test_kopf_leaves_no_trace_and_waits_for_nothing_for_ever() -> None:
     assert not settings.posting.enabled
     assert settings.scanning.disabled
     assert settings.persistence.finalizer.startswith("spotkube.io/")
+    body = kopf.Body({"metadata": {"name": "web", "labels": {"app": "web"}}, "spec": {"replicas": 1}})
+    assert settings.persistence.diffbase_storage.build(body=body) == {}, "a copy of each object for each event"
     finite = [
         settings.watching.server_timeout,
         settings.watching.connect_timeout,

@@ -134,8 +134,8 @@ class Disruption(SpecModel):
     """How long a node must have been empty before it is given back, such as 30s or 10m."""
     pay_back_within: PositiveDuration = "1h"
     """Pods are moved only where what that saves pays for the moves within so long, such as 30m or 4h. A move costs what
-    a restart costs the pod: five minutes of its room on demand, or half of a job's expectedRunTime; more with a high
-    priority or controller.kubernetes.io/pod-deletion-cost. Where a plan moves pods of several NodePools, the shortest
+    a restart costs the pod: its room on demand for the restartTime of its Workload; more with a high priority or
+    controller.kubernetes.io/pod-deletion-cost. Where a plan moves pods of several NodePools, the shortest
     time holds."""
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from spotkube.planner.clock import Stop
 from spotkube.planner.instance import Instance
 from spotkube.planner.problem import BoolArray, FloatArray, IntArray
-from spotkube.planner.relaxation.columns import LEVELS, Relaxation
+from spotkube.planner.relaxation.columns import LEVELS, THOROUGH, Relaxation
 from spotkube.planner.relaxation.master import Duals
 from spotkube.planner.relaxation.pricing import Pricer
 from spotkube.planner.relaxation.proof import SLACK, charges, round_up
@@ -34,8 +34,6 @@ BETTER = 0.2
 CLOSE = 1e-6
 # With more groups a branch takes too long, and with a loose relaxation there are better ways.
 MOST_GROUPS, CONVERGED = 64, 1e-4
-# Levels of the pricing after which it is done to the end as a mixed-integer program.
-LEVELS_BEFORE_EXACT = 3
 # Linear programs for a branch at most.
 ROUNDS = 100
 
@@ -152,7 +150,7 @@ class Tree:
         pay = price + charges(instance, duals) - bonus
         bars = np.maximum(pay, 0.0)
         holders, upper = self.pricer.lean, np.zeros(instance.holders)
-        for level, (branches, step) in enumerate(LEVELS[:LEVELS_BEFORE_EXACT]):
+        for level, (branches, step) in enumerate(LEVELS[:THOROUGH]):
             patterns, found, above = self.pricer.price(
                 holders, instance.upper, duals, bars[holders], branches, step, self.stop
             )

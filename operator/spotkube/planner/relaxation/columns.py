@@ -16,7 +16,7 @@ from spotkube.planner.relaxation.proof import Proof, charges, demand_of
 
 # Branches of the knapsack search, and the step of the search for charges: few and coarse for all holders; then more,
 # for those that may still hold better patterns.
-LEVELS = ((60, 5e-3), (200, 5e-3), (600, 1e-3), (3_000, 5e-4), (30_000, 5e-4), (300_000, 5e-4))
+LEVELS = ((60, 5e-3), (200, 5e-3), (600, 1e-3), (3_000, 5e-4), (30_000, 5e-4))
 # A round counts as the last when the cost of the columns is this close to the bound.
 CLOSE = 1e-6
 # How far towards the best proof's duals prices are moved before patterns are sought (Wentges' smoothing) ...
