@@ -69,7 +69,8 @@ class Store(Generic[T]):
         self._entries: dict[Key, _Entry[T]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._feeds = 0
-        self._listed_version = ""
+        self.listed_version = ""
+        """resourceVersion of the last whole list."""
 
     def __len__(self) -> int:
         return sum(1 for entry in self._entries.values() if entry.value is not None)
@@ -97,7 +98,7 @@ class Store(Generic[T]):
         """Whether the last whole list would have shown it, had it still been there: a watch lags behind."""
         if _key(raw) in self._entries:
             return False
-        return is_older(raw["metadata"].get("resourceVersion", ""), self._listed_version) is True
+        return is_older(raw["metadata"].get("resourceVersion", ""), self.listed_version) is True
 
     def begin_relist(self) -> "Relist[T]":
         """Call this before the list is asked for, so that what a watch brings meanwhile is known to be newer."""
@@ -161,10 +162,10 @@ class Store(Generic[T]):
             self._deleted.popitem(last=False)
 
     def _finish_relist(self, seen: set[Key], begun_at: int, list_version: str) -> None:
-        if is_older(list_version, self._listed_version):
-            raise HistoryRewritten(self.resource.name, self._listed_version, list_version)
+        if is_older(list_version, self.listed_version):
+            raise HistoryRewritten(self.resource.name, self.listed_version, list_version)
         self._drop_vanished(seen, begun_at, list_version)
-        self._listed_version = list_version
+        self.listed_version = list_version
         if not self.synced:
             self.synced = True
             self._bump()
@@ -246,9 +247,13 @@ class Cache:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    async def changed(self) -> None:
+        """Sleeps until something changes."""
+        await self._changed.wait()
+
     async def wait_synced(self) -> None:
         while not self.synced:
-            await self._changed.wait()
+            await self.changed()
 
     async def next_batch(
         self, after: int, *, idle_seconds: float, max_seconds: float, timeout_seconds: float | None = None

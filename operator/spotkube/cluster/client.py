@@ -4,13 +4,14 @@ The official client does the connection: kubeconfig, TLS, exec plugins, service 
 classes, which cost more time and memory than the objects that they wrap.
 """
 
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
 from spotkube.cluster.connecting import Connection, load_connection
-from spotkube.cluster.errors import Conflict, Expired, NotFound
+from spotkube.cluster.errors import Conflict, Expired, NotFound, error_from_answer
 from spotkube.cluster.resources import PODS, Resource
 from spotkube.cluster.throttling import RateLimiter, retrying
 from spotkube.cluster.transport import Object, Objects, Transport
@@ -20,6 +21,10 @@ PatchKind = Literal["merge", "json", "strategic", "apply"]
 FIELD_MANAGER = "spotkube"
 PAGE_SIZE = 500
 """As kubectl and client-go's reflector: large enough for speed, small enough for the API server's memory."""
+
+SERVER_TIMEOUT_SECONDS = 300
+INACTIVITY_TIMEOUT_SECONDS = 70
+"""A watch gets a bookmark a minute; one that is silent for longer has died without a word."""
 
 _PATCH_TYPES: dict[PatchKind, str] = {
     "merge": "application/merge-patch+json",
@@ -114,6 +119,23 @@ class KubeClient:
             query["continue"] = answer["metadata"].get("continue")
             if not query["continue"]:
                 return
+
+    async def watch(self, resource: Resource, version: str) -> AsyncIterator[tuple[str, Object]]:
+        """Events after this resourceVersion, (type, object), of the whole cluster, until the server ends the watch.
+
+        BOOKMARK only tells how far it is. Raises Expired when the server has forgotten what came after it.
+        """
+        query = {
+            "watch": "1",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(SERVER_TIMEOUT_SECONDS),
+        }
+        async for event in self._transport.stream(resource.path(), query, INACTIVITY_TIMEOUT_SECONDS):
+            if event["type"] == "ERROR":
+                status = event["object"]
+                raise error_from_answer(int(status.get("code") or 500), "", {}, json.dumps(status).encode())
+            yield event["type"], event["object"]
 
     async def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
         """The object as stored. Raises AlreadyExists, Invalid."""

@@ -58,6 +58,7 @@ REPLICASETS: Final = Resource("apps", "v1", "replicasets", True, "ReplicaSet")
 DAEMONSETS: Final = Resource("apps", "v1", "daemonsets", True, "DaemonSet")
 PODDISRUPTIONBUDGETS: Final = Resource("policy", "v1", "poddisruptionbudgets", True, "PodDisruptionBudget")
 EVENTS: Final = Resource("events.k8s.io", "v1", "events", True, "Event")
+PRIORITYCLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", False, "PriorityClass")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", True, "Lease")
 
 WORKLOADS: Final = Resource(GROUP, VERSION, "workloads", True, "Workload")

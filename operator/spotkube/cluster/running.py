@@ -1,4 +1,4 @@
-"""The frame of the operator: kopf's watches, the relists and the main task, started and ended together."""
+"""The frame of the operator: the watches, the relists and the main task, started and ended together."""
 
 import asyncio
 import logging
@@ -11,8 +11,10 @@ import kopf
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.errors import MissingKinds, NotFound
+from spotkube.cluster.reflecting import keep_watching
 from spotkube.cluster.relisting import Report, keep_relisting
 from spotkube.cluster.watching import connection_info, register_login, register_watches, watch_settings
+from spotkube.model.labels import GROUP
 
 SHUTDOWN_SECONDS = 20.0
 """For the main task to end by itself; below the 30 s that a kubelet gives a pod."""
@@ -56,14 +58,16 @@ async def run_operator(
     connection_info(client.connection.configuration)  # raises now rather than within kopf
     stop = stop if stop is not None else asyncio.Event()
     context = OperatorContext(client, cache)
+    ours = [resource for resource in cache.resources if resource.group == GROUP]
     work: dict[str, Work] = {
         "relists": lambda: keep_relisting(client, cache, relist_seconds, report_relist),
+        "watches": lambda: keep_watching(client, cache, [one for one in cache.resources if one not in ours]),
         MAIN: lambda: main(context),
     }
     frame = _Frame(context, work, stop, shutdown_seconds)
     registry = kopf.OperatorRegistry()
     register_login(registry, client.connection)
-    register_watches(registry, cache, cache.resources)
+    register_watches(registry, cache, ours)
     permanent = kopf.ErrorsMode.PERMANENT  # the default is to try again for ever
     kopf.on.startup(id="start", errors=permanent, registry=registry)(frame.start)
     kopf.on.cleanup(id="end", errors=permanent, registry=registry)(frame.end)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,26 @@ class Transport:
             await self._reload_credentials(refused=api)
             return await _send(self._api, request)
 
+    async def stream(self, path: str, query: Mapping[str, str | None], silence_seconds: float) -> AsyncIterator[Object]:
+        """The objects of an answer that goes on, one a line, until the server ends it.
+
+        Raises the ApiError that stands for any other answer, or for a server that is silent for so long.
+        """
+        request, limits = _Request("GET", path, query, None, "application/json"), _silence(silence_seconds)
+        await self._limiter.acquire()
+        api = self._api
+        try:
+            response = await _call(api, request, limits)
+        except Unauthorized:
+            await self._reload_credentials(refused=api)
+            response = await _call(self._api, request, limits)
+        with _failures_told(request), contextlib.closing(response.response):
+            rest = b""
+            async for chunk in response.response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield _decoded(request, line)
+
     async def _reload_credentials(self, refused: Any) -> None:
         """Certificates are bound to the session, so a new one is made; calls under way end on the old one."""
         async with self._reloading:
@@ -97,9 +117,17 @@ class Transport:
 
 
 async def _send(api: Any, request: _Request) -> Object:
+    response = await _call(api, request, _TIMEOUT)
+    with _failures_told(request):
+        data: bytes = await response.read()
+    return _decoded(request, data)
+
+
+async def _call(api: Any, request: _Request, limits: aiohttp.ClientTimeout) -> Any:
+    """The answer, its body still to be read. Raises the ApiError that stands for one that says no, or for none."""
     headers = {"Accept": "application/json", "Content-Type": request.content_type}
     query = [(key, value) for key, value in request.query.items() if value is not None]
-    try:
+    with _failures_told(request):
         arguments = await api.param_serialize(
             request.method,
             request.path,
@@ -108,15 +136,26 @@ async def _send(api: Any, request: _Request) -> Object:
             body=request.body,
             auth_settings=["BearerToken"],
         )
-        response = await api.call_api(*arguments, _request_timeout=_TIMEOUT)
+        response = await api.call_api(*arguments, _request_timeout=limits)
+        if 200 <= response.status < 300:
+            return response
         data: bytes = await response.read()
+    raise error_from_answer(response.status, response.reason or "", response.headers, data)
+
+
+@contextlib.contextmanager
+def _failures_told(request: _Request) -> Iterator[None]:
+    """Raises the ApiError that stands for an answer that does not come, or not to its end."""
+    try:
+        yield
     except TimeoutError as error:
         raise Unavailable(Unavailable.NO_ANSWER, "Timeout", f"{request}: no answer in time") from error
     except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
         raise Unavailable(Unavailable.NO_ANSWER, type(error).__name__, f"{request}: {error}") from error
-    if not 200 <= response.status < 300:
-        raise error_from_answer(response.status, response.reason or "", response.headers, data)
-    return _decoded(request, data)
+
+
+def _silence(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=seconds)
 
 
 def _decoded(request: _Request, data: bytes) -> Object:

@@ -1,4 +1,4 @@
-"""kopf as we use it: it keeps the watches alive and calls us for each event. Nothing else of it is used.
+"""kopf as we use it: it keeps the watches of our kinds alive and calls us for each event. Nothing else of it is used.
 
 No handler here touches an object: no finalizers, no annotations, no posted events. Handlers feed the cache, and the
 one loop decides by what the cache holds, never by what an event says.
@@ -13,16 +13,14 @@ from typing import Any, cast
 import kopf
 
 from spotkube.cluster.cache import Cache
+from spotkube.cluster.client import INACTIVITY_TIMEOUT_SECONDS, SERVER_TIMEOUT_SECONDS
 from spotkube.cluster.connecting import Connection
 from spotkube.cluster.errors import KubeConfigError
 from spotkube.cluster.resources import Resource
 from spotkube.model.labels import GROUP
 
-SERVER_TIMEOUT_SECONDS = 300
 CONNECT_TIMEOUT_SECONDS = 10
 REQUEST_TIMEOUT_SECONDS = 30
-INACTIVITY_TIMEOUT_SECONDS = 70
-"""A watch gets a bookmark a minute; one that is silent for longer has died without a word."""
 
 _LOGIN_PAUSE_SECONDS = 5
 logger = logging.getLogger(__name__)
