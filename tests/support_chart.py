@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -89,6 +90,16 @@ def install_operator_identity(cluster: Cluster, namespace: str) -> Path:
     cluster.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(items))
     token = cluster.kubectl("create", "token", SERVICE_ACCOUNT, "-n", namespace, f"--duration={TOKEN_DURATION}").strip()
     return kubeconfig_with_token(cluster, namespace, token)
+
+
+def do_as_documented(cluster: Cluster, page: str, words: str) -> None:
+    """Runs the first commands that a page of docs/ teaches after these words, as an administrator."""
+    text = (CHART.parent.parent / "docs" / page).read_text(encoding="utf-8")
+    found = re.search(rf"{re.escape(words)}.*?```\n(.*?)```", text, re.DOTALL)
+    assert found is not None, f"{page} says nowhere: {words}"
+    path = f"{cluster.binary('kubectl').parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "KUBECONFIG": str(cluster.kubeconfig)}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", found[1]], env=environment, check=True, timeout=60)
 
 
 def install_crds(cluster: Cluster) -> None:

@@ -139,8 +139,11 @@ def test_the_lease_that_may_be_written_is_the_operators(cluster: Cluster) -> Non
     assert [rule["resourceNames"] for rule in rules if "update" in rule["verbs"]] == [[LEASE_NAME]]
 
 
-SERVES_POLICIES = ("--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy")
-POLICY_ON = ("--set", "placementPolicy.enabled=true")
+SERVES_MUTATING = ("--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy")
+SERVES_VALIDATING = ("--api-versions", "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy")
+SERVES_POLICIES = (*SERVES_MUTATING, *SERVES_VALIDATING)
+POLICY_ON = ("--set", "placementPolicy.enabled=true,queuePolicy.enabled=false")
+QUEUE_OFF = ("--set", "queuePolicy.enabled=false")
 
 
 def policies(manifests: list[Manifest]) -> list[str]:
@@ -148,11 +151,44 @@ def policies(manifests: list[Manifest]) -> list[str]:
 
 
 def test_pods_are_gated_only_if_asked_for_and_where_the_cluster_can(cluster: Cluster) -> None:
-    assert policies(render(cluster, "ns", *SERVES_POLICIES)) == []
+    assert policies(render(cluster, "ns", *SERVES_POLICIES, *QUEUE_OFF)) == []
     assert policies(render(cluster, "ns", *POLICY_ON)) == []
-    found = render(cluster, "ns", *POLICY_ON, *SERVES_POLICIES)
+    found = render(cluster, "ns", *POLICY_ON, *SERVES_MUTATING)
     assert policies(found) == ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"]
     assert only(found, "MutatingAdmissionPolicy")["spec"]["failurePolicy"] == "Ignore"
     assert only(found, "MutatingAdmissionPolicyBinding")["spec"] == {
         "policyName": only(found, "MutatingAdmissionPolicy")["metadata"]["name"]
     }
+
+
+def test_the_queue_is_enforced_by_default_where_the_cluster_can(cluster: Cluster) -> None:
+    """Jobs that can't be held must not be refused either, so both kinds of policy are there or none."""
+    for served in (SERVES_MUTATING, SERVES_VALIDATING):
+        assert policies(render(cluster, "ns", *served, "--kube-version", "1.33")) == []
+
+    found = [each for each in render(cluster, "ns", *SERVES_POLICIES) if "AdmissionPolicy" in each["kind"]]
+
+    names = {each["metadata"]["name"] for each in found if each["kind"].endswith("Policy")}
+    assert names == {"ns.spotkube.queue", "ns.spotkube.own"}
+    assert sorted(each["kind"] for each in found) == [
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        *["ValidatingAdmissionPolicy"] * 2,
+        *["ValidatingAdmissionPolicyBinding"] * 2,
+    ]
+    for each in found:
+        if each["kind"].endswith("Binding"):
+            assert each["spec"]["policyName"] in names
+        else:
+            assert each["spec"]["failurePolicy"] == "Fail"
+
+
+def test_the_policies_let_the_account_do_its_work_that_the_operator_runs_under(cluster: Cluster) -> None:
+    for values, account in (
+        ("replicas=2", "spotkube"),
+        ("serviceAccount.create=false,serviceAccount.name=mine", "mine"),
+    ):
+        for each in render(cluster, "ns", *SERVES_POLICIES, "--set", values):
+            if each["kind"].endswith("AdmissionPolicy"):
+                conditions = [condition["expression"] for condition in each["spec"]["matchConditions"]]
+                assert f"request.userInfo.username != 'system:serviceaccount:ns:{account}'" in conditions

@@ -28,6 +28,7 @@ def watched_kinds() -> list[Resource]:
 
 
 WATCHED = watched_kinds()
+KEPT = ("spotkube-interruptions", "spotkube-queues")
 ALLOWED = [
     # verb, group, resource, namespace ("" is the whole cluster), name
     *[(verb, kind.group, kind.plural, "", "") for kind in WATCHED for verb in ("list", "watch")],
@@ -45,7 +46,7 @@ ALLOWED = [
     ("create", "coordination.k8s.io", "leases", "OWN", ""),
     *[(verb, "coordination.k8s.io", "leases", "OWN", "spotkube") for verb in ("get", "update")],
     ("create", "", "configmaps", "OWN", ""),
-    *[(verb, "", "configmaps", "OWN", "spotkube-interruptions") for verb in ("get", "patch")],
+    *[(verb, "", "configmaps", "OWN", name) for verb in ("get", "patch") for name in KEPT],
 ]
 FORBIDDEN = [
     *[(verb, "", "secrets", "OWN", "") for verb in ("get", "list", "create")],

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from localcluster.cluster import Cluster
 from localcluster.errors import KubectlError
 from spotkube.model import labels as keys
 from support import wait_until
-from support_chart import CHART, RELEASE, Manifest, helm
+from support_chart import CHART, RELEASE, Manifest, do_as_documented, helm
 from support_operator import Object, Story, name_of
 
 Kubectl = Callable[..., str]
@@ -28,7 +25,8 @@ def policy(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The chart with its policy and without operators of its own; gives its namespace."""
     namespace = "placement-policy"
     cluster.kubectl("create", "namespace", namespace)
-    values = ("--set", "placementPolicy.enabled=true", "--set", "replicas=0")
+    # The operator of these stories is not of this release, and must be let do its work.
+    values = ("--set", "placementPolicy.enabled=true,queuePolicy.enabled=false,replicas=0")
     helm(cluster, "install", RELEASE, str(CHART), "--namespace", namespace, *values)
     try:
         wait_until(lambda: is_at_work(cluster), 60, "the policy to be at work")
@@ -128,15 +126,5 @@ def test_uninstalling_ends_it_and_a_command_lets_go_those_that_wait(
 
     wait_until(lambda: born(kubectl, pod("a", opted_in)) == [], 60, "new pods to be free")
     assert json.loads(kubectl("get", "pod", "waits", "-n", opted_in, "-o", "json"))["spec"]["schedulingGates"] == [GATE]
-    lift_gates(cluster)
+    do_as_documented(cluster, "uninstall.md", "are let go by hand")
     assert "schedulingGates" not in json.loads(kubectl("get", "pod", "waits", "-n", opted_in, "-o", "json"))["spec"]
-
-
-def lift_gates(cluster: Cluster) -> None:
-    """What docs/uninstall.md teaches, as it stands there."""
-    text = (CHART.parent.parent / "docs" / "uninstall.md").read_text(encoding="utf-8")
-    found = re.search(r"are let go by hand.*?```\n(.*?)```", text, re.DOTALL)
-    assert found is not None
-    path = f"{cluster.binary('kubectl').parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "KUBECONFIG": str(cluster.kubeconfig)}
-    subprocess.run(["bash", "-euo", "pipefail", "-c", found[1]], env=environment, check=True, timeout=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from spotkube.api.crds import render_crds
+from spotkube.model import labels
 from spotkube.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -77,3 +79,22 @@ def test_the_schema_of_config_is_that_of_the_settings() -> None:
     assert schema["additionalProperties"] is False
     assert expected.keys() >= SET_BY_THE_CHART
     assert schema["properties"] == {name: expected[name] for name in expected.keys() - SET_BY_THE_CHART}
+
+
+POLICIES = {path.stem: path.read_text(encoding="utf-8") for path in (CHART / "templates").glob("*policy.yaml")}
+NAMES_OF_OURS = {value for value in vars(labels).values() if isinstance(value, str)}
+
+
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_the_policies_speak_of_names_that_the_operator_knows(policy: str) -> None:
+    spoken = set(re.findall(r"(?<![\w.])spotkube\.io/[\w-]+", POLICIES[policy]))
+
+    assert spoken
+    assert spoken <= NAMES_OF_OURS
+
+
+def test_people_may_set_what_the_model_says_that_they_set() -> None:
+    line = re.search(r"name: setByUsers\n +expression: \"(.*)\"", POLICIES["ownpolicy"])
+    assert line is not None
+
+    assert set(re.findall(r"'([^']*)'", line[1])) == set(labels.SET_BY_USERS)

@@ -45,3 +45,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
 {{- end }}
+
+{{/* Whom the admission policies let do what they keep from everybody else. */}}
+{{- define "spotkube.username" -}}
+{{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "spotkube.serviceAccountName" .) -}}
+{{- end }}
+
+{{/* "true" where the queue is enforced: both kinds of policy must be served, or Jobs would be refused and not held. */}}
+{{- define "spotkube.queuePolicy" -}}
+{{- $served := .Capabilities.APIVersions -}}
+{{- if and .Values.queuePolicy.enabled ($served.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy") ($served.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") -}}
+true
+{{- end -}}
+{{- end }}

@@ -52,7 +52,8 @@ WELL_KNOWN_OFFERING_LABELS: Final = (INSTANCE_TYPE, ZONE, REGION, ARCH, OS)
 
 TERMINATION_FINALIZER: Final = f"{GROUP}/termination"
 PLANNED_PODS: Final = f"{GROUP}/planned-pods"
-"""Annotation on a claim: the UIDs of the pods that it was planned for, for a restart before all are nominated."""
+"""Annotation on a claim: the UIDs of the pods that it was planned for, for a restart before all are nominated. A pod
+that its owner had still to make is "namespace/Kind/name#number" there."""
 PLACEMENT_GATE: Final = f"{GROUP}/placement"
 DISRUPTED_TAINT: Final = f"{GROUP}/disrupted"
 DISRUPTED_TAINT_EFFECT: Final = "NoSchedule"
@@ -69,3 +70,17 @@ EXCLUDE_FROM_LOAD_BALANCERS: Final = "node.kubernetes.io/exclude-from-external-l
 """Kubernetes' label that takes a Node off the load balancers of Services."""
 APPLIED: Final = f"{GROUP}/applied"
 """Annotation on what is made for a Workload: a digest of what it was last made from."""
+
+QUEUE_NAME: Final = f"{GROUP}/queue-name"
+"""Label on a Job: the FairQueue that it stands in. Where the chart's policies are at work, such a Job is suspended when
+it is made, and only the operator lets it go."""
+HELD_BY_QUEUE: Final = f"{GROUP}/held-by-queue"
+"""Annotation on a suspended Job: "true" says that it waits for its queue, so that the operator may let it go. A Job
+that is suspended without it was suspended by its owner and stays so. On others it means nothing."""
+ADMITTED_AT: Final = f"{GROUP}/admitted-at"
+"""Annotation on a Job: when its queue let it go (RFC 3339)."""
+EXPECTED_RUN_TIME: Final = f"{GROUP}/expected-run-time"
+"""Annotation on a Job: how long it will run, as in 90s, 15m, 2h30m."""
+SET_BY_USERS: Final = (DO_NOT_DISRUPT, EXPECTED_RUN_TIME, QUEUE_NAME)
+"""Labels and annotations of ours that people put on Jobs, pods and pod templates; the chart's policies keep all others
+from them (the list stands in helm/spotkube/templates/ownpolicy.yaml, too)."""
