@@ -17,6 +17,8 @@ _FAST = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Seconds: calls, cycles, the planner under its budget."""
 _SLOW = (5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)
 """Seconds: from an order to a Ready node."""
+_LONG = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
+"""Seconds: a job's wait in its queue."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Metrics:
         self._add_cycle()
         self._add_capacity()
         self._add_termination()
+        self._add_queues()
         self._add_operator()
 
     def render(self) -> bytes:
@@ -109,6 +112,20 @@ class Metrics:
         )
         self.evictions_total = self._counter(
             "evictions_total", "Evictions asked for.", {"result": "evicted, gone, refused, forced, error"}
+        )
+
+    def _add_queues(self) -> None:
+        self.queue_waiting = self._gauge("queue_waiting", "Jobs that wait in a FairQueue.", {"queue": "FairQueue"})
+        self.queue_wait_seconds = self._histogram(
+            "queue_wait_seconds",
+            "Time from a job's creation until its queue let it go.",
+            _LONG,
+            {"queue": "FairQueue", "tenant": "Namespace"},
+        )
+        self.queue_preemptions_total = self._counter(
+            "queue_preemptions_total",
+            "Jobs that were taken back, by why.",
+            {"queue": "FairQueue", "cause": "Reclaimed, Priority, NotReady, Drained"},
         )
 
     def _add_operator(self) -> None:

@@ -211,7 +211,7 @@ class TestEnd:
 
 
 class TestQueues:
-    async def test_a_queue_says_that_it_is_not_in_force_once(self) -> None:
+    async def test_a_queue_in_which_nobody_waits_says_once_that_it_admits(self) -> None:
         world = World()
         world.kube.put(
             FAIRQUEUES,
@@ -227,4 +227,4 @@ class TestQueues:
 
         assert world.kube.writes == ["patch fairqueues/all/status"]
         (told,) = world.kube.one(FAIRQUEUES, "all")["status"]["conditions"]
-        assert told["status"] == "False"
+        assert told["status"] == "True"

@@ -7,12 +7,10 @@ from pydantic import Field
 
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
 from spotkube.api.fields import Count, LabelKey, Labels, LabelValue, Quantity
-from spotkube.api.rules import Keyed, Rule, SpecModel
+from spotkube.api.rules import Keyed, Rule, SpecModel, StatusModel
 from spotkube.model.quantities import parse_quantity
 
 ACTIVE = "Active"
-ADMISSION_NOT_IN_FORCE = "AdmissionNotInForce"
-"""Reason of the condition Active=False that every queue has in this release."""
 
 
 class StopPolicy(StrEnum):
@@ -136,21 +134,64 @@ class FairQueueSpec(SpecModel):
     well."""
 
 
+class ResourceUsage(StatusModel):
+    """How much of one resource the queue's jobs have been admitted with."""
+
+    name: Annotated[str, Field(max_length=317)]
+    """Name of the resource."""
+    used: Annotated[str, Field(max_length=32)]
+    """What all that run take, as a quantity."""
+    borrowed: Annotated[str, Field(max_length=32)]
+    """How much of it is above nominalQuota."""
+
+
+class QueueSpend(StatusModel):
+    """What the queue's pods cost: of each node that they run on, its price times their dominant share."""
+
+    usd_per_hour: float = 0
+    """Dollars an hour now."""
+    usd_today: float = 0
+    """Dollars since midnight UTC."""
+    usd_this_month: float = 0
+    """Dollars since the month began, UTC."""
+
+
+class TenantStatus(StatusModel):
+    """How one tenant stands in the queue."""
+
+    name: Annotated[str, Field(max_length=63)]
+    """The namespace."""
+    weight: float
+    """Its weight."""
+    pending: Count
+    """How many of its jobs wait."""
+    admitted: Count
+    """How many of them run."""
+    usd_per_hour: float = 0
+    """What its pods cost now, in dollars an hour."""
+    usd_this_month: float = 0
+    """What they have cost since the month began, UTC."""
+
+
 class FairQueueStatus(ObservedStatus):
-    """How the queue stands. Written by SpotKube. Condition: Active; in this release False with reason
-    AdmissionNotInForce."""
+    """How the queue stands. Written by SpotKube. Condition: Active, False while stopPolicy keeps it from admitting."""
 
     pending_workloads: Count | None = None
-    """How many Workloads wait in the queue."""
+    """How many jobs wait in the queue."""
     admitted_workloads: Count | None = None
-    """How many Workloads of the queue run."""
+    """How many jobs of the queue run."""
+    usage: Annotated[tuple[ResourceUsage, ...], Field(max_length=32)] = ()
+    """Of each resource that has a quota."""
+    spend: QueueSpend = QueueSpend()
+    """What it costs, accounted from what really ran at its real price."""
+    tenants: Annotated[tuple[TenantStatus, ...], Field(max_length=500)] = ()
+    """Those with jobs that wait or run, at most 500."""
 
 
 class FairQueue(KubeObject):
-    """A queue that shares the cluster fairly among tenants. In this release a FairQueue is validated and stored, but
-    admission by it is not in force yet: Workloads that name it run at once, whatever its quotas and budgets say, and
-    its condition Active is False with reason AdmissionNotInForce. Until then, limit spending with spec.limits of the
-    NodePools."""
+    """A queue that shares the cluster fairly among tenants. Jobs with the label spotkube.io/queue-name, and batch
+    Workloads with queueName, stand in it: they are suspended until their turn comes, in the order of User-Weighted Fair
+    Queueing, within its quotas and budget. Services are not held by queues."""
 
     resource: ClassVar[Resource] = Resource(
         kind="FairQueue",

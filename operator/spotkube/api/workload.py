@@ -16,9 +16,10 @@ from spotkube.api.fields import (
     PositiveDuration,
     Replicas,
     Text,
+    Time,
     UsdPerHour,
 )
-from spotkube.api.rules import Rule, SpecModel
+from spotkube.api.rules import Rule, SpecModel, StatusModel
 from spotkube.api.templates import PodTemplate, VolumeClaimTemplate
 
 
@@ -195,7 +196,7 @@ class WorkloadSpec(SpecModel):
     spot: SpotPolicy = SpotPolicy()
     """How much of it may run on spot nodes. Left out, all of it may."""
     queue_name: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """The FairQueue that it stands in. Left out, it runs at once."""
+    """The FairQueue that its job stands in. Left out, it runs at once, as services do."""
     expected_run_time: PositiveDuration | None = None
     """How long a pod of the job will run, such as 20m or 1h30m; for jobs only. Left out, it is estimated from
     earlier runs."""
@@ -234,6 +235,21 @@ class WorkloadSpec(SpecModel):
         return self.placement or (Placement.PINNED if self.is_job else Placement.SCHEDULER)
 
 
+class QueuePlace(StatusModel):
+    """How it stands in its queue. `spotkube queue` shows positions."""
+
+    reason: Annotated[str, Field(max_length=64)]
+    """Why it waits: Quota, Budget, NoCapacity, Reservation, GangIncomplete, Backoff, QueueHeld, TooLarge, UnknownQueue,
+    NotAllowed; Admitted when its turn has come."""
+    estimated_start: Time | None = None
+    """When it will likely start, as far as estimates of run times go; absent where nothing that is known leads to it.
+    Written anew when it has moved by more than 30 s and a tenth of the wait."""
+    earliest_start: Time | None = None
+    """Four of five jobs start between this and latestStart."""
+    latest_start: Time | None = None
+    """See earliestStart."""
+
+
 class WorkloadStatus(ObservedStatus):
     """How the Workload stands. Written by SpotKube. Conditions: Placed (all pods have a node), Ready (all pods are
     ready, or the job is done)."""
@@ -254,6 +270,8 @@ class WorkloadStatus(ObservedStatus):
     """Its share of the price of the nodes that it stands on, in dollars an hour."""
     waiting_for: Text | None = None
     """Why pods wait, in words; absent when none does."""
+    queue: QueuePlace | None = None
+    """How it stands in its queue; absent when it does not wait there."""
 
 
 class Workload(KubeObject):

@@ -9,6 +9,7 @@ from typing import Any
 
 from spotkube.api.fields import parse_duration_seconds
 from spotkube.api.workload import SourceKind, SpotPolicy, Workload
+from spotkube.convert.queues import QueuedJob, to_queued_job
 from spotkube.convert.selectors import to_label_selector
 from spotkube.model import labels as keys
 from spotkube.model.cluster import DisruptionBudget, WorkloadRule
@@ -39,6 +40,7 @@ class JobFacts:
     active: int = 0
     suspended: bool = False
     end: JobEnd | None = None
+    queued: QueuedJob | None = None
 
     @property
     def running_wanted(self) -> int:
@@ -215,6 +217,7 @@ def _to_job(raw: Json) -> JobFacts:
         active=int(status.get("active") or 0),
         suspended=bool(spec.get("suspend")),
         end=next((end for end in JobEnd if end in true), None),
+        queued=to_queued_job(raw),
     )
 
 

@@ -43,7 +43,16 @@ def desired_child(workload: Workload) -> Object | None:
         "spec": _child_spec(workload, source) | {"template": template},
     }
     child["metadata"]["annotations"] = {keys.APPLIED: _digest(workload, child)}
+    if spec.is_job and spec.queue_name:
+        child["metadata"]["labels"][keys.QUEUE_NAME] = spec.queue_name
+        child["metadata"]["annotations"] |= _queue_annotations(workload)
     return child
+
+
+def _queue_annotations(workload: Workload) -> Object:
+    held = {keys.HELD_BY_QUEUE: "true"}
+    run_time = workload.spec.expected_run_time
+    return held | ({keys.EXPECTED_RUN_TIME: run_time} if run_time else {})
 
 
 def child_metadata(workload: Workload) -> Object:
@@ -67,7 +76,8 @@ def child_metadata(workload: Workload) -> Object:
 
 def _child_spec(workload: Workload, source: JobSource | DeploymentSource | StatefulSetSource) -> Object:
     if isinstance(source, JobSource):
-        return _job_spec(source)
+        # Its queue lets it go.
+        return _job_spec(source) | ({"suspend": True} if workload.spec.queue_name else {})
     spec: Object = {"replicas": source.replicas, "selector": {"matchLabels": {keys.WORKLOAD: workload.name}}}
     if isinstance(source, DeploymentSource):
         return spec

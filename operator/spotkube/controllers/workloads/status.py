@@ -7,19 +7,24 @@ from datetime import UTC, datetime
 from typing import Final
 
 from spotkube.api.common import Condition, ConditionStatus, with_condition
-from spotkube.api.workload import PodManagementPolicy, Workload, WorkloadStatus
+from spotkube.api.workload import PodManagementPolicy, QueuePlace, Workload, WorkloadStatus
 from spotkube.controllers.workloads.waiting import Outlook, count_of, in_one_line, pods_waiting
 from spotkube.convert.workloads import JobEnd, Source, source_key, to_spot_rule, wanted_replicas
 from spotkube.model.cluster import Claim, Node
 from spotkube.model.offerings import SPOT
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
+from spotkube.queueing.forecast import Start
 
 PLACED: Final = "Placed"
 READY: Final = "Ready"
 JOB_COMPLETE: Final = "JobComplete"
 JOB_FAILED: Final = "JobFailed"
 MICRO: Final = 1_000_000
+# An estimated start is written anew when it moved by more than both of these: seconds, and part of the wait.
+LEAST_NEWS_SECONDS, NEWS = 30.0, 0.1
+# The year 9999 is the last that a time can be written of.
+LAST_MOMENT: Final = 253_370_764_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +110,33 @@ def workload_status(
         nodes=len({pod.node for pod in placed}),
         spot_replicas=on_spot,
         spot_percent=round(100 * on_spot / len(placed), 1) if placed else None,
-        usd_per_hour=round(_cost_micro_usd_hour(placed, nodes) / MICRO, 6),
+        usd_per_hour=round(cost_micro_usd_hour(placed, nodes) / MICRO, 6),
         waiting_for=in_one_line(_waiting(workload, source, counts, outlook, problem)),
+        queue=_queue_place(workload, source, outlook, now),
     )
+
+
+def _queue_place(workload: Workload, source: Source | None, outlook: Outlook, now: float) -> QueuePlace | None:
+    """Where it stands in its queue. What was told stays until it is wrong by much: a clock that runs is no news."""
+    standing = outlook.queued.get(source.uid) if source is not None else None
+    if standing is None:
+        return None
+    told, start = workload.status.queue, standing.start
+    if told is not None and told.reason == standing.reason and _still_says(told.estimated_start, start, now):
+        return told
+    moments = [None] * 3 if start is None else [start.start_seconds, start.low_seconds, start.high_seconds]
+    estimated, earliest, latest = (_moment(seconds) for seconds in moments)
+    return QueuePlace(reason=standing.reason, estimated_start=estimated, earliest_start=earliest, latest_start=latest)
+
+
+def _still_says(told: datetime | None, start: Start | None, now: float) -> bool:
+    if told is None or start is None:
+        return told is None and start is None
+    return abs(told.timestamp() - start.start_seconds) <= max(LEAST_NEWS_SECONDS, NEWS * (start.start_seconds - now))
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(int(min(seconds, LAST_MOMENT)), UTC)
 
 
 def is_over(workload: Workload) -> bool:
@@ -137,7 +166,8 @@ def _count(workload: Workload, source: Source | None, pods: Sequence[Pod], on_sp
     )
 
 
-def _cost_micro_usd_hour(placed: Iterable[Pod], nodes: Mapping[str, NodeFacts]) -> float:
+def cost_micro_usd_hour(placed: Iterable[Pod], nodes: Mapping[str, NodeFacts]) -> float:
+    """What the pods are charged for: of each node that they run on, its price times the dominant share."""
     requested: dict[str, ResourceList] = defaultdict(ResourceList)
     for pod in placed:
         if pod.node is not None and pod.node in nodes:
@@ -160,6 +190,9 @@ def _waiting(
     if source is None:
         return sentences
     if source.job is not None and source.job.suspended and source.job.end is None:
+        standing = outlook.queued.get(source.uid)
+        if standing is not None:
+            return [*sentences, f"waits in queue {standing.queue}: {standing.message}"]
         sentences.append(f"{source.key[1]} is suspended: it makes pods when spec.suspend of it becomes false")
     sentences += pods_waiting(counts.waiting, outlook)
     if counts.missing:

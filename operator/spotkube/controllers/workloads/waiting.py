@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from spotkube.api import NodeClaim
+from spotkube.controllers.queues.standing import Standing
 from spotkube.model import labels as keys
 from spotkube.model.pods import Pod
 
@@ -19,13 +20,14 @@ class Outlook:
     """What is known of pods that have no node yet, by their uid.
 
     `expected` names the NodeClaim that a pod was planned onto, `unplaceable` gives the planner's reason, `recommended`
-    names the NodePool in mode Recommend from which a node would be bought.
+    names the NodePool in mode Recommend from which a node would be bought. `queued` are jobs that wait in a queue.
     """
 
     claims: Mapping[str, NodeClaim] = field(default_factory=dict)
     expected: Mapping[str, str] = field(default_factory=dict)
     unplaceable: Mapping[str, str] = field(default_factory=dict)
     recommended: Mapping[str, str] = field(default_factory=dict)
+    queued: Mapping[str, Standing] = field(default_factory=dict)
 
 
 def pods_waiting(pods: Iterable[Pod], outlook: Outlook) -> list[str]:

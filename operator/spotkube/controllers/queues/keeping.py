@@ -1,0 +1,97 @@
+"""Where the queue's memory outlives the operator: a ConfigMap of our namespace, which no tenant can write."""
+
+import asyncio
+import base64
+import json
+import logging
+import lzma
+from collections.abc import Hashable
+from typing import Any
+
+from spotkube.cluster.errors import Forbidden, NotFound
+from spotkube.cluster.resources import CONFIGMAPS
+from spotkube.controllers.toolbox import Toolbox
+from spotkube.convert.places import CONFIG_MAP, PLACES_KEY, PLACES_VERSION
+from spotkube.queueing.book import Book
+from spotkube.queueing.spending import Spending
+
+KEY = "state.json.xz"
+VERSION = 1
+# Below what an object of the API may have, in base64.
+MOST_BYTES = 900_000
+# Dollars grow all the time.
+SPENDING_SECONDS = 30.0
+logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Owned by the leader; it forgets when it no longer leads, and reads anew what another wrote meanwhile."""
+
+    def __init__(self, tools: Toolbox, namespace: str) -> None:
+        self._tools = tools
+        self._namespace = namespace
+        self._written: Hashable = frozenset()
+        self._written_at = 0.0
+        self._told: set[str] = set()
+
+    async def load(self) -> tuple[Book, Spending]:
+        """What was kept; new ones if nothing was, or nothing that can be read. Raises ApiError."""
+        try:
+            found = await self._tools.client.get(CONFIGMAPS, CONFIG_MAP, self._namespace)
+        except Forbidden as error:
+            self._tell_once(f"the queue's memory can't be kept, and a restart forgets it: {error}")
+            found = None
+        text = ((found or {}).get("binaryData") or {}).get(KEY)
+        if text is None:
+            return Book(), Spending()
+        try:
+            state = json.loads(lzma.decompress(base64.b64decode(text)))
+            if state["version"] != VERSION:
+                raise ValueError(f"version {state['version']}, and not {VERSION}")
+            return Book.restored(state["book"]), Spending.restored(state["spending"])
+        except (ValueError, KeyError, TypeError, AttributeError, lzma.LZMAError) as error:
+            logger.warning("ConfigMap %s/%s is begun anew: %r", self._namespace, CONFIG_MAP, error)
+            return Book(), Spending()
+
+    async def keep(self, book: Book, spending: Spending, places: list[dict[str, Any]], now: float) -> None:
+        """Writes what has changed; `places` are for `spotkube queue`, which reads them there. Raises ApiError: then it
+        is written in a later cycle."""
+        decided = book.gist
+        due = SPENDING_SECONDS if decided == self._written else 0.0
+        if now < self._written_at + due or not (decided or self._written or spending.rates_usd_hour):
+            return
+        state = {"version": VERSION, "book": book.state(), "spending": spending.state()}
+        # Other threads can run while it is compressed: of thousands of jobs that takes a good part of a second.
+        whole = await asyncio.to_thread(_compressed, _packed(state))
+        told = {"version": PLACES_VERSION, "asOf": now, "places": places}
+        shown = await asyncio.to_thread(_compressed, _packed(told))
+        if len(whole) + len(shown) > MOST_BYTES:
+            self._tell_once(f"the queue's memory has {len(whole)} bytes, too many to be kept: a restart forgets it")
+            return
+        try:
+            await self._write({"binaryData": {KEY: whole, PLACES_KEY: shown}})
+        except Forbidden as error:
+            self._tell_once(f"the queue's memory can't be kept, and a restart forgets it: {error}")
+        self._written, self._written_at = decided, now
+
+    async def _write(self, body: dict[str, Any]) -> None:
+        self._tools.require_leader()
+        try:
+            await self._tools.client.patch(CONFIGMAPS, CONFIG_MAP, body, namespace=self._namespace)
+        except NotFound:
+            body["metadata"] = {"name": CONFIG_MAP, "namespace": self._namespace}
+            await self._tools.client.create(CONFIGMAPS, body, self._namespace)
+
+    def _tell_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            logger.warning("%s", sentence)
+        self._told.add(sentence)
+
+
+def _compressed(packed: bytes) -> str:
+    """For binaryData."""
+    return base64.b64encode(lzma.compress(packed, preset=0)).decode()
+
+
+def _packed(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
