@@ -9,6 +9,7 @@ from spotkube import __version__
 from spotkube.api.crds import render_crds
 from spotkube.catalog.command import catalog
 from spotkube.commands.plan import plan
+from spotkube.commands.queue import queue
 from spotkube.commands.run import run
 
 # 2 is taken by `plan`: some pod has no place.
@@ -44,6 +45,7 @@ def spotkube(
 app.command()(run)
 app.command()(plan)
 app.command()(catalog)
+app.add_typer(queue, name="queue")
 
 
 @app.command()

@@ -3,20 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from rich.console import Console, JustifyMethod
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from spotkube.model.plan import Plan, Repack
+from spotkube.reports.layout import columns, widen
 from spotkube.reports.summary import MICRO_USD, Report, usd
-
-PIPE_WIDTH = 1000
 
 
 def print_report(console: Console, report: Report) -> None:
     """What to buy, what goes onto nodes that exist, what has no place, and the totals. Pipes are not cut to a width."""
-    if not console.is_terminal:
-        console.width = max(console.width, PIPE_WIDTH)
+    widen(console)
     sections = {
         "Nodes to buy": _nodes(report),
         "Nodes to give back": _drains(report),
@@ -37,14 +35,6 @@ def print_report(console: Console, report: Report) -> None:
         console.print(f"note: {escape(note)}", highlight=False)
 
 
-def _table(*columns: tuple[str, JustifyMethod]) -> Table:
-    """The last column may wrap."""
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for number, (heading, justify) in enumerate(columns, start=1):
-        table.add_column(heading, justify=justify, no_wrap=number < len(columns))
-    return table
-
-
 def _nodes(report: Report) -> Table | None:
     if not report.plan.additions:
         return None
@@ -53,7 +43,7 @@ def _nodes(report: Report) -> Table | None:
         (node.pool, node.offering.key, node.offering.price_micro_usd_hour, len(node.pods), node.reason)
         for node in report.plan.additions
     )
-    table = _table(
+    table = columns(
         ("", "right"),
         ("TYPE", "left"),
         ("ZONE", "left"),
@@ -75,7 +65,7 @@ def _nodes(report: Report) -> Table | None:
 def _drains(report: Report) -> Table | None:
     if not report.plan.drains:
         return None
-    table = _table(("NODE", "left"), ("$/H", "right"), ("PODS TO MOVE", "right"), ("WHY", "left"))
+    table = columns(("NODE", "left"), ("$/H", "right"), ("PODS TO MOVE", "right"), ("WHY", "left"))
     for drain in report.plan.drains:
         dollars = f"{usd(drain.price_micro_usd_hour):.4f}"
         table.add_row(drain.claim, dollars, str(len(drain.pods)), escape(drain.reason))
@@ -86,7 +76,7 @@ def _placements(report: Report) -> Table | None:
     counts = Counter(placement.target for placement in report.plan.placements)
     if not counts:
         return None
-    table = _table(("NODE", "left"), ("PODS", "right"))
+    table = columns(("NODE", "left"), ("PODS", "right"))
     for target, count in counts.items():
         table.add_row(target, str(count))
     return table
@@ -95,7 +85,7 @@ def _placements(report: Report) -> Table | None:
 def _unplaceable(report: Report) -> Table | None:
     if not report.plan.unplaceable:
         return None
-    table = _table(("PODS", "right"), ("WHICH", "left"), ("WHY", "left"))
+    table = columns(("PODS", "right"), ("WHICH", "left"), ("WHY", "left"))
     for one in report.plan.unplaceable:
         table.add_row(str(len(one.pods)), escape(one.name), escape(one.in_words))
     return table
@@ -104,7 +94,7 @@ def _unplaceable(report: Report) -> Table | None:
 def _costs(report: Report) -> Table | None:
     if report.costs is None:
         return None
-    table = _table(("RULE", "left"), ("$/H", "right"), ("CERTAIN", "right"), ("BY BOUNDS", "right"), ("", "left"))
+    table = columns(("RULE", "left"), ("$/H", "right"), ("CERTAIN", "right"), ("BY BOUNDS", "right"), ("", "left"))
     for cost in report.costs.costs:
         amounts = (cost.micro_usd_hour, cost.certain_micro_usd_hour, cost.by_bounds_micro_usd_hour)
         dollars = [f"+{usd(amount):.4f}" if amount else "" for amount in amounts]
@@ -123,7 +113,7 @@ def _alternatives(report: Report) -> Table | None:
     """What else was weighed, where there is a choice."""
     if len(report.plan.front) < 2:
         return None
-    table = _table(
+    table = columns(
         ("", "left"),
         ("$/H", "right"),
         ("INTERRUPTIONS $/H", "right"),
@@ -157,7 +147,7 @@ def _risk(report: Report) -> Iterator[tuple[str, str, str]]:
 def _totals(report: Report) -> Table:
     plan, baselines = report.plan, report.plan.baselines
     cost = plan.cost_after_micro_usd_hour
-    table = _table(("", "left"), ("", "right"), ("", "left"))
+    table = columns(("", "left"), ("", "right"), ("", "left"))
     table.show_header = False
     missing = report.unplaceable_pods
     table.add_row("pods placed", str(report.planned_pods), f"{missing} without a place" if missing else "all")
