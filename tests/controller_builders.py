@@ -23,7 +23,7 @@ from spotkube.controllers.garbage import GarbageCollector
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.pools import PoolController
-from spotkube.controllers.queues import QueueController
+from spotkube.controllers.queues.reconcile import QueueController
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
@@ -434,7 +434,7 @@ class World:
             placement=self.placement,
             workloads=WorkloadController(client, self.tools.recorder),
             pools=PoolController(self.tools),
-            queues=QueueController(self.tools),
+            queues=QueueController(self.tools, "spotkube-system"),
             garbage=GarbageCollector(self.tools),
             carrier=Carrier(self.tools, self.placement, 3),
             empties=EmptyNodes(),

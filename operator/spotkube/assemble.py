@@ -26,7 +26,7 @@ from spotkube.controllers.garbage import GarbageCollector
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.pools import PoolController
-from spotkube.controllers.queues import QueueController
+from spotkube.controllers.queues.reconcile import QueueController
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.workloads.reconcile import WorkloadController
@@ -147,7 +147,7 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
             tools.client, tools.recorder, lambda resource, raw: tools.cache.feed(resource, "MODIFIED", raw)
         ),
         pools=PoolController(tools),
-        queues=QueueController(tools),
+        queues=QueueController(tools, settings.namespace),
         garbage=GarbageCollector(tools),
         carrier=Carrier(tools, placement, settings.plan_history, archive),
         empties=EmptyNodes(),

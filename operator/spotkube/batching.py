@@ -7,12 +7,13 @@ class Batch:
     def __init__(self, idle_seconds: float, max_seconds: float) -> None:
         self._idle_seconds = idle_seconds
         self._max_seconds = max_seconds
-        self._seen: frozenset[str] = frozenset()
+        self._size = 0
         self._began_at: float | None = None
         self._grown_at = 0.0
 
-    def is_complete(self, waiting: frozenset[str], now: float) -> bool:
-        """Whether `waiting` (uids) has not grown for the idle time, or has been waited for long enough.
+    def is_complete(self, waiting: int, now: float, *, growing: bool = False) -> bool:
+        """Whether so many `waiting` pods have not become more for the idle time, or have been waited for long enough.
+        `growing`: more are known to come.
 
         Never where nobody waits: whoever comes next begins a batch, and does not end one that began long ago.
         """
@@ -21,11 +22,16 @@ class Batch:
             return False
         if self._began_at is None:
             self._began_at = self._grown_at = now
-        elif not waiting <= self._seen:
+        elif growing or waiting > self._size:
             self._grown_at = now
-        self._seen = waiting
+        self._size = waiting
         return now - self._grown_at >= self._idle_seconds or now - self._began_at >= self._max_seconds
+
+    @property
+    def is_open(self) -> bool:
+        """Whether pods wait for company, so that time alone may complete it."""
+        return self._began_at is not None
 
     def close(self) -> None:
         """The next pod begins a new batch."""
-        self._seen, self._began_at = frozenset(), None
+        self._size, self._began_at = 0, None

@@ -20,7 +20,7 @@ from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.plans import Decision
 from spotkube.controllers.pools import PoolController
-from spotkube.controllers.queues import QueueController
+from spotkube.controllers.queues.reconcile import QueueController
 from spotkube.controllers.toolbox import NotLeading, Toolbox
 from spotkube.controllers.view import View
 from spotkube.controllers.workloads.reconcile import WorkloadController, WorkloadView
@@ -34,7 +34,7 @@ from spotkube.planning import Planning
 from spotkube.recording import record_decision, record_view
 
 # While claims are under way or pods are being moved, time itself is news: graces run out, deadlines come near.
-BUSY_SECONDS = 0.5
+BUSY_SECONDS = 0.25
 logger = logging.getLogger(__name__)
 _Gist = tuple[frozenset[object], frozenset[object]]
 _NOTHING: _Gist = (frozenset(), frozenset())
@@ -60,8 +60,8 @@ class Pace:
     """Seconds: a cycle each `cycle` at least; after a change once `idle` is quiet, `longest` later at most."""
 
     cycle: float
-    idle: float = 0.2
-    longest: float = 1.0
+    idle: float = 0.1
+    longest: float = 0.4
 
 
 class Loop:
@@ -82,13 +82,14 @@ class Loop:
         """Until `stopping` is set. Errors do not end the loop; without the lease it only keeps watch."""
         seen = 0
         while not stopping.is_set():
+            began = asyncio.get_running_loop().time()
             health.beat()
             if self._tools.is_leader():
                 self._led = True
                 await self._guarded_cycle()
             elif self._led:
                 self._forget()
-            seen = await self._next(seen, stopping)
+            seen = await self._next(seen, began, stopping)
         await self._planning.stop()
 
     async def cycle(self) -> bool:
@@ -99,15 +100,20 @@ class Loop:
         decided = not self._planning.done or await self._isolated("decision", self.act)
         # What was decided is carried on at once, and the next plan is searched for meanwhile.
         view = await self._observer.look()
+        queued = await self._isolated("queues", lambda: self._queue(view))
+        if self._controllers.queues.let_go:  # their pods are planned for with those that wait already
+            view = await self._observer.look()
         asked = await self._isolated("question", lambda: self._ask(view))
-        return await self._carry_on(view) and decided and asked
+        return await self._carry_on(view) and decided and queued and asked
+
+    async def _queue(self, view: View) -> None:
+        await self._controllers.queues.reconcile(self._observer.queues.values(), view)
 
     async def _carry_on(self, view: View) -> bool:
         controllers, observer = self._controllers, self._observer
         steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("workloads", lambda: controllers.workloads.reconcile(self._workload_view(view))),
             ("pools", lambda: controllers.pools.reconcile(view, self._planning.blocked)),
-            ("queues", lambda: controllers.queues.reconcile(observer.queues.values(), view)),
             ("garbage", lambda: controllers.garbage.collect(view)),
             ("interruptions", lambda: controllers.history.reconcile(view)),
             ("history", lambda: controllers.carrier.prune(observer.plans.values())),
@@ -168,6 +174,7 @@ class Loop:
         self._planning.forget()
         self._controllers.placement.forget()
         self._controllers.history.forget()
+        self._controllers.queues.forget()
 
     async def _ask(self, view: View) -> None:
         self._planning.start_if_due(view)
@@ -249,7 +256,13 @@ class Loop:
             budgets=view.budgets,
             pods=tuple(view.pods_as_stored.values()),
             nodes=node_facts(view.snapshot.nodes, view.snapshot.claims),
-            outlook=Outlook(view.claims, expected, self._reasons(view), self._recommended(view)),
+            outlook=Outlook(
+                view.claims,
+                expected,
+                self._reasons(view),
+                self._recommended(view),
+                self._controllers.queues.standings,
+            ),
         )
 
     def _reasons(self, view: View) -> Mapping[str, str]:
@@ -266,24 +279,34 @@ class Loop:
         additions = plan.additions if plan else ()
         return {uid: node.pool for node in additions if node.pool in pools for uid in node.pods}
 
-    async def _next(self, seen: int, stopping: asyncio.Event) -> int:
-        """Sleeps until something changed or it is time; the cache's generation then."""
+    async def _next(self, seen: int, began: float, stopping: asyncio.Event) -> int:
+        """Sleeps until something changed, a decision was reached, or it is time; the cache's generation then.
+
+        What changed while the cycle ran that began then has waited for as long, and so waits the less for company.
+        """
+        longest = max(0.0, self._pace.longest - (asyncio.get_running_loop().time() - began))
         settled = {ClaimPhase.READY.value}
         claims = self._observer.claims.values()
-        busy = self._planning.busy or any(
-            claim.metadata.deletion_timestamp is not None or claim.status.phase not in settled for claim in claims
+        busy = (
+            self._planning.busy
+            or self._planning.gathers
+            or any(
+                claim.metadata.deletion_timestamp is not None or claim.status.phase not in settled for claim in claims
+            )
         )
-        waits = [
+        waits: list[asyncio.Task[object]] = [
             asyncio.create_task(
                 self._tools.cache.next_batch(
                     seen,
                     idle_seconds=self._pace.idle,
-                    max_seconds=self._pace.longest,
+                    max_seconds=longest,
                     timeout_seconds=BUSY_SECONDS if busy else self._pace.cycle,
                 )
             ),
             asyncio.create_task(stopping.wait()),
         ]
+        if self._tools.is_leader():
+            waits.append(asyncio.create_task(self._planning.decided()))
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()

@@ -22,11 +22,14 @@ from spotkube.cluster.resources import (
     PERSISTENTVOLUMES,
     PODDISRUPTIONBUDGETS,
     PODS,
+    PRIORITYCLASSES,
+    REPLICASETS,
     STATEFULSETS,
     STORAGECLASSES,
     WORKLOADS,
 )
 from spotkube.controllers.displaced import DisplacedPods
+from spotkube.controllers.expected import ExpectedPods, owner_of
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.resting import RestingOfferings
@@ -35,6 +38,7 @@ from spotkube.convert.binding import with_volumes
 from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
 from spotkube.convert.pods import to_daemonset, to_namespace, to_pod
+from spotkube.convert.replicasets import ReplicaSet, to_replica_set
 from spotkube.convert.storage import to_storage_class, to_volume, to_volume_claim, to_volume_limits
 from spotkube.convert.workloads import (
     Budget,
@@ -84,6 +88,7 @@ class Observer:
         self.daemonsets = cache.stores[DAEMONSETS]
         self.namespaces = cache.stores[NAMESPACES]
         self.sources = [cache.stores[resource] for resource in (JOBS, DEPLOYMENTS, STATEFULSETS)]
+        self._replica_sets = cache.stores[REPLICASETS]
         self.budgets = cache.stores[PODDISRUPTIONBUDGETS]
         self.workloads = cache.stores[WORKLOADS]
         self.pools = cache.stores[NODEPOOLS]
@@ -98,6 +103,7 @@ class Observer:
         self._placement = placement
         self._resting = resting
         self._displaced = displaced
+        self._expected = ExpectedPods()
         self._clock = clock
         self._mode_override = mode_override
         self._catalog = catalog
@@ -119,7 +125,9 @@ class Observer:
         cache.add(CSINODES, to_volume_limits)
         for resource in (JOBS, DEPLOYMENTS, STATEFULSETS):
             cache.add(resource, to_source)
+        cache.add(REPLICASETS, to_replica_set)
         cache.add(PODDISRUPTIONBUDGETS, to_budget)
+        cache.add(PRIORITYCLASSES, lambda raw: (str(raw["metadata"]["name"]), int(raw.get("value") or 0)))
         cache.add(WORKLOADS, Workload.from_dict)
         cache.add(NODEPOOLS, NodePool.from_dict)
         cache.add(NODECLAIMS, NodeClaim.from_dict)
@@ -137,10 +145,10 @@ class Observer:
         stored = [_of_workload(pod, workload_of(pod, targets)) for pod in self.pods.values()]
         claims: list[NodeClaim] = self.claims.values()
         self._placement.recall(claims, stored)
-        self._placement.inherit(self._displaced.settle(stored, self._clock()))
+        displaced, expected = self._stand_ins(stored, sources)
         pods = [self._placement.overlay(pod) for pod in stored]
-        displaced = [self._placement.overlay(pod) for pod in self._displaced.waiting(_missing(sources, stored))]
         gone = frozenset(pod.uid for pod in displaced)
+        live = [pod for pod in pods if pod.uid not in gone]
         pods_on: dict[str, list[Pod]] = defaultdict(list)
         for pod in pods:
             if pod.node is not None:
@@ -148,7 +156,7 @@ class Observer:
         pools: list[NodePool] = self.pools.values()
         snapshot = Snapshot(
             taken_at=self._clock(),
-            pods=tuple(with_volumes([*(pod for pod in pods if pod.uid not in gone), *displaced], self._storage())),
+            pods=tuple(with_volumes([*live, *displaced, *expected], self._storage())),
             nodes=tuple(with_volume_limits(self.nodes.values(), dict(self._csi_nodes.values()))),
             claims=tuple(to_claim(claim) for claim in claims),
             pools=tuple(self._pool(pool) for pool in pools),
@@ -175,12 +183,33 @@ class Observer:
             pods={pod.uid: pod for pod in pods},
             pods_as_stored={pod.uid: pod for pod in stored},
             displaced=gone,
+            expected={pod.uid: pod for pod in expected},
+            coming=self._expected.are_coming(snapshot.taken_at),
+            heirs={**self._displaced.heirs, **self._expected.heirs},
             pods_on={name: tuple(there) for name, there in pods_on.items()},
             instances=instances,
             sources=sources,
             budgets=self._budgets(),
             unreadable_pools=frozenset(name for _, name in self.pools.rejected),
         )
+
+    def _stand_ins(self, pods: list[Pod], sources: Mapping[SourceKey, Source]) -> tuple[list[Pod], list[Pod]]:
+        """In the stead of pods that are still to be made: of those we evicted, and of those that owners declare."""
+        now = self._clock()
+        self._placement.inherit(self._displaced.settle(pods, now))
+        self._placement.inherit(self._expected.settle(pods, self._placement.planned, now))
+        missing = _missing(sources, self._replica_sets.values(), pods)
+        displaced = self._displaced.waiting(missing)
+        made_anew = Counter(owner_of(pod) for pod in displaced)
+        # A StatefulSet makes its pods one after the other.
+        lacking = {
+            key: number - made_anew[key]
+            for key, number in missing.items()
+            if key[1].startswith(("Job/", "ReplicaSet/"))
+        }
+        expected = self._expected.waiting(pods, lacking, now)
+        overlay = self._placement.overlay
+        return [overlay(pod) for pod in displaced], [overlay(pod) for pod in expected]
 
     def _storage(self) -> Storage:
         claims: list[VolumeClaim] = self._volume_claims.values()
@@ -218,13 +247,16 @@ class Observer:
         return self._offerings
 
 
-def _missing(sources: Mapping[SourceKey, Source], pods: Iterable[Pod]) -> dict[SourceKey, int]:
-    """How many pods each Job, Deployment and StatefulSet has still to make."""
-    there = Counter((pod.namespace, pod.owner) for pod in pods if not pod.deleting)
-    return {
-        key: max(0, (source.replicas if source.job is None else source.job.running_wanted) - there[key])
-        for key, source in sources.items()
+def _missing(
+    sources: Mapping[SourceKey, Source], replica_sets: Iterable[ReplicaSet], pods: Iterable[Pod]
+) -> dict[SourceKey, int]:
+    """How many pods each Job, StatefulSet and ReplicaSet has still to make, and can."""
+    there = Counter(owner_of(pod) for pod in pods if not pod.deleting)
+    wanted = {
+        key: source.replicas if source.job is None else source.job.running_wanted for key, source in sources.items()
     }
+    wanted |= {one.key: 0 if one.blocked else one.replicas for one in replica_sets}
+    return {key: max(0, number - there[key]) for key, number in wanted.items()}
 
 
 def _of_workload(pod: Pod, workload: str | None) -> Pod:

@@ -18,7 +18,7 @@ from spotkube.model.pods import Pod
 from spotkube.model.policy import PolicyUnsatisfiable
 from spotkube.moving import MovesQuestion, moves_still_valid
 from spotkube.planner.formulation.bins import make_bins
-from spotkube.planner.formulation.build import pods_to_place
+from spotkube.planner.formulation.waiting import pods_to_place
 from spotkube.worker import Planned, PlannerFailed, PlannerWorker
 
 # In this order: what Apply has no place for may get one in a recommendation.
@@ -29,7 +29,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 # A spot notice may be of half a minute only, and what one node held is soon planned for.
 URGENT_SECONDS = 2.0
 # What is found for few pods, or for pods of few kinds, is found soon: more time would only let them wait.
-LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.02
+LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.01
 KINDS_SECONDS, SECONDS_PER_KIND = 0.3, 0.1
 # Pods that come meanwhile wait for it.
 MOVES_SECONDS = 5.0
@@ -78,17 +78,28 @@ class Planning:
         return self._search is not None and self._search.done()
 
     @property
+    def gathers(self) -> bool:
+        """Whether pods wait for company: that no more come is news, too."""
+        return self._batch.is_open
+
+    @property
     def blocked(self) -> Mapping[Mode, str]:
         """Why there is no plan that the policy allows, until there is one."""
         return self._blocked
 
+    async def decided(self) -> None:
+        """Sleeps until a decision waits to be taken; for ever where none is being made."""
+        await (asyncio.wait([self._search]) if self._search is not None else asyncio.Event().wait())
+
     def start_if_due(self, view: View) -> None:
         """Asks the next question, if there is one that has not been answered."""
-        complete = self._batch.is_complete(frozenset(unsettled(view.snapshot)), view.now)
+        complete = self._batch.is_complete(len(unsettled(view.snapshot)), view.now, growing=view.coming)
         if self._search is not None or view.now < self._paused_until:
             return
         mode, question = self._next_question(view)
         if question is None:
+            # Pods for which nothing may be bought yet have not waited for company.
+            self._batch.close()
             self._blocked.clear()
             if self._moves is not None and (asked := self._moves.next(view)) is not None:
                 self._start(asked[0], self._decide_moves(*asked))
@@ -131,7 +142,7 @@ class Planning:
                 self._blocked[self._asked] = str(error)
             _log_failure(self._paused_until - view.now, error)
             return None
-        decision = search.result()
+        decision = in_force(search.result(), view.heirs)
         if not decision.fills:
             self._blocked.pop(decision.mode, None)
         if self._outdated:
@@ -231,6 +242,14 @@ def unsettled(snapshot: Snapshot) -> set[str]:
     """Pods (their uids) that wait for a place and have none yet, not even one that is being bought."""
     settled = {pod.uid for bin_ in make_bins(snapshot) for pod in bin_.residents}
     return {pod.uid for pod in pods_to_place(snapshot)} - settled
+
+
+def in_force(decision: Decision, heirs: Mapping[str, str]) -> Decision:
+    """The decision with the pods that came while it was made, in the stead of those that they were planned as."""
+    plan = decision.plan
+    additions = tuple(replace(node, pods=tuple(heirs.get(uid, uid) for uid in node.pods)) for node in plan.additions)
+    placements = tuple(replace(one, pod=heirs.get(one.pod, one.pod)) for one in plan.placements)
+    return replace(decision, plan=replace(plan, additions=additions, placements=placements)) if heirs else decision
 
 
 def still_valid(decision: Decision, view: View) -> Decision | None:

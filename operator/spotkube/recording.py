@@ -7,7 +7,7 @@ from spotkube.controllers.plans import Decision
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO
 from spotkube.metrics import Metrics
-from spotkube.planner.formulation.build import pods_to_place
+from spotkube.planner.formulation.waiting import pods_to_place
 
 
 def record_view(metrics: Metrics, cache: Cache, view: View) -> None:

@@ -2,45 +2,51 @@
 
 from spotkube.batching import Batch
 
-A, AB, ABC = frozenset("a"), frozenset("ab"), frozenset("abc")
-
 
 def test_a_batch_is_complete_when_no_more_pods_come() -> None:
     batch = Batch(idle_seconds=1, max_seconds=5)
 
-    assert not batch.is_complete(A, 0)
-    assert not batch.is_complete(AB, 0.5)
-    assert not batch.is_complete(AB, 1.25)
-    assert batch.is_complete(AB, 1.5)
+    assert not batch.is_complete(1, 0)
+    assert not batch.is_complete(2, 0.5)
+    assert not batch.is_complete(2, 1.25)
+    assert batch.is_complete(2, 1.5)
 
 
 def test_pods_that_leave_do_not_hold_it_up() -> None:
     batch = Batch(idle_seconds=1, max_seconds=5)
-    batch.is_complete(ABC, 0)
+    batch.is_complete(3, 0)
 
-    assert batch.is_complete(A, 1)
+    assert batch.is_complete(1, 1)
 
 
 def test_an_endless_stream_is_cut() -> None:
     batch = Batch(idle_seconds=1, max_seconds=5)
-    answers = [batch.is_complete(frozenset(map(str, range(n + 1))), n * 0.5) for n in range(12)]
+    answers = [batch.is_complete(n + 1, n * 0.5) for n in range(12)]
 
     assert answers.index(True) == 10
 
 
+def test_company_that_is_known_to_come_is_waited_for_but_not_for_ever() -> None:
+    batch = Batch(idle_seconds=1, max_seconds=3)
+
+    assert not batch.is_complete(1, 0)
+    assert not batch.is_complete(1, 2, growing=True)
+    assert batch.is_complete(1, 3, growing=True)
+
+
 def test_the_next_pod_begins_a_new_batch() -> None:
     batch = Batch(idle_seconds=1, max_seconds=5)
-    batch.is_complete(A, 0)
+    batch.is_complete(1, 0)
     batch.close()
 
-    assert not batch.is_complete(A, 10)
-    assert batch.is_complete(A, 11)
+    assert not batch.is_complete(1, 10)
+    assert batch.is_complete(1, 11)
 
 
 def test_times_when_nobody_waits_are_not_counted() -> None:
     batch = Batch(idle_seconds=1, max_seconds=5)
-    assert not batch.is_complete(frozenset(), 0)
+    assert not batch.is_complete(0, 0)
 
-    assert not batch.is_complete(A, 100)
-    assert not batch.is_complete(AB, 100.5)
-    assert batch.is_complete(AB, 101.5)
+    assert not batch.is_complete(1, 100)
+    assert not batch.is_complete(2, 100.5)
+    assert batch.is_complete(2, 101.5)

@@ -39,6 +39,16 @@ async def node_on_its_way(world: World, *, gated: bool = True) -> str:
     return name
 
 
+def add_room_elsewhere(world: World) -> None:
+    """On a node that is open to all, as far as it is about requests."""
+    taints = [{"key": "theirs", "effect": "NoSchedule"}]
+    status = {
+        "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "9"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    world.kube.put(NODES, {"metadata": {"name": "theirs"}, "spec": {"taints": taints}, "status": status})
+
+
 def crosswise(snapshot: Snapshot, mode: Mode) -> Plan:
     """The first and the last pod onto one node, the one between onto another."""
     first, *between, last = sorted(unsettled(snapshot))
@@ -112,9 +122,10 @@ class TestAdmitting:
         tolerations = [t["value"] for t in world.pod()["spec"]["tolerations"]]
         assert tolerations == [old, new]
 
-    async def test_a_pod_that_we_hold_back_is_nominated_besides(self) -> None:
+    async def test_a_pod_that_we_hold_back_is_nominated_besides_if_another_node_may_take_it(self) -> None:
         world = World()
         name = await node_on_its_way(world)
+        add_room_elsewhere(world)
         await world.cycles(5)
         assert world.pod()["status"]["nominatedNodeName"] == name
         assert world.kube.writes.count("patch pods/web-1/status") == 1
@@ -124,7 +135,15 @@ class TestAdmitting:
 
         assert admitted(world) == world.claim.metadata.uid
 
-    async def test_but_not_where_it_is_spread(self) -> None:
+    async def test_but_not_where_it_can_go_nowhere_else(self) -> None:
+        """Each write delays a thousand pods by seconds."""
+        world = World()
+        await node_on_its_way(world)
+        await world.cycles(5)
+
+        assert "patch pods/web-1/status" not in world.kube.writes
+
+    async def test_nor_where_it_is_spread(self) -> None:
         """kube-scheduler counts those nominated onto a node, and would refuse each for the sake of the others."""
         world = World()
         world.add_pool()
@@ -176,6 +195,7 @@ class TestNominating:
     async def test_a_pod_that_waits_for_a_node_of_another_name_learns_it_also_after_a_restart(self) -> None:
         world = World()
         name = await node_on_its_way(world)
+        add_room_elsewhere(world)
         world.restart()
         world.kube.change(NODECLAIMS, name, {"status": {"nodeName": "ip-10-0-0-1"}})
 
@@ -189,6 +209,7 @@ class TestNominating:
         world.add_pod(gated=True)
         world.kube.refuse["patch pods"] = UNAVAILABLE
         await world.cycles(3)
+        add_room_elsewhere(world)
         world.restart()
         world.kube.refuse.clear()
 

@@ -20,6 +20,7 @@ from spotkube.cluster.resources import (
 )
 from spotkube.controllers.toolbox import NotLeading, each
 from spotkube.health import Health
+from spotkube.loop import Loop, Pace
 from spotkube.model.policy import PolicyUnsatisfiable
 from spotkube.worker import PlannerFailed
 
@@ -188,6 +189,27 @@ class TestLeading:
         await running
 
         assert world.kube.writes == []
+
+    async def test_what_changed_during_a_long_cycle_waits_no_longer_for_company(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world, stopping, waits = World(), asyncio.Event(), []
+        loop = Loop(world.tools, world.observer, world.planning, world.controllers, Pace(10.0, 0.1, 0.4))
+
+        async def cycle() -> bool:
+            await asyncio.sleep(0.05)
+            return True
+
+        async def next_batch(after: int, **seconds: float) -> int:
+            waits.append(seconds["max_seconds"])
+            stopping.set()
+            return after
+
+        monkeypatch.setattr(loop, "cycle", cycle)
+        monkeypatch.setattr(world.tools.cache, "next_batch", next_batch)
+        await loop.run(stopping, Health(max_silence_seconds=60.0, checks={}))
+
+        assert waits[0] <= 0.36
 
     async def test_losing_the_lease_among_many_calls_is_what_is_told(self) -> None:
         async def work(number: int) -> None:

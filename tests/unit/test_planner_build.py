@@ -1,5 +1,7 @@
 """The problem that a snapshot becomes: what may go where, and what is left to buy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from builders import (
     make_pods,
     make_pool,
     make_rule,
+    make_shape,
     make_snapshot,
     node_of,
     repels,
@@ -28,6 +31,7 @@ from spotkube.model.notices import Notice, NoticeKind
 from spotkube.model.selectors import TaintEffect, Toleration
 from spotkube.planner.formulation.build import Built, build
 from spotkube.planner.formulation.groups import Group
+from spotkube.planner.formulation.waiting import pods_to_place
 
 NOTICE = Notice(NoticeKind.SPOT_INTERRUPTION, "source", "id", 120)
 
@@ -198,6 +202,14 @@ def test_foreign_gates_keep_a_pod_out_and_ours_does_not() -> None:
     foreign, ours = make_pod(gates=("example.com/quota",)), make_pod(gates=(keys.PLACEMENT_GATE,))
     groups = built(make_snapshot([foreign, ours], [make_offering()])).groups
     assert [group.pods for group in groups] == [(ours.uid,)]
+
+
+def test_where_one_was_refused_the_others_are_not_waited_for() -> None:
+    refused, untried = make_pod(), make_pod(unschedulable=False)
+    elsewhere = make_pod(unschedulable=False, shape=replace(make_shape(), scheduler_name="another"))
+
+    assert pods_to_place(make_snapshot([untried, elsewhere])) == []
+    assert pods_to_place(make_snapshot([refused, untried, elsewhere])) == [refused, untried]
 
 
 def test_what_is_not_modelled_is_reported_and_never_planned() -> None:

@@ -324,7 +324,7 @@ class TestBatches:
 
     async def test_nor_do_those_of_a_node_that_is_leaving(self, worker: FakeWorker) -> None:
         claim = replace(make_claim("c-1", CHEAP, phase=ClaimPhase.READY), node="c-1", deadline=START + 30)
-        pods = [make_pod(f"web-{n}", node="c-1", cpu=f"{100 + n}m") for n in range(200)]
+        pods = [make_pod(f"web-{n}", node="c-1", cpu=f"{100 + n}m") for n in range(500)]
 
         await ask(
             Planning(worker, Metrics(), 0, 10.0),
@@ -332,6 +332,19 @@ class TestBatches:
         )
 
         assert worker.seconds == [URGENT_SECONDS]
+
+
+class TestPodsThatComeDuringASearch:
+    async def test_a_node_planned_for_one_still_to_be_made_is_for_the_pod_that_came(self, worker: FakeWorker) -> None:
+        planning = Planning(worker, Metrics(), 0, 10.0)
+        planning.start_if_due(view_of(cluster(make_pod("to-come"))))
+        await asyncio.sleep(0.01)
+        came = replace(view_of(cluster(make_pod("web"))), heirs={"uid-to-come": "uid-web"})
+
+        taken = planning.take(came)
+
+        assert taken is not None
+        assert [node.pods for node in taken.plan.additions] == [("uid-web",)]
 
 
 class TestFilling:

@@ -20,7 +20,12 @@ class DisplacedPods:
 
     _since: dict[str, float] = field(default_factory=dict)
     _pods: dict[str, Pod] = field(default_factory=dict)
-    _heirs: dict[str, float] = field(default_factory=dict)
+    _heirs: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    @property
+    def heirs(self) -> dict[str, str]:
+        """Who followed whom lately: uid of the displaced pod -> uid of the new one."""
+        return {displaced: uid for uid, (displaced, _) in self._heirs.items()}
 
     def add(self, pod: Pod, now: float) -> None:
         """A bare pod is not remembered: nobody makes it anew."""
@@ -41,7 +46,7 @@ class DisplacedPods:
             if heir is not None:
                 found[heir.uid] = uid
         for heir_uid, uid in found.items():
-            self._heirs[heir_uid] = now
+            self._heirs[heir_uid] = uid, now
             self._drop(uid)
         return found
 
@@ -75,7 +80,7 @@ class DisplacedPods:
     def _forget_old(self, now: float) -> None:
         for uid in [uid for uid, since in self._since.items() if now - since > REMEMBERED_SECONDS]:
             self._drop(uid)
-        self._heirs = {uid: at for uid, at in self._heirs.items() if now - at <= 2 * REMEMBERED_SECONDS}
+        self._heirs = {uid: (old, at) for uid, (old, at) in self._heirs.items() if now - at <= 2 * REMEMBERED_SECONDS}
 
     def _drop(self, uid: str) -> None:
         del self._since[uid], self._pods[uid]

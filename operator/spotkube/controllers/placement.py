@@ -7,9 +7,11 @@ kube-scheduler tries a nominated node first, and has the last word on every pod.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
@@ -18,14 +20,20 @@ from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
 from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.claims.steps import is_ready
+from spotkube.controllers.expected import owner_of, unmade
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
+from spotkube.convert.workloads import SourceKey
 from spotkube.model.cluster import Node
 from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
+from spotkube.model.resources import ResourceList
+from spotkube.planner.formulation.bins import make_bins
 
-# Phases of a claim whose node takes no pods yet, since not all of them are nominated.
+# Nodes that register meanwhile must not wait until thousands of pods have been placed: the next cycle goes on.
+TURN_SECONDS = 1.0
+# Phases of a claim whose node takes no pods yet, since not all of them have their place.
 _CLOSED = (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
 logger = logging.getLogger(__name__)
 
@@ -37,7 +45,8 @@ def pods_landing(view: View) -> Counter[str]:
         for claim in view.claims.values()
         if claim.spec.plan and claim.status.phase in _CLOSED and claim.metadata.deletion_timestamp is None
     }
-    waiting = (pod for pod in view.pods.values() if pod.node is None and pod.nominated and not pod.deleting)
+    pods = (*view.pods.values(), *view.expected.values())
+    waiting = (pod for pod in pods if pod.node is None and pod.nominated and not pod.deleting)
     targets = (view.node_names.get(pod.nominated or "", pod.nominated or "") for pod in waiting)
     return Counter(plan for target in targets if (plan := closed.get(target)))
 
@@ -65,12 +74,18 @@ class PlacementController:
         # Those with a node may be about to leave it; where not, the next `reconcile` forgets them.
         concerned = {pod.uid for pod in pods if pod.node is not None or pod.nominated is None}
         admitted = [pod for pod in pods if pod.uid in concerned and pod.admitted_by]
+        unmade_of: dict[SourceKey, list[str]] = defaultdict(list)
         for claim in claims:
-            planned = (claim.metadata.annotations or {}).get(PLANNED_PODS, "")
+            planned = (claim.metadata.annotations or {}).get(PLANNED_PODS, "").split(",")
             if claim.status.phase in _CLOSED and claim.metadata.deletion_timestamp is None:
-                self.remember(Placement(uid, claim.name) for uid in planned.split(",") if uid in concerned)
+                self.remember(Placement(uid, claim.name) for uid in planned if uid in concerned)
                 own = (pod for pod in admitted if claim.metadata.uid in pod.admitted_by)
                 self.remember(Placement(pod.uid, claim.name) for pod in own)
+                for owner in filter(None, map(unmade, planned)):
+                    unmade_of[owner].append(claim.name)
+        for pod in pods:
+            if pod.uid in concerned and pod.node is None and pod.uid not in self._targets and unmade_of[owner_of(pod)]:
+                self.remember([Placement(pod.uid, unmade_of[owner_of(pod)].pop())])
 
     def remember(self, placements: Iterable[Placement]) -> None:
         self._targets.update({placement.pod: placement.target for placement in placements})
@@ -81,15 +96,20 @@ class PlacementController:
         self._recalled = False
 
     @property
+    def planned(self) -> Container[str]:
+        """Pods (their uids) that have a place."""
+        return self._targets.keys()
+
+    @property
     def awaited(self) -> frozenset[str]:
         """Claims and Nodes that pods shall come to, those too that still run on a node that is leaving: until they are
         evicted, nothing else shows what their new node is for."""
         return frozenset(self._targets.values())
 
     def inherit(self, heirs: Mapping[str, str]) -> None:
-        """Gives the places of displaced pods to those that follow them: uid of the new pod -> uid of the old one."""
-        for heir, displaced in heirs.items():
-            target = self._targets.pop(displaced, None)
+        """Gives places to the pods that have come for them: uid of the pod -> uid of whom it was planned as."""
+        for heir, planned in heirs.items():
+            target = self._targets.pop(planned, None)
             if target is not None:
                 self._targets.setdefault(heir, target)
 
@@ -101,7 +121,8 @@ class PlacementController:
     async def reconcile(self, view: View) -> None:
         """Writes nominations, and lifts our gate from pods whose node is Ready."""
         waiting = {uid: pod for uid, pod in view.pods.items() if pod.node is None and not pod.deleting}
-        moving = {uid for uid, pod in view.pods.items() if pod.node in view.leaving_nodes} | view.displaced
+        moving = {uid for uid, pod in view.pods.items() if pod.node in view.leaving_nodes}
+        moving |= view.displaced | view.expected.keys()
         names = view.node_names
         known = names.keys() | view.nodes.keys()
         self._targets = {
@@ -109,22 +130,26 @@ class PlacementController:
         }
 
         claims = {names[claim.name]: claim for claim in view.claims.values()}
+        open_room = _OpenRoom(view)
 
         async def one(pod: Pod) -> None:
             node_name = names.get(pod.nominated or "", pod.nominated or "")
             try:
-                await self._place(pod, node_name, claims.get(node_name), view)
+                await self._place(pod, node_name, claims.get(node_name), view, open_room)
             except (NotFound, Conflict, Invalid):
                 return  # the pod is gone or was bound meanwhile
             except ApiError as error:
                 logger.warning("pod %s could not be placed, which is tried again: %s", pod.key, error)
 
-        await each((pod for pod in waiting.values() if pod.nominated), one)
+        until = time.monotonic() + TURN_SECONDS
+        await each((pod for pod in waiting.values() if pod.nominated), one, is_over=lambda: time.monotonic() > until)
 
-    async def _place(self, pod: Pod, node_name: str, claim: NodeClaim | None, view: View) -> None:
+    async def _place(
+        self, pod: Pod, node_name: str, claim: NodeClaim | None, view: View, open_room: "_OpenRoom"
+    ) -> None:
         stored, node = view.pods_as_stored[pod.uid], view.nodes.get(node_name)
         gated, closed = PLACEMENT_GATE in pod.gates, claim is not None and claim.status.phase in _CLOSED
-        if stored.nominated != node_name and _is_nominated(pod, closed=closed):
+        if stored.nominated != node_name and _is_nominated(pod, open_room if closed else None):
             await self._patch(pod, {"status": {"nominatedNodeName": node_name}}, subresource="status")
         operations: Objects = []
         releasing = node is not None and gated and _takes_pods(node, claim, view)
@@ -150,13 +175,36 @@ class PlacementController:
         self._tools.cache.feed(PODS, "MODIFIED", raw)
 
 
-def _is_nominated(pod: Pod, *, closed: bool) -> bool:
-    """Onto a node that others may enter too, and where we hold the pod back: it shall go nowhere else.
+class _OpenRoom:
+    """What is left on nodes that are open to all; looked up once a cycle, if at all."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def takes(self, pod: Pod) -> bool:
+        """Whether the pod could stray there, as far as its requests tell."""
+        return any(pod.shape.requests.fits(free) for free in self._free)
+
+    @cached_property
+    def _free(self) -> frozenset[ResourceList]:
+        closed = {name for name, claim in self._view.claims.items() if claim.status.phase in _CLOSED}
+        return frozenset(one.free for one in make_bins(self._view.snapshot) if one.claim not in closed)
+
+
+def _is_nominated(pod: Pod, stray: _OpenRoom | None) -> bool:
+    """Onto a node that others may enter too; and where we hold the pod back, if others have room for it: it shall go
+    nowhere else. `stray` is the room of these; None where its own node is open.
+
+    A pod of nobody that kube-scheduler has not tried yet finds a node that is open by itself.
 
     Pods that are spread are not: kube-scheduler counts all that are nominated onto a node when it tries one of them
     there, and would refuse each for the sake of the others.
     """
-    return pod.shape.is_pinnable and not pod.shape.spread and (not closed or PLACEMENT_GATE in pod.gates)
+    if not pod.shape.is_pinnable or pod.shape.spread:
+        return False
+    if stray is None:
+        return PLACEMENT_GATE in pod.gates or pod.workload is not None or pod.unschedulable
+    return PLACEMENT_GATE in pod.gates and stray.takes(pod)
 
 
 def release_patch(pod: Pod) -> Objects:

@@ -47,8 +47,10 @@ class Toolbox:
         self.recorder.record(ref, type_, reason, message, action)
 
 
-async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
-    """Works on all items, a few at a time, begun in their order.
+async def each(
+    items: Iterable[T], work: Callable[[T], Awaitable[None]], *, is_over: Callable[[], bool] = lambda: False
+) -> None:
+    """Works on all items, a few at a time, begun in their order, until it `is_over`.
 
     The first error is raised once all are done, so that none holds up the others; NotLeading before any other.
     """
@@ -56,7 +58,8 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None
 
     async def one(item: T) -> None:
         async with gate:
-            await work(item)
+            if not is_over():
+                await work(item)
 
     results = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]

@@ -19,6 +19,9 @@ class View:
         pods: live pods by UID, with the nominations that are still being written.
         pods_as_stored: the same pods as the API server has them.
         displaced: pods (their UIDs) that we evicted and nobody has made anew yet; they are in the snapshot only.
+        expected: pods by UID that their owners are about to make; they too are in the snapshot only.
+        coming: whether more pods are about to be made of which nothing is known yet.
+        heirs: pods (their UIDs) that came lately, by the displaced or expected one that they stand for.
         pods_on: live pods by the Node that they are bound to.
         instances: by the UID of the claim that they were bought for; None when the cloud could not be asked.
         unreadable_pools: NodePools that are there, but not as we can read them: of them nothing may be concluded.
@@ -33,6 +36,9 @@ class View:
     pods: Mapping[str, Pod]
     pods_as_stored: Mapping[str, Pod]
     displaced: frozenset[str] = frozenset()
+    expected: Mapping[str, Pod] = field(default_factory=dict)
+    coming: bool = False
+    heirs: Mapping[str, str] = field(default_factory=dict)
     pods_on: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict)
     instances: Mapping[str, Instance] | None = None
     sources: Mapping[SourceKey, Source] = field(default_factory=dict)

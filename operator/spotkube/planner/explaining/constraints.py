@@ -11,9 +11,9 @@ from spotkube.model.pods import NEVER_ON_SPOT, Pod, PodShape, SpotRule
 from spotkube.planner.explaining import changes, poolchanges
 from spotkube.planner.explaining.changes import Subject
 from spotkube.planner.explaining.rules import shares
-from spotkube.planner.formulation.build import pods_to_place
 from spotkube.planner.formulation.kinds import make_kinds
 from spotkube.planner.formulation.labeltable import LabelTable
+from spotkube.planner.formulation.waiting import pods_to_place
 
 _NUMBERED = re.compile(r"[-0-9]+$")
 

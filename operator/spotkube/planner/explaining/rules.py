@@ -9,8 +9,8 @@ from spotkube.model.pods import Pod, PodTerm
 from spotkube.planner.explaining import changes, poolchanges
 from spotkube.planner.explaining.changes import Subject
 from spotkube.planner.explaining.hurdles import Wanting
-from spotkube.planner.formulation.build import pods_to_place
 from spotkube.planner.formulation.namespaces import with_namespaces
+from spotkube.planner.formulation.waiting import pods_to_place
 
 
 def rules_between(snapshot: Snapshot, pods: Wanting, uids: Iterable[str]) -> Iterator[Change]:

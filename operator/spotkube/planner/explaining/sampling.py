@@ -9,7 +9,7 @@ from spotkube.model.offerings import Offering
 from spotkube.model.plan import Plan
 from spotkube.planner.explaining.smallest import Base
 from spotkube.planner.explaining.universe import Universe
-from spotkube.planner.formulation.build import pods_to_place
+from spotkube.planner.formulation.waiting import pods_to_place
 
 # Of fewer than this all are tried.
 _FEW = 600

@@ -28,9 +28,10 @@ from spotkube.planner.explaining.smallest import Base, Search, bases_of
 from spotkube.planner.explaining.trials import Trials
 from spotkube.planner.explaining.universe import Universe, make_universe
 from spotkube.planner.formulation.bins import capacity_type_of
-from spotkube.planner.formulation.build import on_demand_needs, pods_to_place
+from spotkube.planner.formulation.build import on_demand_needs
 from spotkube.planner.formulation.limits import limits_of
 from spotkube.planner.formulation.volumes import shared_volumes, taken
+from spotkube.planner.formulation.waiting import pods_to_place
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotkube.model.cluster import Pool, Snapshot
-from spotkube.model.labels import PLACEMENT_GATE
 from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.plan import Unplaceable
 from spotkube.model.pods import NEVER_ON_SPOT, Pod
@@ -48,6 +47,7 @@ from spotkube.planner.formulation.splitting import Facts, Splitter
 from spotkube.planner.formulation.subjects import Subjects
 from spotkube.planner.formulation.together import bring_together
 from spotkube.planner.formulation.volumes import limit_attachments, reach_mask, shared_volumes, taken
+from spotkube.planner.formulation.waiting import pods_to_place
 from spotkube.planner.problem import NO_LIMIT, BoolArray, IntArray, Needs, Problem
 
 
@@ -68,27 +68,6 @@ class Built:
     narrowed: bool
     opens: BoolArray
     vague: frozenset[Scope]
-
-
-def pods_to_place(snapshot: Snapshot) -> list[Pod]:
-    """Pods that wait for us: those of Workloads, those with our gate, and others that no node can take.
-
-    Pods on nodes that are leaving count too: their room is bought before they are moved, and once one is evicted, the
-    pod that follows it takes that room. So nothing is bought twice.
-    """
-    leaving = {claim.node or claim.name for claim in snapshot.claims if claim.leaving}
-    return [
-        pod for pod in snapshot.pods if not (pod.deleting or pod.daemon or pod.mirror) and _wants_room(pod, leaving)
-    ]
-
-
-def _wants_room(pod: Pod, leaving: set[str]) -> bool:
-    if pod.node is not None:
-        # A bare pod ends with its node, since nobody makes it anew.
-        return pod.node in leaving and bool(pod.owner)
-    if not set(pod.gates) <= {PLACEMENT_GATE}:
-        return False
-    return pod.workload is not None or bool(pod.gates) or pod.unschedulable
 
 
 def build(

@@ -1,0 +1,119 @@
+"""Pods that a ReplicaSet or a Job has said it wants and has not made yet.
+
+Controllers make pods a few at a time: when the last of a thousand is there, the first has waited for seconds. What is
+declared is known at once. So each missing pod is stood in for by a copy of one that waits already, is planned for with
+it, and gives its place to the next pod that its owner makes.
+"""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from spotkube.convert.workloads import SourceKey
+from spotkube.model.pods import Pod
+
+# An owner that has made no pod for so long is held up by something, as a quota: nothing is bought on its word then.
+STUCK_SECONDS = 10.0
+# Of whom no pod has been seen yet, the first is waited for so long.
+FIRST_SECONDS = 3.0
+# A decision that was asked for before the pod came is carried out by then.
+REMEMBERED_SECONDS = 120.0
+
+
+@dataclass(slots=True)
+class _Owner:
+    """`model` is a pod of it that waits, `stand_ins` are the uids in its missing pods' stead."""
+
+    model: Pod
+    stand_ins: list[str] = field(default_factory=list)
+    missing: int = 0
+    since: float = 0.0
+
+
+@dataclass(slots=True)
+class ExpectedPods:
+    """Lives in memory: after a restart, pods that have not come by then are planned for when they do."""
+
+    _owners: dict[SourceKey, _Owner] = field(default_factory=dict)
+    _known: frozenset[str] = frozenset()
+    _heirs: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _made: int = 0
+    _silent: dict[SourceKey, float] = field(default_factory=dict)
+
+    @property
+    def heirs(self) -> dict[str, str]:
+        """Who came for whom lately: uid of the stand-in -> uid of the pod."""
+        return {stand_in: uid for stand_in, (uid, _) in self._heirs.items()}
+
+    def are_coming(self, now: float) -> bool:
+        """Whether somebody is about to make pods that nothing is known of yet: they are worth waiting for."""
+        return any(now - since < FIRST_SECONDS for since in self._silent.values())
+
+    def settle(self, pods: Iterable[Pod], planned: Container[str], now: float) -> dict[str, str]:
+        """Finds the pods that came meanwhile: uid of the pod -> uid of its stand-in, each told once.
+
+        Places that are `planned` (uids) already are given away first.
+        """
+        self._heirs = {uid: (heir, at) for uid, (heir, at) in self._heirs.items() if now - at <= REMEMBERED_SECONDS}
+        found = {}
+        came = (pod for pod in pods if pod.uid not in self._known and owner_of(pod) in self._owners)
+        for pod in sorted(came, key=lambda pod: (pod.created_at, pod.uid)):
+            owner = self._owners[owner_of(pod)]
+            if owner.stand_ins and pod.shape == owner.model.shape:
+                stand_in = next((uid for uid in owner.stand_ins if uid in planned), owner.stand_ins[0])
+                owner.stand_ins.remove(stand_in)
+                found[pod.uid] = stand_in
+                self._heirs[stand_in] = pod.uid, now
+        return found
+
+    def waiting(self, pods: Sequence[Pod], missing: Mapping[SourceKey, int], now: float) -> list[Pod]:
+        """A stand-in for each pod that its owner (namespace, "Kind/name") lacks by `missing`, as far as one of it
+        waits; `pods` are those that `settle` was told of."""
+        models = _models(pods, missing)
+        there = {owner_of(pod) for pod in pods}
+        silent = [key for key, number in missing.items() if number > 0 and key not in there]
+        self._silent = {key: self._silent.get(key, now) for key in silent}
+        self._known = frozenset(pod.uid for pod in pods) if models else frozenset()
+        self._owners = {key: self._owners.get(key, _Owner(model)) for key, model in models.items()}
+        stand_ins = []
+        for key, owner in self._owners.items():
+            if owner.missing != missing[key]:
+                owner.missing, owner.since = missing[key], now
+            wanted = owner.missing if now - owner.since < STUCK_SECONDS else 0
+            self._resize(owner, key, wanted)
+            stand_ins += [_stand_in(owner.model, uid) for uid in owner.stand_ins]
+        return stand_ins
+
+    def _resize(self, owner: _Owner, key: SourceKey, wanted: int) -> None:
+        del owner.stand_ins[wanted:]
+        while len(owner.stand_ins) < wanted:
+            owner.stand_ins.append(f"{'/'.join(key)}#{self._made}")
+            self._made += 1
+
+
+def owner_of(pod: Pod) -> SourceKey:
+    return pod.namespace, pod.owner
+
+
+def unmade(planned: str) -> SourceKey | None:
+    """Whose missing pod a uid stands for; None for that of a pod."""
+    owner, mark, _ = planned.rpartition("#")
+    namespace, _, rest = owner.partition("/")
+    return (namespace, rest) if mark else None
+
+
+def _models(pods: Iterable[Pod], missing: Mapping[SourceKey, int]) -> dict[SourceKey, Pod]:
+    """The youngest pod that waits, of each owner that lacks some. Whose volumes are each pod's own can't be copied."""
+    waiting: dict[SourceKey, list[Pod]] = defaultdict(list)
+    for pod in pods:
+        if pod.node is None and pod.owner and not pod.deleting and missing.get(owner_of(pod), 0) > 0:
+            waiting[owner_of(pod)].append(pod)
+    return {
+        key: max(some, key=lambda pod: (pod.created_at, pod.uid))
+        for key, some in waiting.items()
+        if not any(use.ephemeral for pod in some for use in pod.claims)
+    }
+
+
+def _stand_in(model: Pod, uid: str) -> Pod:
+    return replace(model, uid=uid, name=f"{model.name} (to be made)", nominated=None, admitted_by=())

@@ -1,0 +1,164 @@
+"""Pods that are declared are planned for before they are made, and take the places that were planned for them."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import make_pod
+from controller_builders import World
+from spotkube.cluster.resources import REPLICASETS
+from spotkube.controllers.expected import FIRST_SECONDS, STUCK_SECONDS, ExpectedPods, unmade
+from spotkube.convert.replicasets import ReplicaSet, to_replica_set
+from spotkube.model.pods import Pod
+from spotkube.model.volumes import ClaimUse
+
+OWNER = ("default", "ReplicaSet/web")
+
+
+def waiting(name: str, created_at: float = 0.0, **wants: Any) -> Pod:
+    return replace(make_pod(name, owner="ReplicaSet/web", **wants), created_at=created_at)
+
+
+def replica_set(replicas: int = 3, **status: Any) -> dict[str, Any]:
+    metadata = {"name": "web", "namespace": "shop", "uid": "uid-rs", "resourceVersion": "1"}
+    return {"metadata": metadata, "spec": {"replicas": replicas}, "status": status}
+
+
+class TestStandIns:
+    def test_each_missing_pod_is_stood_in_for_by_a_copy_of_one_that_waits(self) -> None:
+        pod = waiting("a")
+
+        stand_ins = ExpectedPods().waiting([pod], {OWNER: 2}, now=0)
+
+        assert len({one.uid for one in stand_ins} - {pod.uid}) == 2
+        assert {one.shape for one in stand_ins} == {pod.shape}
+        assert all(one.unschedulable and one.node is None for one in stand_ins)
+
+    def test_their_names_stay_from_look_to_look(self) -> None:
+        expected = ExpectedPods()
+
+        first = expected.waiting([waiting("a")], {OWNER: 2}, now=0)
+
+        assert expected.waiting([waiting("a")], {OWNER: 2}, now=1) == first
+
+    def test_where_nobody_waits_there_is_room_and_nothing_to_plan(self) -> None:
+        assert ExpectedPods().waiting([make_pod("a", owner="ReplicaSet/web", node="n")], {OWNER: 2}, now=0) == []
+
+    def test_who_makes_none_for_long_is_not_believed(self) -> None:
+        expected = ExpectedPods()
+        expected.waiting([waiting("a")], {OWNER: 2}, now=0)
+
+        assert expected.waiting([waiting("a")], {OWNER: 2}, now=STUCK_SECONDS) == []
+        assert len(expected.waiting([waiting("a")], {OWNER: 1}, now=STUCK_SECONDS + 1)) == 1, "it made one"
+
+    def test_volumes_of_a_pods_own_are_not_copied(self) -> None:
+        pod = replace(waiting("a"), claims=(ClaimUse("a-scratch", ephemeral=True),))
+
+        assert ExpectedPods().waiting([pod], {OWNER: 2}, now=0) == []
+
+    def test_whose_first_pod_is_still_to_come_is_waited_for_a_while(self) -> None:
+        expected = ExpectedPods()
+        assert expected.waiting([], {OWNER: 2}, now=0) == []
+
+        assert expected.are_coming(now=1)
+        assert not expected.are_coming(now=FIRST_SECONDS)
+        expected.waiting([waiting("a")], {OWNER: 1}, now=1)
+        assert not expected.are_coming(now=1)
+
+
+class TestHeirs:
+    def test_a_pod_that_comes_takes_the_place_of_a_stand_in_once(self) -> None:
+        expected = ExpectedPods()
+        first, second = expected.waiting([waiting("a")], {OWNER: 2}, now=0)
+
+        assert expected.settle([waiting("a"), waiting("b")], planned=(), now=1) == {"uid-b": first.uid}
+        assert expected.heirs == {first.uid: "uid-b"}
+        left = expected.waiting([waiting("a"), waiting("b")], {OWNER: 1}, now=1)
+        assert [one.uid for one in left] == [second.uid]
+        assert expected.settle([waiting("a"), waiting("b")], planned=(), now=2) == {}
+
+    def test_places_that_are_planned_are_given_away_first(self) -> None:
+        expected = ExpectedPods()
+        _, second = expected.waiting([waiting("a")], {OWNER: 2}, now=0)
+
+        assert expected.settle([waiting("a"), waiting("b")], planned={second.uid}, now=1) == {"uid-b": second.uid}
+
+    def test_not_to_a_pod_of_another_size_or_owner(self) -> None:
+        expected = ExpectedPods()
+        expected.waiting([waiting("a")], {OWNER: 2}, now=0)
+        others = [waiting("b", cpu="7"), make_pod("c", owner="ReplicaSet/other")]
+
+        assert expected.settle([waiting("a"), *others], planned=(), now=1) == {}
+
+    def test_the_name_says_whose_pod_it_stands_for(self) -> None:
+        (stand_in,) = ExpectedPods().waiting([waiting("a")], {OWNER: 1}, now=0)
+
+        assert unmade(stand_in.uid) == OWNER
+        assert unmade("5f0e2a6c-8e0d-4d0c-9d3c-0a4b1c2d3e4f") is None
+
+
+class TestReplicaSets:
+    def test_what_it_wants(self) -> None:
+        assert to_replica_set(replica_set()) == ReplicaSet(("shop", "ReplicaSet/web"), 3)
+
+    @pytest.mark.parametrize("raw", [replica_set(0), {**replica_set(), "metadata": {"deletionTimestamp": "now"}}])
+    def test_old_revisions_and_deleted_ones_want_nothing(self, raw: dict[str, Any]) -> None:
+        assert to_replica_set(raw) is None
+
+    def test_one_that_can_make_no_pods_says_so(self) -> None:
+        failing = replica_set(conditions=[{"type": "ReplicaFailure", "status": "True"}])
+
+        assert to_replica_set(failing) == ReplicaSet(("shop", "ReplicaSet/web"), 3, blocked=True)
+
+
+class TestInTheLoop:
+    @pytest.fixture
+    def world(self) -> World:
+        world = World()
+        world.add_pool()
+        world.kube.put(REPLICASETS, replica_set())
+        world.add_pod("web-1")
+        return world
+
+    async def test_one_plan_is_made_for_all_that_are_declared(self, world: World) -> None:
+        await world.decided()
+
+        planned = [uid for claim in world.claims for uid in planned_on(claim)]
+        assert len(planned) == 3
+
+    async def test_pods_that_come_later_take_their_places_and_nothing_more_is_bought(self, world: World) -> None:
+        await world.decided()
+        bought = {claim.name for claim in world.claims}
+        for name in ("web-2", "web-3"):
+            world.add_pod(name)
+
+        await world.cycles(3)
+
+        view = await world.look()
+        assert {claim.name for claim in world.claims} == bought
+        assert {pod.nominated for pod in view.pods.values()} <= bought
+        assert view.expected == {}
+
+    async def test_also_after_a_restart(self, world: World) -> None:
+        await world.decided()
+        bought = {claim.name for claim in world.claims}
+        for name in ("web-2", "web-3"):
+            world.add_pod(name)
+        world.restart()
+
+        await world.cycles(3)
+
+        assert {claim.name for claim in world.claims} == bought
+
+    async def test_whom_a_quota_stops_nothing_is_bought_for(self, world: World) -> None:
+        world.kube.drop(REPLICASETS, "web", "shop")
+        world.kube.put(REPLICASETS, replica_set(conditions=[{"type": "ReplicaFailure", "status": "True"}]))
+
+        await world.decided()
+
+        assert [planned_on(claim) for claim in world.claims] == [[world.pod("web-1")["metadata"]["uid"]]]
+
+
+def planned_on(claim: Any) -> list[str]:
+    return str((claim.metadata.annotations or {}).get("spotkube.io/planned-pods", "")).split(",")
