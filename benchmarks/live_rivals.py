@@ -14,6 +14,7 @@ from typing import Any
 
 from cases import CACHE, PEERS
 from demo import identity
+from demo.helpers import Helper
 from demo.launch import free_port, launch_cloud, launch_operator
 from localcluster.cluster import Cluster, LocalCluster
 
@@ -37,7 +38,15 @@ class Rival:
 
 @contextlib.contextmanager
 def spotkube(cluster: LocalCluster, _: list[Json]) -> Iterator[None]:
-    """The operator under the chart's rights, the fake cloud, and a pool of what Karpenter may buy too."""
+    """The operator, and a pool of what Karpenter may buy too."""
+    with our_operator(cluster):
+        apply(cluster, [our_pool()])
+        yield
+
+
+@contextlib.contextmanager
+def our_operator(cluster: LocalCluster) -> Iterator[Helper]:
+    """The operator under the chart's rights, and the fake cloud."""
     cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
     kubeconfig = identity.install(cluster, cluster.directory)
@@ -48,8 +57,7 @@ def spotkube(cluster: LocalCluster, _: list[Json]) -> Iterator[None]:
         log = cluster.directory / "operator.log"
         operator = launch_operator(kubeconfig, identity.NAMESPACE, url, log)
         stack.callback(operator.stop)
-        _apply(cluster, [our_pool()])
-        yield
+        yield operator
         operator.check()
         cloud.check()
 
@@ -92,7 +100,7 @@ def karpenter(cluster: LocalCluster, offerings: list[Json]) -> Iterator[None]:
         command = [str(binary), "--disable-leader-election=true"]
         process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT)
         try:
-            _apply(cluster, _their_pool())
+            apply(cluster, _their_pool())
             yield
             if process.poll() is not None:
                 raise SystemExit(f"Karpenter ended with {process.returncode}: see {log.name}")
@@ -167,7 +175,8 @@ def karpenter_binary() -> tuple[Path, tuple[Path, ...]]:
     return binary, (module / "pkg" / "apis" / "crds", module / "kwok" / "apis" / "crds")
 
 
-def _apply(cluster: Cluster, objects: list[Json]) -> None:
+def apply(cluster: Cluster, objects: list[Json]) -> None:
+    """Creates or changes these objects as an administrator."""
     cluster.kubectl("apply", "--server-side", "-f", "-", input="\n---\n".join(json.dumps(each) for each in objects))
 
 

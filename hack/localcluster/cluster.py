@@ -18,7 +18,7 @@ from typing import Self
 from localcluster.build import ensure_binaries
 from localcluster.errors import KubectlError, LocalClusterError, PartError
 from localcluster.folders import ClusterFolder, cluster_folders, sweep
-from localcluster.parts import Ports, control_plane
+from localcluster.parts import ALL_CONTROLLERS, Ports, control_plane
 from localcluster.pki import create_pki
 
 HACK_DIR = Path(__file__).resolve().parent.parent
@@ -75,11 +75,15 @@ class LocalCluster(Cluster):
         self._is_detached = False
 
     @classmethod
-    def start(cls, parent_dir: Path | None = None, *, name: str | None = None) -> Self:
+    def start(
+        cls, parent_dir: Path | None = None, *, name: str | None = None, controllers: str = ALL_CONTROLLERS
+    ) -> Self:
         """Starts a cluster and returns when it is ready to use; builds its binaries first if need be.
 
         It ends when `stop` is called or this process ends, in whatever way. `parent_dir` (default: the system's
         temporary folder) gets a private folder for its files; `name` is shown by `python -m localcluster status`.
+        `controllers` are those of kube-controller-manager that run, as its flag takes them; serviceaccount-controller
+        must be among them.
 
         Raises:
             BuildError: the binaries cannot be built.
@@ -91,7 +95,7 @@ class LocalCluster(Cluster):
         sweep(parent)
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
-                return cls._start_once(parent, name, binaries)
+                return cls._start_once(parent, name, binaries, controllers)
             except PartError as error:
                 # Ports are found free but cannot be reserved: another process may have been quicker.
                 if PORT_TAKEN not in error.log_tail or attempt == START_ATTEMPTS:
@@ -99,7 +103,7 @@ class LocalCluster(Cluster):
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     @classmethod
-    def _start_once(cls, parent: Path, name: str | None, binaries: Mapping[str, Path]) -> Self:
+    def _start_once(cls, parent: Path, name: str | None, binaries: Mapping[str, Path], controllers: str) -> Self:
         folder = ClusterFolder.create(parent)
         folder.write_process("owner", os.getpid())
         ports = Ports.free()
@@ -111,7 +115,7 @@ class LocalCluster(Cluster):
                 "server": cluster.server,
                 "kwok_health": f"http://127.0.0.1:{ports.kwok}/healthz",
                 "pki": str(pki.directory),
-                "parts": [asdict(part) for part in control_plane(folder.path, binaries, pki, ports)],
+                "parts": [asdict(part) for part in control_plane(folder.path, binaries, pki, ports, controllers)],
             }
             folder.write("cluster.json", description)
             cluster._start_supervisor()

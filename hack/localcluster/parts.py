@@ -24,6 +24,7 @@ NODE_IP = "127.0.0.1"  # all fake nodes are this machine
 # Everything runs on one machine for one user: clients need not hold back.
 CLIENT_QPS = 500
 CLIENT_BURST = 1000
+ALL_CONTROLLERS = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,11 @@ class Ports:
             return cls(*(each.getsockname()[1] for each in sockets))
 
 
-def control_plane(directory: Path, binaries: Mapping[str, Path], pki: Pki, ports: Ports) -> list[Part]:
-    """The parts of a cluster that lives in `directory`; writes the files that their command lines name."""
+def control_plane(
+    directory: Path, binaries: Mapping[str, Path], pki: Pki, ports: Ports, controllers: str = ALL_CONTROLLERS
+) -> list[Part]:
+    """The parts of a cluster that lives in `directory`; writes the files that their command lines name. `controllers`
+    as kube-controller-manager takes them."""
     kubeconfig = directory / "admin.kubeconfig"
     write_kubeconfig(kubeconfig, f"https://127.0.0.1:{ports.api}", pki)
     return [
@@ -63,7 +67,7 @@ def control_plane(directory: Path, binaries: Mapping[str, Path], pki: Pki, ports
         Part("kube-apiserver", (str(binaries["kube-apiserver"]), *_api_server(pki, ports)), needs_api=False),
         Part(
             "kube-controller-manager",
-            (str(binaries["kube-controller-manager"]), *_controller_manager(kubeconfig, pki)),
+            (str(binaries["kube-controller-manager"]), *_controller_manager(kubeconfig, pki, controllers)),
             needs_api=True,
         ),
         Part("kube-scheduler", (str(binaries["kube-scheduler"]), *_scheduler(directory, kubeconfig)), needs_api=True),
@@ -156,9 +160,10 @@ def _api_server(pki: Pki, ports: Ports) -> tuple[str, ...]:
     )
 
 
-def _controller_manager(kubeconfig: Path, pki: Pki) -> tuple[str, ...]:
+def _controller_manager(kubeconfig: Path, pki: Pki, controllers: str) -> tuple[str, ...]:
     return (
         f"--kubeconfig={kubeconfig}",
+        f"--controllers={controllers}",
         "--leader-elect=false",
         "--secure-port=0",
         "--use-service-account-credentials",
