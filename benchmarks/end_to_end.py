@@ -106,7 +106,6 @@ def _paced(cluster: LocalCluster, have: int) -> results.Row:
         waits += [max(0.0, at - pods.seen["created"][pod]) for pod in new]
         ahead += sum("#" in pod for pod in planned)  # planned before it was made: its claim was there first
     waits += [0.0] * ahead
-    placed = [bound - pods.seen["created"][uid] for uid, bound in pods.seen["bound"].items() if uid not in old_pods]
     return {
         "pods": PACED_PODS,
         "seconds": PACED_SECONDS,
@@ -114,8 +113,6 @@ def _paced(cluster: LocalCluster, have: int) -> results.Row:
         "bought_before_made": ahead,
         "to_claim_p50_seconds": _rounded(live.percentile(waits, 50)),
         "to_claim_p99_seconds": _rounded(live.percentile(waits, 99)),
-        "to_bound_p50_seconds": _rounded(live.percentile(placed, 50)),
-        "to_bound_p99_seconds": _rounded(live.percentile(placed, 99)),
     }
 
 

@@ -13,7 +13,7 @@ after they were bought. *Bound* is proven: no fleet for all these pods costs les
 PACED = """\
 On SpotKube's cluster {pods:,} more pods then come over {seconds:.0f} s. Of these, {bought_for:,} had nodes bought for
 them, {ahead:,} before they were made; the others were left to what was there. From a pod's creation to the NodeClaim of
-its node took {p50} (p50) and {p99} (p99), to its binding {bound50} and {bound99}.
+its node took {p50} (p50) and {p99} (p99).
 """
 # At a pace of 1,000 pods a minute, from a pod's creation to the claim of its node.
 CLAIM_P50_SECONDS, CLAIM_P99_SECONDS = 2.5, 5.0
@@ -53,7 +53,6 @@ def _paced(paced: Row) -> str:
         pods=paced["pods"], seconds=paced["seconds"], bought_for=paced["bought_for"],
         ahead=paced.get("bought_before_made", 0),
         p50=seconds(paced["to_claim_p50_seconds"]), p99=seconds(paced["to_claim_p99_seconds"]),
-        bound50=seconds(paced["to_bound_p50_seconds"]), bound99=seconds(paced["to_bound_p99_seconds"]),
     )  # fmt: skip
 
 

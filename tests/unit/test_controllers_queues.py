@@ -244,6 +244,16 @@ class TestWhatIsSaid:
 
         assert "second" in running(world) and "first" not in running(world)
 
+    async def test_a_run_time_that_is_none(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        told: list[str] = []
+        monkeypatch.setattr(world.tools.recorder, "record", lambda *words: told.append(words[3]))
+        add_job(world, "j", annotations={keys.EXPECTED_RUN_TIME: "soon"})
+
+        await world.cycle()
+
+        assert running(world) == ["j"], "a mistake of its owner holds nobody up"
+        assert any("'soon' is no duration; write it as in 90s" in words for words in told)
+
 
 class TestManyWait:
     """Saying how many jobs stand takes longer than deciding about them."""

@@ -1,13 +1,12 @@
 """FairQueues, and the Jobs that stand in them, as the queue sees them."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from spotkube.api.fairqueue import FairQueue
 from spotkube.api.fields import parse_duration_seconds
+from spotkube.convert.pods import to_timestamp
 from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_label_selector
 from spotkube.model import labels as keys
@@ -24,7 +23,7 @@ class QueuedJob:
     """What the queue wants to know of a Job that names one. Times are seconds since the epoch.
 
     `held` says that the queue suspended it, and not its owner; `admitted_at` is when the queue let it go. `requests`
-    are those of one pod.
+    are those of one pod. `mistake` is what its owner wrote and can't be used, with the remedy.
     """
 
     queue: str
@@ -113,9 +112,8 @@ def _declared(text: str | None) -> tuple[float | None, str]:
 
 
 def _seconds(time: str | None) -> float | None:
-    if not time or not re.match(r"\d{4}-", time):
-        return None
+    """None also for an annotation that is no time: anybody may have written it where the chart's policies are off."""
     try:
-        return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+        return to_timestamp(time) or None
     except ValueError:
         return None

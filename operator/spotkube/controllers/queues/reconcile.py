@@ -192,6 +192,8 @@ class QueueController:
         self._tools.cache.feed(FAIRQUEUES, "MODIFIED", raw)
 
     def _record(self, source: Source, type_: str, reason: str, message: str) -> None:
+        if source.job is not None and source.job.queued is not None and source.job.queued.mistake:
+            message = f"{message}; {source.job.queued.mistake}"
         about = ObjectRef("batch/v1", "Job", source.name, source.uid, source.namespace)
         self._tools.recorder.record(about, "Warning" if type_ == "Warning" else "Normal", reason, message, "Queue")
 
