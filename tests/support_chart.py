@@ -92,12 +92,15 @@ def install_operator_identity(cluster: Cluster, namespace: str) -> Path:
     return kubeconfig_with_token(cluster, namespace, token)
 
 
-def do_as_documented(cluster: Cluster, page: str, words: str) -> None:
-    """Runs the first commands that a page of docs/ teaches after these words, as an administrator."""
+def do_as_documented(cluster: Cluster, page: str, words: str, *before: Path) -> None:
+    """Runs the first commands that a page of docs/ teaches after these words, as an administrator.
+
+    Programs in the directories `before` go before those of the machine.
+    """
     text = (CHART.parent.parent / "docs" / page).read_text(encoding="utf-8")
     found = re.search(rf"{re.escape(words)}.*?```\n(.*?)```", text, re.DOTALL)
     assert found is not None, f"{page} says nowhere: {words}"
-    path = f"{cluster.binary('kubectl').parent}:{os.environ['PATH']}"
+    path = ":".join([*map(str, before), str(cluster.binary("kubectl").parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "KUBECONFIG": str(cluster.kubeconfig)}
     subprocess.run(["bash", "-euo", "pipefail", "-c", found[1]], env=environment, check=True, timeout=60)
 

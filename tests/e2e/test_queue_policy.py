@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -403,7 +404,9 @@ def test_nobody_makes_pods_pass_for_those_of_a_workload(tenant: Person, operator
     )
 
 
-def test_uninstalling_ends_it_and_a_command_starts_those_that_wait(cluster: Cluster, tenant: Person) -> None:
+def test_uninstalling_ends_it_and_a_command_starts_those_that_wait(
+    cluster: Cluster, tenant: Person, tmp_path: Path
+) -> None:
     tenant.create(job("waits"))
     tenant.create(job("his-own", suspend=True))
 
@@ -413,6 +416,15 @@ def test_uninstalling_ends_it_and_a_command_starts_those_that_wait(cluster: Clus
     wait_until(lambda: not json.loads(tenant.run("create", *free, body=job()))["spec"].get("suspend"), 60, "no policy")
     wait_until(lambda: is_accepted(tenant, "job/waits", RESUME, "--dry-run=server"), 60, "no policy")
     assert state(tenant.get("job/waits")) == (True, HELD)
-    do_as_documented(cluster, "uninstall.md", "are started by hand")
+    late = lists_first(tmp_path, cluster.binary("kubectl"), f"{tenant.namespace} deleted-meanwhile")
+    do_as_documented(cluster, "uninstall.md", "are started by hand", late)
     assert tenant.get("job/waits")["spec"]["suspend"] is False
     assert tenant.get("job/his-own")["spec"]["suspend"] is True
+
+
+def lists_first(directory: Path, kubectl: Path, line: str) -> Path:
+    """Puts a kubectl there whose `get` begins with a line of its own."""
+    program = directory / "kubectl"
+    program.write_text(f'#!/bin/sh\n[ "$1" != get ] || echo "{line}"\nexec {kubectl} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return directory
