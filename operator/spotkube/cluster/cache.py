@@ -14,6 +14,7 @@ old when it arrives. The rules that reconcile the two:
 import asyncio
 import logging
 import time
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Store(Generic[T]):
         self._convert = convert
         self._bump = bump
         self._entries: dict[Key, _Entry[T]] = {}
+        self._in_order: list[Key] = []
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._feeds = 0
         self.listed_version = ""
@@ -81,8 +83,8 @@ class Store(Generic[T]):
 
     def values(self) -> list[T]:
         """All values in the order of namespace and name, so that what is computed from them is repeatable."""
-        entries = sorted(self._entries.items(), key=lambda item: (item[0][0] or "", item[0][1]))
-        return [entry.value for _, entry in entries if entry.value is not None]
+        entries = (self._entries[key] for key in self._in_order)
+        return [entry.value for entry in entries if entry.value is not None]
 
     def feed(self, event_type: str | None, raw: dict[str, Any]) -> None:
         """Take in one watch event (None is kopf's word for what it found when it began), or a write's answer."""
@@ -127,6 +129,8 @@ class Store(Generic[T]):
                 self._bury(old.uid)  # certainly: with incomparable versions the old one may be the newer one
         previous = old.value if old is not None and old.uid == uid else None
         value = self._converted(key, raw, previous)
+        if old is None:
+            insort(self._in_order, key, key=_by_name)
         self._entries[key] = _Entry(uid, version, self._feeds, value)
         if value != (old.value if old else None):
             self._bump()
@@ -151,6 +155,7 @@ class Store(Generic[T]):
 
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key)
+        del self._in_order[bisect_left(self._in_order, _by_name(key), key=_by_name)]
         self.rejected.pop(key, None)
         self._bury(entry.uid)
         if entry.value is not None:
@@ -280,6 +285,10 @@ class Cache:
         except TimeoutError:
             return False
         return True
+
+
+def _by_name(key: Key) -> tuple[str, str]:
+    return key[0] or "", key[1]
 
 
 def _key(raw: Mapping[str, Any]) -> Key:
