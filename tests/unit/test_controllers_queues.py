@@ -1,5 +1,8 @@
 """Jobs that name a queue wait for their turn, are let go, taken back, and told why they wait."""
 
+import hashlib
+import json
+import lzma
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +11,7 @@ import pytest
 from controller_builders import World, rfc3339
 from spotkube.cluster.errors import Forbidden, Unavailable
 from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, NAMESPACES, PRIORITYCLASSES
-from spotkube.controllers.queues import reconcile
+from spotkube.controllers.queues import keeping, reconcile
 from spotkube.controllers.queues.keeping import KEY
 from spotkube.convert.places import CONFIG_MAP, to_places
 from spotkube.model import labels as keys
@@ -412,6 +415,31 @@ class TestMemory:
         await world.cycles(2)
 
         assert running(world) == ["j"]
+
+    async def test_of_more_than_a_config_map_holds_fewer_places_are_kept(self) -> None:
+        places = [{"position": n, "uid": hashlib.sha256(str(n).encode()).hexdigest()} for n in range(1, 201)]
+
+        async def kept(most_bytes: int) -> list[int]:
+            shown = await keeping._shown(places, 0.0, most_bytes)
+            return [place["position"] for place in json.loads(lzma.decompress(shown))["places"]]
+
+        assert await kept(1_000_000) == list(range(1, 201))
+        assert await kept(5_000) == list(range(1, 51))
+        assert await kept(0) == []
+
+    async def test_what_no_config_map_holds_is_said_once(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(keeping, "MOST_BYTES", 100)
+        add_job(world, "j")
+        await world.cycle()
+        add_job(world, "k")
+
+        await world.cycle()
+
+        assert running(world) == ["j", "k"]
+        assert "patch configmaps/spotkube-queues" not in world.kube.writes
+        assert caplog.text.count("too many jobs wait") == 1
 
     async def test_a_patch_that_fails_is_tried_again(self, world: World) -> None:
         world.kube.refuse["patch jobs"] = UNAVAILABLE

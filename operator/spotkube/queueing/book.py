@@ -96,8 +96,8 @@ class Book:
         self._seen = {one.job.uid: one for one in seen}
         for uid in [uid for uid in self._records if self._is_over(uid)]:
             self._close(uid, now)
-        there = (one for one in self._seen.values() if not one.has_ended)
-        for one in sorted(there, key=lambda one: (one.job.submitted_seconds, one.job.uid)):
+        news = (one for uid, one in self._seen.items() if not one.has_ended and not self._waits_on(uid, one))
+        for one in sorted(news, key=lambda one: (one.job.submitted_seconds, one.job.uid)):
             self._follow(one.job.uid, one, now, totals)
 
     def scene(self, now: float, queues: Mapping[str, Queue], capacity: Capacity, spent: Mapping[str, Spent]) -> Scene:
@@ -199,6 +199,10 @@ class Book:
     def _is_over(self, uid: str) -> bool:
         one = self._seen.get(uid)
         return one is None or one.has_ended or self._records[uid].path != (one.job.queue, one.job.tenant)
+
+    def _waits_on(self, uid: str, one: Seen) -> bool:
+        """Whether it waits as it did at the last look: most jobs do, and nothing is to be done about them."""
+        return one.phase is Phase.WAITING and self._made.get(uid, (None,))[0] is one and not self._records[uid].runs
 
     def _is_there(self, uid: str) -> bool:
         one = self._seen.get(uid)

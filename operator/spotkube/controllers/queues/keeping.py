@@ -10,6 +10,7 @@ from typing import Any
 
 from spotkube.cluster.errors import Forbidden, NotFound
 from spotkube.cluster.resources import CONFIGMAPS
+from spotkube.controllers.queues.places import MOST_EXPLAINED
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.convert.places import CONFIG_MAP, PLACES_KEY, PLACES_VERSION
 from spotkube.queueing.book import Book
@@ -17,8 +18,10 @@ from spotkube.queueing.spending import Spending
 
 KEY = "state.json.xz"
 VERSION = 1
-# Below what an object of the API may have, in base64.
-MOST_BYTES = 900_000
+# The API server takes 1 MiB of values in a ConfigMap, not counting base64.
+MOST_BYTES = 1_000_000
+# Of each queue, if there is room for no more.
+FEW_PLACES = (MOST_EXPLAINED, 50, 0)
 # Dollars grow all the time.
 SPENDING_SECONDS = 30.0
 logger = logging.getLogger(__name__)
@@ -61,15 +64,13 @@ class Keeper:
         if now < self._written_at + due or not (decided or self._written or spending.rates_usd_hour):
             return
         state = {"version": VERSION, "book": book.state(), "spending": spending.state()}
-        # Other threads can run while it is compressed: of thousands of jobs that takes a good part of a second.
-        whole = await asyncio.to_thread(_compressed, _packed(state))
-        told = {"version": PLACES_VERSION, "asOf": now, "places": places}
-        shown = await asyncio.to_thread(_compressed, _packed(told))
-        if len(whole) + len(shown) > MOST_BYTES:
-            self._tell_once(f"the queue's memory has {len(whole)} bytes, too many to be kept: a restart forgets it")
+        whole = await _compressed(state)
+        if len(whole) > MOST_BYTES:
+            self._tell_once("too many jobs wait for the queue's memory to be kept: a restart forgets what came since")
             return
+        shown = await _shown(places, now, MOST_BYTES - len(whole))
         try:
-            await self._write({"binaryData": {KEY: whole, PLACES_KEY: shown}})
+            await self._write({"binaryData": {KEY: _text(whole), PLACES_KEY: _text(shown)}})
         except Forbidden as error:
             self._tell_once(f"the queue's memory can't be kept, and a restart forgets it: {error}")
         self._written, self._written_at = decided, now
@@ -88,10 +89,24 @@ class Keeper:
         self._told.add(sentence)
 
 
-def _compressed(packed: bytes) -> str:
+async def _shown(places: list[dict[str, Any]], now: float, most_bytes: int) -> bytes:
+    """As many of the places as there is room for."""
+    shown = b""
+    for most in FEW_PLACES:
+        some = [place for place in places if place["position"] <= most]
+        shown = await _compressed({"version": PLACES_VERSION, "asOf": now, "places": some})
+        if len(shown) <= most_bytes:
+            break
+    return shown
+
+
+async def _compressed(value: dict[str, Any]) -> bytes:
+    """Other threads can run meanwhile: of thousands of jobs it takes a good part of a second."""
+    packed = json.dumps(value, separators=(",", ":")).encode()
+    # Preset 3 looks back 4 MiB, and so finds the UID of a job in each place that it is named.
+    return await asyncio.to_thread(lzma.compress, packed, preset=3)
+
+
+def _text(data: bytes) -> str:
     """For binaryData."""
-    return base64.b64encode(lzma.compress(packed, preset=0)).decode()
-
-
-def _packed(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return base64.b64encode(data).decode()
