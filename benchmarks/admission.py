@@ -9,9 +9,11 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
+import admission_pods
 import live_rivals
 from admission_load import KINDS, Json, floor_seconds, jobs, surroundings
 from admission_play import CONNECTIONS, Api, Course, Player, bare_patches
@@ -27,9 +29,13 @@ timer writes that a job is complete. The operator is the real one; its pool has 
 back. Then it is ended, and bare patches of the same Jobs are made for a few seconds. Kueue's figures are those of
 0.15.2 with its minimal manager on a machine of 2 cores.
 
+With --pods the Job controller makes pods, nodes are bought for them, and KWOK runs them ten times as long as said
+above: it is shown which step of a job takes how long. There are no targets for that.
+
 examples:
   benchmarks/admission.py --scale 0.1          a tenth of the jobs at the same pace: half a minute
   benchmarks/admission.py --json               all of them: minutes
+  benchmarks/admission.py --pods --scale 0.05  750 jobs with pods
 exit codes: 0 all targets are met (or --scale is not 1), 1 one is missed, 2 bad arguments
 """
 # Of the controllers only that one without which the local cluster is not ready.
@@ -44,6 +50,35 @@ SETTLING_SECONDS = 20.0
 BARE_SECONDS = 5.0
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$", re.MULTILINE)
+
+
+def measure_with_pods(scale: float) -> Json:
+    """One row: the load with Jobs whose pods run, on nodes that are bought for them."""
+    with LocalCluster.start(name="admission-pods") as cluster:
+        return asyncio.run(_measure_pods_on(cluster, scale))
+
+
+async def _measure_pods_on(cluster: LocalCluster, scale: float) -> Json:
+    api = Api(cluster.server, cluster.directory / "pki")
+    try:
+        with live_rivals.our_operator(cluster):
+            live_rivals.apply(cluster, surroundings())
+            await asyncio.sleep(SETTLING_SECONDS)
+            player, began = admission_pods.Player(api, jobs(scale)), time.monotonic()
+            telling = asyncio.create_task(_tell(player.said))
+            try:
+                await player.play(PATIENCE_SECONDS)
+            finally:
+                telling.cancel()
+            seconds, load = time.monotonic() - began, [one.job for one in player.courses.values()]
+    finally:
+        await api.close()
+    return {
+        "jobs": len(load),
+        "seconds": round(seconds, 1),
+        "floor_seconds": round(floor_seconds(load, admission_pods.SLOWER), 1),
+        "steps": player.steps(),
+    }
 
 
 def measure(scale: float) -> Json:
@@ -70,7 +105,7 @@ async def _measure_on(cluster: LocalCluster, scale: float) -> Json:
 async def _run(api: Api, player: Player, operator: int, servers: list[int]) -> Json:
     calls, cpu, began = await _calls(api), _cpu_seconds(_tree(operator)), time.monotonic()
     server_cpu, own_cpu = _cpu_seconds(servers), time.process_time()
-    telling = asyncio.create_task(_tell(player))
+    telling = asyncio.create_task(_tell(player.said))
     try:
         await player.play(PATIENCE_SECONDS)
     finally:
@@ -106,9 +141,9 @@ async def _bare(api: Api, names: list[str], servers: list[int]) -> Json:
     }
 
 
-async def _tell(player: Player) -> None:
+async def _tell(said: Callable[[], str]) -> None:
     while True:
-        print(f"\r{player.said()} ", end="", file=sys.stderr, flush=True)
+        print(f"\r{said()} ", end="", file=sys.stderr, flush=True)
         await asyncio.sleep(1)
 
 
@@ -192,12 +227,17 @@ def main() -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scale", type=float, default=1.0, help="so much of the jobs of each kind, above 0 to 1")
+    parser.add_argument("--pods", action="store_true", help="with pods that run on KWOK nodes; shows where time goes")
     parser.add_argument("--json", action="store_true", help="print the row as JSON")
     args = parser.parse_args()
     if not 0 < args.scale <= 1:
         parser.error(f"--scale {args.scale} must be above 0 and at most 1")
-    row = {"scale": args.scale, **provenance(), **measure(args.scale)}
+    measured = measure_with_pods(args.scale) if args.pods else measure(args.scale)
+    row = {"scale": args.scale, **provenance(), **measured}
     print(file=sys.stderr)
+    if args.pods:
+        print(json.dumps(row, indent=1) if args.json else admission_pods.table(row))
+        return 0
     print(json.dumps(row, indent=1) if args.json else table(row))
     if args.scale < 1:
         print("Targets are those of the whole load: leave out --scale to see them.", file=sys.stderr)

@@ -50,9 +50,9 @@ def jobs(scale: float) -> list[LoadJob]:
     return sorted(drawn, key=lambda job: (job.due_seconds, job.name))
 
 
-def floor_seconds(load: list[LoadJob]) -> float:
-    """Nothing can be faster: all the work over all the quota."""
-    work = sum(job.kind.cpu * job.kind.run_seconds for job in load)
+def floor_seconds(load: list[LoadJob], slower: float = 1) -> float:
+    """Nothing can be faster: all the work over all the quota. Run times are so many times those of the kinds."""
+    work = sum(job.kind.cpu * job.kind.run_seconds for job in load) * slower
     return work / (COHORTS * QUEUES_PER_COHORT * NOMINAL_CPU)
 
 
@@ -66,7 +66,7 @@ def surroundings() -> list[Json]:
     quota = {"name": "cpu", "nominalQuota": str(NOMINAL_CPU), "borrowingLimit": str(BORROWING_CPU)}
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        _ours("NodePool", "boundless", {"mode": "Apply"}),
+        _ours("NodePool", "boundless", {"mode": "Apply", "spot": {"allowUnmanagedPods": True}}),
         *(_ours("FairQueue", name, {"cohort": cohort, "resources": [quota]}) for name, cohort in queues()),
         *(
             {
@@ -80,14 +80,18 @@ def surroundings() -> list[Json]:
     ]
 
 
-def manifest(job: LoadJob) -> Json:
-    """As the chart's admission policy makes it: suspended, and marked as held by its queue."""
+def manifest(job: LoadJob, run_seconds: float | None = None) -> Json:
+    """As the chart's admission policy makes it: suspended, and marked as held by its queue. KWOK ends pods after their
+    `run_seconds`."""
     requests = {"requests": {"cpu": str(job.kind.cpu)}}
     pod = {
         "restartPolicy": "Never",
         "priorityClassName": job.kind.name,
         "containers": [{"name": "main", "image": "load", "resources": requests}],
     }
+    template: Json = {"spec": pod}
+    if run_seconds is not None:
+        template["metadata"] = {"annotations": {"spotkube.io/run-seconds": f"{run_seconds:g}"}}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -97,7 +101,7 @@ def manifest(job: LoadJob) -> Json:
             "labels": {"spotkube.io/queue-name": job.queue},
             "annotations": {"spotkube.io/held-by-queue": "true"},
         },
-        "spec": {"suspend": True, "template": {"spec": pod}},
+        "spec": {"suspend": True, "template": template},
     }
 
 
