@@ -176,11 +176,22 @@ def test_the_bound_alone_says_what_each_pod_adds() -> None:
     assert bound.pod_value.tolist() == [50.0]
 
 
+def test_once_little_can_still_be_saved_it_searches_no_more() -> None:
+    problem = make_problem([300, 700, 450], [9, 5, 8], [1000, 2100, 4000], [100, 185, 330])
+    work = Budget(seconds=None, generations=60)
+
+    whole = solve(problem, seed=0, budget=work)
+    early = solve(problem, seed=0, budget=replace(work, enough_micro_usd_hour=200))
+
+    assert early.generations < whole.generations == 60
+    assert early.solution.cost(problem) - early.lower_bound <= 200
+
+
 def test_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spotkube.planner.search.solve.dive", interrupt)
+    monkeypatch.setattr("spotkube.planner.search.hunt.dive", interrupt)
     problem = small_problem()
     result = solve(problem, seed=0, budget=WORK)
     assert validate(problem, result.solution) == []

@@ -147,17 +147,22 @@ def random_problem(seed: int, bins: int) -> Problem:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.integers(0, 10_000), st.sampled_from([0, 0, 5, 40]), st.floats(-2.3, -0.5), st.sampled_from(sorted(OTHER_TIMES))
+    st.integers(0, 10_000),
+    st.sampled_from([0, 0, 5, 40]),
+    st.floats(-2.3, -0.5),
+    st.sampled_from(sorted(OTHER_TIMES)),
+    st.sampled_from([None, 0, 5, 50]),
 )
 def test_a_search_ends_the_same_way_wherever_time_ran_out(
-    monkeypatch: pytest.MonkeyPatch, seed: int, bins: int, speed: float, other: str
+    monkeypatch: pytest.MonkeyPatch, seed: int, bins: int, speed: float, other: str, enough: int | None
 ) -> None:
+    """Or where it was good enough, of which a replay need not be told."""
     problem, budget = random_problem(seed, bins), Budget(seconds=SECONDS)
     with monkeypatch.context() as patch:
         # Several threads look at the clock in the midst of the work, even where this machine has few cores.
         patch.setattr(pricing, "THREADS", 3)
         set_time(patch, uneven_time(seed, 10**speed))
-        first = solve(problem, seed=seed, budget=budget)
+        first = solve(problem, seed=seed, budget=replace(budget, enough_micro_usd_hour=enough))
         bound = lower_bound(problem, budget)
     with monkeypatch.context() as patch:
         patch.setattr(pricing, "THREADS", 1)

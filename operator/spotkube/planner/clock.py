@@ -37,6 +37,10 @@ class Stop:
             return self.passes >= self._recorded
         return self._ends_at is not None and _now() >= self._ends_at
 
+    def finish(self) -> None:
+        """What was done is enough: the part ends when it is asked next. It is counted, so a replay does the same."""
+        self._over = True
+
     def break_off(self) -> None:
         """Somebody ended the part amid a unit: no count says where."""
         self.broken_off = True
@@ -73,5 +77,6 @@ class Clock:
         return _now() - self.started
 
     def lap(self, phase: str) -> None:
-        """Ends a phase."""
-        self.phases[phase] = _now() - self.started - sum(self.phases.values())
+        """Ends a phase, or a further part of one."""
+        since = _now() - self.started - sum(self.phases.values())
+        self.phases[phase] = self.phases.get(phase, 0.0) + since

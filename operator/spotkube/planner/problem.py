@@ -214,6 +214,7 @@ class Budget:
 
     `sharp` False: no time goes into a sharper proof, where only the plan is asked for.
     `branch_programs` are the linear programs that sharpen the bound of small problems; without seconds None means none.
+    Once no more than `enough_micro_usd_hour` can still be saved, no more is searched for; None to go on all the same.
     With `passes`, what an earlier search let pass, the clock is not asked: the same limits then give the same result.
     """
 
@@ -222,6 +223,7 @@ class Budget:
     generations: int | None = None
     branch_programs: int | None = None
     sharp: bool = True
+    enough_micro_usd_hour: int | None = None
     passes: Passes | None = None
 
     def part(self, share: float, passes: Passes | None = None) -> "Budget":

@@ -30,6 +30,10 @@ class Watch:
             self._bound = value
             self._report()
 
+    def is_settled(self, enough: int | None) -> bool:
+        """Whether all pods that can be placed are, at a cost of which no more than `enough` could still be saved."""
+        return enough is not None and self._cost is not None and self._cost - self._bound <= enough
+
     def _report(self) -> None:
         if self._tell is not None and self._cost is not None:
             self._tell(time.perf_counter() - self._clock.started, self._cost, self._bound)

@@ -4,9 +4,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from spotkube.planner.clock import Clock, Stop
+from spotkube.planner.clock import Clock
 from spotkube.planner.instance import Instance
 from spotkube.planner.problem import Alternative, Budget, Problem, Result, Solution
 from spotkube.planner.progress import Progress, Watch
@@ -19,15 +17,15 @@ from spotkube.planner.relaxation.branching import Tree, pays
 from spotkube.planner.relaxation.columns import Relaxation, prove
 from spotkube.planner.relaxation.pricing import Pricer
 from spotkube.planner.search.alternatives import alternatives, plan_of
-from spotkube.planner.search.effort import breeding_for, effort_for
-from spotkube.planner.search.flock import Flock, flock_of
-from spotkube.planner.search.genetic import Search
-from spotkube.planner.search.rounding import dive, pack_left
+from spotkube.planner.search.effort import effort_for
+from spotkube.planner.search.flock import flock_of
+from spotkube.planner.search.hunt import Hunt, best_of, is_free, stopper
 from spotkube.planner.search.scoring import score
 
-# The part of the seconds after which the search ends, where branching still adds to the bound: where columns took no
-# more than the other.
-SEARCH_SHARE, BRANCHING_SHARE = 0.55, 0.15
+# Where branching still adds to the bound (columns took no more than the second of these parts of the seconds), it
+# begins when the first part is used up, and ends with the third: if the plan at hand is not good enough by then, the
+# search goes on. Most small problems are solved by the first dives, and only the proof is missing.
+SEARCH_SHARE, BRANCHING_SHARE, PROOF_SHARE = 0.25, 0.15, 0.6
 
 # Picks one of the alternatives, the cheapest of which comes first: its place among them.
 Choose = Callable[[Sequence[Alternative]], int]
@@ -65,9 +63,9 @@ def solve(
         plans.append(first_fit_nodes(instance, safest=True))
     if warm is not None and check_shape(problem, warm):
         plans.append(from_solution(instance, warm))
-    watch.plan(*score(instance.arrays, _best(instance, plans))[:2])
+    watch.plan(*score(instance.arrays, best_of(instance, plans))[:2])
     clock.lap("seeds")
-    if _free(instance, _best(instance, plans)):
+    if is_free(instance, best_of(instance, plans)):
         return _unsearched(instance, plans, clock, choose)
     pricer, effort = Pricer(instance), effort_for(problem.groups, int((instance.kind_of < 0).sum()))
     try:
@@ -76,30 +74,30 @@ def solve(
         return replace(_unsearched(instance, plans, clock, choose), passes=None)
     watch.bound(relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0)
     clock.lap("columns")
-    steps, front, branching = 0, None, pays(instance, relaxation) and not clock.stop(BRANCHING_SHARE)()
+    branching = pays(instance, relaxation) and not clock.stop(BRANCHING_SHARE)()
+    hunt = Hunt(instance, relaxation, pricer, plans, budget, watch)
     if problem.count.any() and instance.holders:
-        stop = clock.stop(SEARCH_SHARE if branching else 1.0)
-        steps, front = _search(instance, relaxation, pricer, plans, seed, stop, budget.generations, watch)
+        hunt.begin(seed, clock.stop(SEARCH_SHARE if branching else 1.0))
     clock.lap("search")
-    if front is None:
-        front = flock_of(instance.arrays, [_best(instance, plans)])
-    cheap = plan_of(instance, front, 0)
-    lower, programs = 0, 0
+    lower, programs, cheap = 0, 0, hunt.cheapest()
     if branching and not (cheap.remain[instance.placeable] > 0).any():
         lower, programs = _branch(instance, relaxation, pricer, cheap, budget, clock, watch)
         clock.lap("branching")
+        hunt.go_on(clock.stop())
+        clock.lap("search")
+    front = hunt.front()
     weighed = alternatives(instance, front)
     chosen = choose(weighed)
     best = plan_of(instance, front, chosen)
     solution = to_solution(instance, best)
     lower = max(lower, prove(instance, relaxation, pricer, best, clock.stop()))
     clock.lap("expand")
-    return Result(solution, lower, relaxation.rounds, steps, weighed, chosen, clock.phases, programs, clock.passes)
+    return Result(solution, lower, relaxation.rounds, hunt.steps, weighed, chosen, clock.phases, programs, clock.passes)
 
 
 def _unsearched(instance: Instance, plans: list[Nodes], clock: Clock, choose: Choose) -> Result:
     """The best plan at hand, which is all that there is to choose from."""
-    best = _best(instance, plans)
+    best = best_of(instance, plans)
     weighed = alternatives(instance, flock_of(instance.arrays, [best]))
     return Result(to_solution(instance, best), 0, 0, 0, weighed, choose(weighed), clock.phases, passes=clock.passes)
 
@@ -109,9 +107,11 @@ def _branch(
 ) -> tuple[int, int]:
     """A sharper bound for all placeable pods, and the programs that it took."""
     limit = 0 if budget.seconds is None and budget.branch_programs is None else budget.branch_programs
-    stop = clock.stop()
+    stop = clock.stop(PROOF_SHARE)
+    if watch.is_settled(budget.enough_micro_usd_hour):
+        stop.finish()
     tree = Tree(instance, relaxation, pricer, score(instance.arrays, best)[1], stop)
-    stopped = _stopper(limit, stop)
+    stopped = stopper(limit, stop)
 
     def told(programs: int) -> bool:
         watch.bound(tree.lower_bound())
@@ -123,73 +123,3 @@ def _branch(
         stop.break_off()
     watch.bound(tree.lower_bound())
     return tree.lower_bound(), tree.programs
-
-
-def _best(instance: Instance, plans: list[Nodes]) -> Nodes:
-    """Most pods placed, by their ranks; then cheapest with what preferences cost, then safest."""
-
-    def order(nodes: Nodes) -> tuple[int, float, float, float]:
-        missing, cost, unmet, interruption, tail = score(instance.arrays, nodes)
-        return missing, cost + unmet, interruption, tail
-
-    return min(plans, key=order)
-
-
-def _free(instance: Instance, nodes: Nodes) -> bool:
-    """Whether the plan holds all pods that can be placed, buys nothing and meets all preferences.
-
-    None is better: what is there is filled before anything is bought, also for less risk.
-    """
-    _, cost, unmet, _, _ = score(instance.arrays, nodes)
-    return not (nodes.remain[instance.placeable] > 0).any() and cost + unmet == 0.0
-
-
-def _stopper(limit: int | None, stop: Stop) -> Callable[[int], bool]:
-    def stopped(done: int) -> bool:
-        return (limit is not None and done >= limit) or stop()
-
-    return stopped
-
-
-def _search(
-    instance: Instance,
-    relaxation: Relaxation,
-    pricer: Pricer,
-    plans: list[Nodes],
-    seed: int,
-    stop: Stop,
-    most: int | None,
-    watch: Watch,
-) -> tuple[int, Flock | None]:
-    """Dives, then breeds: the front, None if only the plans at hand are left. Steps of both count as generations."""
-    steps, stopped = 0, _stopper(most, stop)
-    search: Search | None = None
-    try:
-        for number in range(breeding_for(instance.problem.groups, relaxation.gap).dives):
-            chance = np.random.default_rng((seed, number)) if number else None
-            latest: Nodes | None = None
-            for nodes in dive(instance, relaxation, pricer, chance):
-                latest, steps = nodes, steps + 1
-                if stopped(steps):
-                    break
-            if latest is not None:
-                pack_left(instance, relaxation, pricer, latest)
-                plans.append(latest)
-                watch.plan(*score(instance.arrays, latest)[:2])
-                if _free(instance, latest):
-                    return steps, None
-            if stopped(steps):
-                break
-        search = Search(instance, relaxation, pricer, plans, seed)
-        if not stopped(steps):
-            for _ in search.generations(stop):
-                steps += 1
-                watch.plan(*search.best())
-                if stopped(steps):
-                    break
-    except KeyboardInterrupt:
-        stop.break_off()
-    if search is None:
-        return steps, None
-    search.spread()
-    return steps, search.front
