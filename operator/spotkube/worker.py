@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan
 from spotkube.planner.consolidation.consolidate import consolidate
 from spotkube.planner.decide import decide, fill
@@ -26,7 +27,9 @@ PATIENCE_SECONDS = 60.0
 # Compiling takes two minutes, and several times that on a machine that is busy or allows a part of one core.
 WARM_UP_PATIENCE_SECONDS = 600.0
 # A search takes all cores: watches, the Lease and drains of the loop come first.
-NICENESS = 5
+NICENESS = 1
+# Pods wait while a plan is searched for: a dollar and a half a month is not worth more of that.
+ENOUGH_MICRO_USD_HOUR = 2000
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Decide = Callable[[Snapshot, Mode, int, float], Plan]
@@ -49,8 +52,23 @@ def consolidate_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float
 
 def decide_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
     """What the worker's process runs."""
-    plan = decide(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
+    plan = decide(
+        snapshot, mode, seed=seed, budget=Budget(seconds=seconds, enough_micro_usd_hour=ENOUGH_MICRO_USD_HOUR)
+    )
     return explain_unplaceable(snapshot, mode, plan, IN_PASSING)
+
+
+class _Offered:
+    """In the worker's process: what was offered at the last call that said so."""
+
+    latest: tuple[Offering, ...] = ()
+
+
+def _answer(work: Callable[..., T], offered: tuple[Offering, ...] | None, snapshot: Snapshot, *arguments: Any) -> T:
+    """What the worker's process runs. What is offered is most of a snapshot and seldom changes: None is as before."""
+    if offered is not None:
+        _Offered.latest = offered
+    return work(replace(snapshot, offerings=_Offered.latest), *arguments)
 
 
 class PlannerWorker:
@@ -69,6 +87,7 @@ class PlannerWorker:
         self._warm_up = warm_up
         self._patience_seconds = patience_seconds
         self._executor: ProcessPoolExecutor | None = None
+        self._offered: tuple[Offering, ...] | None = None
         self._turn = asyncio.Lock()
 
     async def warm_up(self) -> None:
@@ -89,13 +108,13 @@ class PlannerWorker:
             started = time.monotonic()
             patience = seconds + self._patience_seconds
             decide = self._consolidate if moves else self._decide
-            plan = await self._run(executor, patience, decide, snapshot, mode, seed, seconds)
+            plan = await self._ask(executor, patience, decide, snapshot, mode, seed, seconds)
             return Planned(plan, time.monotonic() - started)
 
     async def fill(self, snapshot: Snapshot) -> tuple[Placement, ...]:
         """Which of the waiting pods have room on what is there. Raises PlannerFailed."""
         async with self._turn:
-            return await self._run(await self._warm(), self._patience_seconds, fill, snapshot)
+            return await self._ask(await self._warm(), self._patience_seconds, fill, snapshot)
 
     async def _warm(self) -> ProcessPoolExecutor:
         if self._executor is None:
@@ -104,6 +123,13 @@ class PlannerWorker:
             self._executor = ProcessPoolExecutor(1, mp_context=context, initializer=_follow_parent)
             await self._run(self._executor, WARM_UP_PATIENCE_SECONDS, self._warm_up)
         return self._executor
+
+    async def _ask(
+        self, executor: ProcessPoolExecutor, seconds: float, work: Callable[..., T], snapshot: Snapshot, *rest: Any
+    ) -> T:
+        news = None if snapshot.offerings is self._offered else snapshot.offerings
+        self._offered = snapshot.offerings
+        return await self._run(executor, seconds, _answer, work, news, replace(snapshot, offerings=()), *rest)
 
     async def _run(
         self, executor: ProcessPoolExecutor, seconds: float, work: Callable[..., T], *arguments: object
@@ -124,7 +150,7 @@ class PlannerWorker:
 
     def stop(self) -> None:
         """Ends the process at once, whatever it is doing."""
-        executor, self._executor = self._executor, None
+        executor, self._executor, self._offered = self._executor, None, None
         if executor is not None:
             for process in (executor._processes or {}).values():
                 process.kill()

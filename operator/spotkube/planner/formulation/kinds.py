@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Claim, Pool, Snapshot
-from spotkube.model.offerings import SPOT, Offering
+from spotkube.model.offerings import SPOT, Offering, OfferingKey
 from spotkube.model.pods import DaemonSet, Labels, PodShape
 from spotkube.model.selectors import Taint
 from spotkube.planner.formulation.groups import Group
@@ -53,7 +54,36 @@ def make_kinds(snapshot: Snapshot, pools: Sequence[Pool], *, whole_fleet: bool =
     that it was bought with, even where they may not buy it any more.
     """
     pools = tuple(sorted(pools, key=lambda pool: (-pool.weight, pool.name)))
-    offerings = [o for o in snapshot.offerings if whole_fleet or o.key not in snapshot.resting]
+    chosen = list(_bought(_Same(snapshot.offerings), pools, frozenset() if whole_fleet else snapshot.resting))
+    if whole_fleet:
+        chosen = list(dict.fromkeys(chosen + _held(snapshot.claims, pools)))
+    unmanaged = [k.offering.capacity_type != SPOT or pools[k.pool].allow_unmanaged_on_spot for k in chosen]
+    return Kinds(
+        pools=pools,
+        pool=np.array([kind.pool for kind in chosen], dtype=np.int64),
+        offerings=tuple(kind.offering for kind in chosen),
+        table=LabelTable([kind.labels for kind in chosen], [kind.taints for kind in chosen]),
+        spot=np.array([kind.offering.capacity_type == SPOT for kind in chosen], dtype=np.bool_),
+        unmanaged_allowed=np.array(unmanaged, dtype=np.bool_),
+    )
+
+
+class _Same(NamedTuple):
+    """Equal to itself alone: to compare thousands of offerings takes as long as what is saved."""
+
+    offerings: tuple[Offering, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.offerings is other.offerings
+
+    def __hash__(self) -> int:
+        return id(self.offerings)
+
+
+@lru_cache(maxsize=4)
+def _bought(same: _Same, pools: tuple[Pool, ...], resting: frozenset[OfferingKey]) -> tuple["_Kind", ...]:
+    """What each pool may buy of what is offered; most plans ask for the same as the one before."""
+    offerings = [o for o in same.offerings if o.key not in resting]
     table = LabelTable([o.labels for o in offerings], [()] * len(offerings))
     risk = np.array([o.interruption_percent for o in offerings], dtype=np.int64)
     chosen: list[_Kind] = []
@@ -66,17 +96,7 @@ def make_kinds(snapshot: Snapshot, pools: Sequence[Pool], *, whole_fleet: bool =
         mask = table.all_of(term) & (risk <= pool.max_interruption_percent)
         buying = [_priced(offerings[i], pool) for i in np.flatnonzero(mask)]
         chosen += [_Kind(index, o, table_row(node_labels(pool, o)), pool.taints) for o in buying]
-    if whole_fleet:
-        chosen = list(dict.fromkeys(chosen + _held(snapshot.claims, pools)))
-    unmanaged = [k.offering.capacity_type != SPOT or pools[k.pool].allow_unmanaged_on_spot for k in chosen]
-    return Kinds(
-        pools=pools,
-        pool=np.array([kind.pool for kind in chosen], dtype=np.int64),
-        offerings=tuple(kind.offering for kind in chosen),
-        table=LabelTable([kind.labels for kind in chosen], [kind.taints for kind in chosen]),
-        spot=np.array([kind.offering.capacity_type == SPOT for kind in chosen], dtype=np.bool_),
-        unmanaged_allowed=np.array(unmanaged, dtype=np.bool_),
-    )
+    return tuple(chosen)
 
 
 def _priced(offering: Offering, pool: Pool) -> Offering:
