@@ -4,7 +4,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from spotkube.planner.clock import Clock
+from spotkube.planner.clock import Clock, Stop
 from spotkube.planner.instance import Instance
 from spotkube.planner.problem import Alternative, Budget, Problem, Result, Solution
 from spotkube.planner.progress import Progress, Watch
@@ -22,10 +22,11 @@ from spotkube.planner.search.flock import flock_of
 from spotkube.planner.search.hunt import Hunt, best_of, is_free, stopper
 from spotkube.planner.search.scoring import score
 
-# Where branching still adds to the bound (columns took no more than the second of these parts of the seconds), it
-# begins when the first part is used up, and ends with the third: if the plan at hand is not good enough by then, the
-# search goes on. Most small problems are solved by the first dives, and only the proof is missing.
-SEARCH_SHARE, BRANCHING_SHARE, PROOF_SHARE = 0.25, 0.15, 0.6
+# Where columns took no more than this part of the seconds, branching still adds to the bound.
+BRANCHING_SHARE = 0.15
+# When branching begins, and when it ends. Where it is enough that little can still be saved, it begins soon: most small
+# problems are solved by the first dives, and only the proof is missing; if it fails, the search goes on.
+SHARES, SHARES_UNTIL_ENOUGH = (0.55, 1.0), (0.25, 0.6)
 
 # Picks one of the alternatives, the cheapest of which comes first: its place among them.
 Choose = Callable[[Sequence[Alternative]], int]
@@ -75,13 +76,14 @@ def solve(
     watch.bound(relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0)
     clock.lap("columns")
     branching = pays(instance, relaxation) and not clock.stop(BRANCHING_SHARE)()
+    begin, end = SHARES if budget.enough_micro_usd_hour is None else SHARES_UNTIL_ENOUGH
     hunt = Hunt(instance, relaxation, pricer, plans, budget, watch)
     if problem.count.any() and instance.holders:
-        hunt.begin(seed, clock.stop(SEARCH_SHARE if branching else 1.0))
+        hunt.begin(seed, clock.stop(begin if branching else 1.0))
     clock.lap("search")
     lower, programs, cheap = 0, 0, hunt.cheapest()
     if branching and not (cheap.remain[instance.placeable] > 0).any():
-        lower, programs = _branch(instance, relaxation, pricer, cheap, budget, clock, watch)
+        lower, programs = _branch(instance, relaxation, pricer, cheap, budget, clock.stop(end), watch)
         clock.lap("branching")
         hunt.go_on(clock.stop())
         clock.lap("search")
@@ -103,11 +105,10 @@ def _unsearched(instance: Instance, plans: list[Nodes], clock: Clock, choose: Ch
 
 
 def _branch(
-    instance: Instance, relaxation: Relaxation, pricer: Pricer, best: Nodes, budget: Budget, clock: Clock, watch: Watch
+    instance: Instance, relaxation: Relaxation, pricer: Pricer, best: Nodes, budget: Budget, stop: Stop, watch: Watch
 ) -> tuple[int, int]:
     """A sharper bound for all placeable pods, and the programs that it took."""
     limit = 0 if budget.seconds is None and budget.branch_programs is None else budget.branch_programs
-    stop = clock.stop(PROOF_SHARE)
     if watch.is_settled(budget.enough_micro_usd_hour):
         stop.finish()
     tree = Tree(instance, relaxation, pricer, score(instance.arrays, best)[1], stop)
