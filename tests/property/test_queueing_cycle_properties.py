@@ -56,6 +56,7 @@ def jobs(draw: st.DrawFn) -> Job:
         gang=False,
         min_parallelism=draw(st.none() | st.integers(1, pods)),
         tenant=draw(st.sampled_from("tu")),
+        preemptible=draw(st.sampled_from([True, True, False])),
     )
 
 
@@ -122,6 +123,7 @@ def test_cycles_come_to_rest_and_nobody_preempts_his_preemptor(world: World) -> 
 def test_what_is_preempted_is_worth_less_than_what_is_gained_and_none_can_be_spared(world: World) -> None:
     before = dict(world.running)
     decisions = world.cycle()
+    assert all(before[one.uid].job.preemptible for one in decisions.ended), "it could not come again"
     for admission in decisions.admitted:
         victims = [one for one in decisions.ended if one.by == admission.uid]
         assert sorted(one.uid for one in victims) == sorted(admission.after)

@@ -94,7 +94,7 @@ def test_the_policies_speak_of_names_that_the_operator_knows(policy: str) -> Non
 
 
 def test_people_may_set_what_the_model_says_that_they_set() -> None:
-    line = re.search(r"name: setByUsers\n +expression: \"(.*)\"", POLICIES["ownpolicy"])
-    assert line is not None
+    found = re.search(r"name: setByUsers\n +expression: (.*?)- name:", POLICIES["ownpolicy"], re.DOTALL)
+    assert found is not None
 
-    assert set(re.findall(r"'([^']*)'", line[1])) == set(labels.SET_BY_USERS)
+    assert set(re.findall(r"'([^']*)'", found[1])) == set(labels.SET_BY_USERS)

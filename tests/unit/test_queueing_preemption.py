@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from queue_support import NOON, World, cluster, make_job, make_queue, uids
 from spotkube.queueing.decisions import Cause
+from spotkube.queueing.queues import Stop
 from spotkube.queueing.reasons import Why
 from spotkube.queueing.rules import Rules
 
@@ -256,3 +257,16 @@ def test_a_reserved_job_keeps_its_place_on_the_levels_within_the_one_that_it_wai
     world.cycle()
     assert world.why("large").why is Why.NO_CAPACITY
     assert world.why("small").why is Why.RESERVATION, "the cluster has three cores left then, but queue b has two"
+
+
+def test_who_could_not_come_again_is_ended_for_nobody_and_for_nothing() -> None:
+    world = World(make_queue("a", 10), capacity=cluster(10))
+    world.submit(make_job(5, run=36000, uid="bare", gang=True, preemptible=False))
+    world.submit(make_job(5, run=36000, uid="other"))
+    world.cycle()
+    world.now += 60
+    world.submit(make_job(5, uid="urgent", priority=9))
+    assert [one.uid for one in world.cycle().ended] == ["other"]
+    world.now += Rules().ready_seconds
+    world.queues["a"] = replace(world.queues["a"], stop=Stop.HOLD_AND_DRAIN)
+    assert "bare" not in {one.uid for one in world.cycle().ended}

@@ -103,7 +103,8 @@ def unmade(planned: str) -> SourceKey | None:
 
 
 def _models(pods: Iterable[Pod], missing: Mapping[SourceKey, int]) -> dict[SourceKey, Pod]:
-    """The youngest pod that waits, of each owner that lacks some. Whose volumes are each pod's own can't be copied."""
+    """The youngest pod that waits, of each owner that lacks some. Whose volumes are each pod's own can't be copied, and
+    whose pods stand in a queue by themselves, those that it has still to make will wait there."""
     waiting: dict[SourceKey, list[Pod]] = defaultdict(list)
     for pod in pods:
         if pod.node is None and pod.owner and not pod.deleting and missing.get(owner_of(pod), 0) > 0:
@@ -111,7 +112,7 @@ def _models(pods: Iterable[Pod], missing: Mapping[SourceKey, int]) -> dict[Sourc
     return {
         key: max(some, key=lambda pod: (pod.created_at, pod.uid))
         for key, some in waiting.items()
-        if not any(use.ephemeral for pod in some for use in pod.claims)
+        if not any(pod.queued is not None or any(use.ephemeral for use in pod.claims) for pod in some)
     }
 
 

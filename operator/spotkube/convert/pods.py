@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from spotkube.convert.queued import to_queued_pod
 from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_affinity_terms, to_label_selector, to_preferred_terms, to_tolerations
 from spotkube.convert.storage import to_claim_uses
@@ -77,6 +78,7 @@ def to_pod(raw: Json) -> Pod | None:
         grace_seconds=_grace_seconds(spec),
         created_at=to_timestamp(metadata.get("creationTimestamp")),
         claims=to_claim_uses(metadata["namespace"], metadata["name"], spec),
+        queued=to_queued_pod(raw),
     )
 
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from spotkube.api.fairqueue import FairQueue
-from spotkube.api.fields import parse_duration_seconds
 from spotkube.convert.pods import to_timestamp
+from spotkube.convert.queued import FOREIGN_QUEUE, declared_run, to_group
 from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_label_selector
 from spotkube.model import labels as keys
+from spotkube.model.queued import PodGroup
 from spotkube.model.resources import ResourceList, parse_amount
 from spotkube.queueing.queues import Budget, Queue, Quota, Stop
 
 Json = Mapping[str, Any]
-FOREIGN_QUEUE = "kueue.x-k8s.io/queue-name"
 _JOB_CONTROLLER = "kubernetes.io/job-controller"
 
 
@@ -40,6 +40,7 @@ class QueuedJob:
     priority_class: str = ""
     ready: int = 0
     mistake: str = ""
+    group: PodGroup | None = None
 
 
 def to_queued_job(raw: Json) -> QueuedJob | None:
@@ -51,7 +52,7 @@ def to_queued_job(raw: Json) -> QueuedJob | None:
         return None
     pod = spec["template"]["spec"]
     container = pod["containers"][0]
-    declared, mistake = _declared(annotations.get(keys.EXPECTED_RUN_TIME))
+    declared, mistake = declared_run(annotations)
     owner = next((one["name"] for one in metadata.get("ownerReferences") or () if one.get("controller")), "")
     return QueuedJob(
         queue=queue,
@@ -68,6 +69,7 @@ def to_queued_job(raw: Json) -> QueuedJob | None:
         priority_class=pod.get("priorityClassName") or "",
         ready=int(status.get("ready") or 0),
         mistake=mistake,
+        group=to_group(metadata),
     )
 
 
@@ -100,15 +102,6 @@ def admits_namespace(queue: FairQueue, labels: Mapping[str, str]) -> bool:
 
 def _optional(name: str, quantity: str | int | float | None) -> int | None:
     return None if quantity is None else parse_amount(name, quantity)
-
-
-def _declared(text: str | None) -> tuple[float | None, str]:
-    if text is None:
-        return None, ""
-    try:
-        return parse_duration_seconds(text), ""
-    except ValueError:
-        return None, f"annotation {keys.EXPECTED_RUN_TIME}: {text!r} is no duration; write it as in 90s, 15m, 2h30m"
 
 
 def _seconds(time: str | None) -> float | None:

@@ -72,15 +72,22 @@ APPLIED: Final = f"{GROUP}/applied"
 """Annotation on what is made for a Workload: a digest of what it was last made from."""
 
 QUEUE_NAME: Final = f"{GROUP}/queue-name"
-"""Label on a Job: the FairQueue that it stands in. Where the chart's policies are at work, such a Job is suspended when
-it is made, and only the operator lets it go."""
+"""Label on a Job, or on a pod that is not a Job's: the FairQueue that it stands in. Where the chart's policies are at
+work, such a Job is suspended and such a pod gated when it is made, and only the operator lets it go."""
+QUEUE_GATE: Final = f"{GROUP}/queue"
+"""Scheduling gate of a pod that waits for its queue. Only the operator removes it."""
+POD_GROUP_NAME: Final = f"{GROUP}/pod-group-name"
+"""Label on Jobs and pods of a queue: those of one namespace with the same name wait together, and start with all or
+none."""
+POD_GROUP_SIZE: Final = f"{GROUP}/pod-group-size"
+"""Annotation beside it: how many pods the whole group has."""
 HELD_BY_QUEUE: Final = f"{GROUP}/held-by-queue"
 """Annotation on a suspended Job: "true" says that it waits for its queue, so that the operator may let it go. A Job
 that is suspended without it was suspended by its owner and stays so. On others it means nothing."""
 ADMITTED_AT: Final = f"{GROUP}/admitted-at"
 """Annotation on a Job: when its queue let it go (RFC 3339)."""
 EXPECTED_RUN_TIME: Final = f"{GROUP}/expected-run-time"
-"""Annotation on a Job: how long it will run, as in 90s, 15m, 2h30m."""
-SET_BY_USERS: Final = (DO_NOT_DISRUPT, EXPECTED_RUN_TIME, QUEUE_NAME)
+"""Annotation on a Job, or on a pod of a queue: how long it will run, as in 90s, 15m, 2h30m."""
+SET_BY_USERS: Final = (DO_NOT_DISRUPT, EXPECTED_RUN_TIME, POD_GROUP_NAME, POD_GROUP_SIZE, QUEUE_NAME)
 """Labels and annotations of ours that people put on Jobs, pods and pod templates; the chart's policies keep all others
 from them (the list stands in helm/spotkube/templates/ownpolicy.yaml, too)."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from spotkube.model.queued import QueuedPod
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import LabelSelector, SortedSet, Term, Toleration
 from spotkube.model.volumes import AttachedVolume, ClaimKey, ClaimUse
@@ -129,7 +130,8 @@ class Pod:
     Workload that it belongs to, `owner` "Kind/name" of its controller, "" for a bare pod. `claims` are those of its
     volumes. Once these are looked up, `volumes` is what of them is attached to its node, `unbound` those that it shares
     with others and whose volume is still to be made, and `shape` has what they ask for. `deletion_cost` is what its
-    annotation controller.kubernetes.io/pod-deletion-cost says.
+    annotation controller.kubernetes.io/pod-deletion-cost says. `queued` is None for one that stands in no queue by
+    itself.
     """
 
     uid: str
@@ -156,6 +158,7 @@ class Pod:
     claims: tuple[ClaimUse, ...] = ()
     volumes: tuple[AttachedVolume, ...] = ()
     unbound: tuple[ClaimKey, ...] = ()
+    queued: QueuedPod | None = None
 
     @property
     def key(self) -> str:

@@ -16,7 +16,7 @@ from spotkube.queueing.budgets import Spent
 from spotkube.queueing.capacity import Capacity
 from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.decisions import Decisions, Ending, requeued
-from spotkube.queueing.estimates import Estimate, Source, estimate
+from spotkube.queueing.estimates import DEFAULT_SECONDS, Estimate, Source, estimate
 from spotkube.queueing.history import ClassRuns, History
 from spotkube.queueing.jobclasses import JobClass
 from spotkube.queueing.jobs import USD_HOUR, Amounts, Job, Running, Waiting
@@ -38,7 +38,8 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Seen:
-    """A job that names a queue. Of `job` its estimates are still to be filled in; `run_seconds` is how long it ran."""
+    """A job that names a queue. Of `job` its estimates are still to be filled in; `run_seconds` is how long it ran,
+    `default_seconds` what is assumed where nothing else is known."""
 
     job: Job
     job_class: JobClass
@@ -47,6 +48,7 @@ class Seen:
     admitted_seconds: float | None = None
     run_seconds: float | None = None
     ready: bool = True
+    default_seconds: float = DEFAULT_SECONDS
 
     @property
     def has_ended(self) -> bool:
@@ -70,6 +72,10 @@ class _Record:
     preemptors: tuple[str, ...] = ()
     retries: int = 0
     backoff_until_seconds: float = 0.0
+    leaving: bool = False
+    """It was ended, and has not left yet."""
+    was_ready: bool = False
+    """All its pods were ready once since it was admitted."""
 
 
 @dataclass
@@ -148,6 +154,15 @@ class Book:
         for uid in found:
             self._records[uid].after = ()
         return tuple(found)
+
+    def leaving(self) -> frozenset[str]:
+        """Jobs that were ended and still have pods that run."""
+        return frozenset(uid for uid, record in self._records.items() if record.leaving and record.runs)
+
+    def covers(self, job: Job) -> bool:
+        """Whether it asks for no more than it was admitted with."""
+        record = self._records.get(job.uid)
+        return record is not None and record.runs and not _has_grown(record, job)
 
     def estimate_of(self, uid: str) -> Estimate | None:
         """What its run is taken to be, since it was submitted."""
@@ -233,19 +248,20 @@ class Book:
         if runs and not record.runs:
             self.clock.dispatch(uid)
             record.runs, record.after, record.promised_seconds = True, (), None
+            record.amounts = _lasting(one.job)
             record.admitted_seconds = one.admitted_seconds if one.admitted_seconds is not None else now
         elif record.runs and not runs:
             self.clock.requeue(uid)
-            record.runs = False
+            record.runs = record.leaving = record.was_ready = False
         elif record.runs:
             self._charge_if_late(uid, record, now)
+        record.was_ready = record.runs and (record.was_ready or one.ready)
 
     def _submitted(self, uid: str, one: Seen, totals: Amounts) -> _Record:
         job = one.job
-        told = estimate(one.job_class, self.history, one.declared_seconds)
+        told = estimate(one.job_class, self.history, one.declared_seconds, one.default_seconds)
         size = dominant_share(job.full, totals) * told.seconds
-        amounts = {name: amount for name, amount in job.full.items() if name != USD_HOUR}
-        record = _Record((job.queue, job.tenant), size, told, job.submitted_seconds, amounts)
+        record = _Record((job.queue, job.tenant), size, told, job.submitted_seconds, _lasting(job))
         self.clock.submit(uid, record.path, size, job.submitted_seconds)
         self._records[uid] = record
         return record
@@ -276,18 +292,19 @@ class Book:
     def _running(self, uid: str, job: Job, record: _Record, now: float) -> Running:
         one = self._seen[uid]
         key = (record.admitted_seconds - 1e12,)  # before all that wait
-        leaving = one.phase is Phase.LEAVING
-        ready = one.ready or leaving
+        leaving = one.phase is Phase.LEAVING or record.leaving
+        ready = record.was_ready or leaving
         return Running(
             job, record.admitted_seconds or now, job.parallelism, record.nominal or leaving, None, ready, key, key
         )
 
     def _note_ending(self, ending: Ending, scene: Scene) -> None:
         running = scene.running.get(ending.uid)
-        if running is None or self._seen[ending.uid].phase is Phase.LEAVING:
+        record = self._records[ending.uid]
+        if running is None or record.leaving or self._seen[ending.uid].phase is Phase.LEAVING:
             return
         waits = requeued(running, ending, scene.now_seconds, self.rules)
-        record = self._records[ending.uid]
+        record.leaving = record.runs  # who was not let go yet has nothing to leave
         record.preemptors, record.retries = waits.job.preemptors, waits.job.retries
         record.backoff_until_seconds = waits.backoff_until_seconds
         record.after = ()  # what was promised to it is another's now
@@ -303,7 +320,12 @@ _UNSHARED = (PODS, USD_HOUR)
 
 
 def _has_grown(record: _Record, job: Job) -> bool:
-    return any(amount > record.amounts.get(name, 0) for name, amount in job.full.items() if name != USD_HOUR)
+    return any(amount > record.amounts.get(name, 0) for name, amount in _lasting(job).items())
+
+
+def _lasting(job: Job) -> dict[str, int]:
+    """What it takes, without its price, which changes by itself."""
+    return {name: amount for name, amount in job.full.items() if name != USD_HOUR}
 
 
 def _run(record: _Record) -> float:

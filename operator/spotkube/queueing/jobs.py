@@ -59,6 +59,8 @@ class Job:
     """Its pods are released together, and given back if they are not all ready in time."""
     missing_pods: int = 0
     """Pods of the group that do not exist yet."""
+    preemptible: bool = True
+    """Whether it can be taken back at all: a pod that nobody makes anew can't."""
     preemptors: tuple[str, ...] = ()
     """UIDs of those that preempted it so far, oldest first."""
     retries: int = 0

@@ -8,7 +8,7 @@ No loops. Count the running jobs within their quota by priority, highest first, 
 same way. Every admission makes this vector larger in lexicographic order: a job within quota only ends borrowing ones
 and lower ones within quota, a borrowing one only ends lower borrowing ones. A finite set of jobs has finitely many such
 vectors, so without news the cycles come to rest. Besides, nobody ever preempts one of his own preemptors, and nobody is
-preempted more than `Rules.max_preemptions` times.
+preempted more than `Rules.max_preemptions` times, and nobody who could not come again (`Job.preemptible`).
 
 Only where it pays. What is lost: of each victim the work since it started or was last saved, and `restart_seconds`
 more. What is gained: the work that the room does from now until it would have come free by itself, of which no more
@@ -81,7 +81,9 @@ def _candidates(
     job: Job, reclaims: bool, running: Iterable[Running], now_seconds: float, rules: Rules
 ) -> Iterable[Victim]:
     for one in running:
-        if len(one.job.preemptors) >= rules.max_preemptions or one.job.uid in job.preemptors:
+        if not one.job.preemptible or len(one.job.preemptors) >= rules.max_preemptions:
+            continue
+        if one.job.uid in job.preemptors:
             continue
         if one.job.queue == job.queue:
             if one.job.priority < job.priority:

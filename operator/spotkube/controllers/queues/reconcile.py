@@ -6,23 +6,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from spotkube.api import FairQueue
-from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
-from spotkube.cluster.events import ObjectRef
-from spotkube.cluster.resources import FAIRQUEUES, JOBS, PRIORITYCLASSES
-from spotkube.controllers.queues import patches
+from spotkube.cluster.errors import ApiError, NotFound
+from spotkube.cluster.resources import FAIRQUEUES, PRIORITYCLASSES
+from spotkube.controllers.queues.accounting import pods_of_others, rates_usd_hour
 from spotkube.controllers.queues.capacity import ClusterCapacity, Market, total_of
 from spotkube.controllers.queues.keeping import Keeper
+from spotkube.controllers.queues.kinds import Member, all_kinds
 from spotkube.controllers.queues.places import places
-from spotkube.controllers.queues.seeing import Lookout, Sight, pods_of_others, rates_usd_hour
-from spotkube.controllers.queues.standing import Standing, queue_status, standings
+from spotkube.controllers.queues.seeing import Lookout, Sight
+from spotkube.controllers.queues.standing import Standing, of_members, queue_status, standings
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.queues import admits_namespace, to_queue
-from spotkube.convert.workloads import Source
 from spotkube.model.resources import CPU
-from spotkube.queueing.book import Book
+from spotkube.queueing.book import Book, Phase
 from spotkube.queueing.cycle import decide
 from spotkube.queueing.decisions import Cause, Decisions
+from spotkube.queueing.gangs import is_late
 from spotkube.queueing.jobs import USD_HOUR, Amounts
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.scene import Scene
@@ -46,13 +46,15 @@ class QueueController:
         self._tools = tools
         self._keeper = Keeper(tools, namespace)
         self._memory: tuple[Book, Spending] | None = None
-        self._lookout = Lookout({}, Market(()))
+        self._kinds = all_kinds(tools)
+        self._lookout = Lookout(self._kinds, {}, Market(()))
+        self._causes: dict[str, Cause] = {}
         self._told: dict[str, str] = {}
         self._told_at = 0.0
         self.let_go = 0
-        """How many jobs the last cycle let go."""
+        """How many objects the last cycle let go."""
         self.standings: Mapping[str, Standing] = {}
-        """Of jobs that wait, by uid, as they were last told."""
+        """Of Jobs and pods that wait, by uid, as they were last told."""
 
     def forget(self) -> None:
         """Another replica may lead meanwhile."""
@@ -62,18 +64,20 @@ class QueueController:
         """One cycle. Raises ApiError, NotLeading; what was not carried out is decided again."""
         self.let_go = 0
         by_name = {queue.name: queue for queue in queues}
-        if not by_name and not any(one.job and one.job.queued for one in view.sources.values()):
+        sight = self._look(view, by_name)
+        if not by_name and not sight.members:
             self.standings = {}
             return
         if self._memory is None:
             self._memory = await self._keeper.load()
         book, spending = self._memory
         models = self._models(by_name.values())
-        sight = self._look(view, by_name)
-        spending.accrue(view.now, rates_usd_hour(view))
+        spending.accrue(view.now, rates_usd_hour(view, self._kinds))
         total = total_of(view)
         book.meet(view.now, models, sight.jobs, _totals(models, total))
-        capacity = ClusterCapacity.of(view, total, self._lookout.market, pods_of_others(view), book.admitted())
+        capacity = ClusterCapacity.of(
+            view, total, self._lookout.market, pods_of_others(view, self._kinds), book.admitted()
+        )
         scene = book.scene(view.now, models, capacity, spending.of_queues())
         decisions = decide(scene)
         book.note(decisions, scene)
@@ -83,13 +87,14 @@ class QueueController:
             self.standings = {
                 uid: one
                 for uid, one in self.standings.items()
-                if uid not in gone and scene.backlog.get(uid) is not None
+                if one.uid not in gone and scene.backlog.get(one.uid) is not None
             }
             return
         self._told_at = view.now
-        self.standings = {**standings(scene, decisions), **_strangers(sight)}
+        waiting = standings(scene, decisions)
+        self.standings = of_members(waiting, sight)
         await self._tell(by_name, scene, sight, spending, view.now)
-        await self._keeper.keep(book, spending, places(book, scene, self.standings), view.now)
+        await self._keeper.keep(book, spending, places(book, scene, waiting), view.now)
 
     def _has_to_tell(self, decisions: Decisions, scene: Scene) -> bool:
         """Whether it is time to say who waits why and until when, and to keep it; who was ended is kept at once."""
@@ -108,7 +113,7 @@ class QueueController:
     def _look(self, view: View, queues: Mapping[str, FairQueue]) -> Sight:
         offerings, priorities = view.snapshot.offerings, dict(self._tools.cache.stores[PRIORITYCLASSES].values())
         if self._lookout.market.offerings != offerings or self._lookout.priorities != priorities:
-            self._lookout = Lookout(priorities, Market(offerings))
+            self._lookout = Lookout(self._kinds, priorities, Market(offerings))
         namespaces = {name: dict(labels) for name, labels in view.snapshot.namespaces}
         admits = {
             name: frozenset(ns for ns, labels in namespaces.items() if admits_namespace(queue, labels))
@@ -117,48 +122,39 @@ class QueueController:
         return self._lookout.look(view, admits)
 
     async def _carry_out(self, decisions: Decisions, sight: Sight, book: Book, now: float) -> None:
-        going = [one.uid for one in decisions.admitted if not one.after]
-        causes = {one.uid: one.cause for one in decisions.ended}
-        await each((sight.sources[uid] for uid in causes), lambda source: self._end(source, causes[source.uid]))
-        await each((sight.sources[uid] for uid in (*book.due(), *going)), lambda source: self._let_go(source, now))
-        await each(sight.unheld, self._hold)
+        """Who is ended first. Of groups all members; what a killed operator left undone is found in the cluster."""
+        leaving = book.leaving()
+        self._note_causes(decisions, leaving, sight)
+        going = {*book.due(), *(one.uid for one in decisions.admitted if not one.after)}
+        going |= sight.late(book.covers) - leaving
+        await each(sight.members_of(leaving, Phase.RUNNING), lambda found: self._take_back(*found))
+        await each(sight.members_of(going, Phase.WAITING), lambda found: self._let_go(found[1], now))
+        await each(sight.unheld, lambda member: member.kind.hold(member))
 
-    async def _let_go(self, source: Source, now: float) -> None:
-        if await self._patch(source, patches.let_go(source, now)):
+    def _note_causes(self, decisions: Decisions, leaving: frozenset[str], sight: Sight) -> None:
+        news = {one.uid: one.cause for one in decisions.ended if one.uid in leaving and one.uid not in self._causes}
+        for uid, cause in news.items():
+            self._tools.metrics.queue_preemptions_total.labels(sight.members[uid][0].queue, cause.value).inc()
+        self._causes = {uid: cause for uid, cause in {**self._causes, **news}.items() if uid in leaving}
+
+    async def _let_go(self, member: Member, now: float) -> None:
+        if await member.kind.let_go(member, now):
             self.let_go += 1
-            waited = now - (source.job.queued.created_at if source.job and source.job.queued else now)
-            self._tools.metrics.queue_wait_seconds.labels(_queue_of(source), source.namespace).observe(max(0.0, waited))
-            self._record(source, "Normal", "Admitted", f"queue {_queue_of(source)} let it go")
+            waited = max(0.0, now - member.seen.job.submitted_seconds)
+            self._tools.metrics.queue_wait_seconds.labels(member.queue, member.namespace).observe(waited)
+            self._record(member, "Normal", "Admitted", f"queue {member.queue} let it go")
 
-    async def _end(self, source: Source, cause: Cause) -> None:
-        if source.job is None or source.job.suspended:
-            return
-        if await self._patch(source, patches.take_back(source)):
-            self._tools.metrics.queue_preemptions_total.labels(_queue_of(source), cause.value).inc()
-            self._record(source, "Warning", "TakenBack", f"{cause.value}: it waits again, at its old place")
-
-    async def _hold(self, source: Source) -> None:
-        self._tools.require_leader()
-        try:
-            raw = await self._tools.client.patch(JOBS, source.name, patches.hold(source), namespace=source.namespace)
-        except (NotFound, Conflict, Invalid):
-            return
-        self._tools.cache.feed(JOBS, "MODIFIED", raw)
-
-    async def _patch(self, source: Source, operations: list[dict[str, object]]) -> bool:
-        self._tools.require_leader()
-        try:
-            raw = await self._tools.client.patch(JOBS, source.name, operations, namespace=source.namespace, kind="json")
-        except (NotFound, Conflict, Invalid):
-            return False  # it is gone, or is not as it was seen: the next cycle looks again
-        self._tools.cache.feed(JOBS, "MODIFIED", raw)
-        return True
+    async def _take_back(self, uid: str, member: Member) -> None:
+        if await member.kind.take_back(member):
+            why = f"{self._causes[uid].value}: " if uid in self._causes else ""
+            self._record(member, "Warning", "TakenBack", f"{why}it waits again, at its old place")
 
     async def _tell(
         self, queues: Mapping[str, FairQueue], scene: Scene, sight: Sight, spending: Spending, now: float
     ) -> None:
-        self._tell_jobs(sight)
-        waiting = Counter(one.queue for one in self.standings.values())
+        self._tell_members(sight)
+        self._tell_of_late_ones(scene, sight)
+        waiting = Counter(one.queue for one in {one.uid: one for one in self.standings.values()}.values())
         for name in queues:
             self._tools.metrics.queue_waiting.labels(name).set(waiting[name])
 
@@ -172,15 +168,23 @@ class QueueController:
 
         await each((queue for queue in queues.values() if queue.name in scene.queues), one)
 
-    def _tell_jobs(self, sight: Sight) -> None:
-        """An Event on each Job that waits for another reason than before; of too many, the others have it later."""
+    def _tell_members(self, sight: Sight) -> None:
+        """An Event on each that waits for another reason than before; of too many, the others have it later."""
         self._told = {uid: reason for uid, reason in self._told.items() if uid in self.standings}
-        news = (
-            one for uid, one in self.standings.items() if self._told.get(uid) != one.reason and uid in sight.sources
-        )
-        for standing in itertools.islice(news, _EVENTS_AT_ONCE):
-            self._told[standing.uid] = standing.reason
-            self._record(sight.sources[standing.uid], "Normal", "Waits", f"{standing.reason}: {standing.message}")
+        there = {one.uid: one for some in sight.members.values() for one in some}
+        there |= {one.member.uid: one.member for one in sight.refused}
+        news = ((uid, one) for uid, one in self.standings.items() if self._told.get(uid) != one.reason and uid in there)
+        for uid, standing in itertools.islice(news, _EVENTS_AT_ONCE):
+            self._told[uid] = standing.reason
+            self._record(there[uid], "Normal", "Waits", f"{standing.reason}: {standing.message}")
+
+    def _tell_of_late_ones(self, scene: Scene, sight: Sight) -> None:
+        """What can't be taken back keeps its room: only its owner can do something about it."""
+        words = "its pods are not all ready in time, and nobody would make them anew: delete them to free their room"
+        for uid, one in scene.running.items():
+            if not one.job.preemptible and is_late(one, scene.now_seconds, scene.rules):
+                for member in sight.members.get(uid, ())[:1]:
+                    self._record(member, "Warning", "NotReady", words)
 
     async def _write(self, queue: FairQueue, scene: Scene, spending: Spending, now: float) -> None:
         status = queue_status(queue, scene, spending, now)
@@ -191,23 +195,9 @@ class QueueController:
         raw = await self._tools.client.patch(FAIRQUEUES, queue.name, body, subresource="status")
         self._tools.cache.feed(FAIRQUEUES, "MODIFIED", raw)
 
-    def _record(self, source: Source, type_: str, reason: str, message: str) -> None:
-        if source.job is not None and source.job.queued is not None and source.job.queued.mistake:
-            message = f"{message}; {source.job.queued.mistake}"
-        about = ObjectRef("batch/v1", "Job", source.name, source.uid, source.namespace)
-        self._tools.recorder.record(about, "Warning" if type_ == "Warning" else "Normal", reason, message, "Queue")
-
-
-def _queue_of(source: Source) -> str:
-    return source.job.queued.queue if source.job is not None and source.job.queued is not None else ""
-
-
-def _strangers(sight: Sight) -> dict[str, Standing]:
-    words = "its namespace may not use queue {0}: ask for a label that the queue's namespaceSelector selects"
-    return {
-        source.uid: Standing(source.uid, _queue_of(source), "NotAllowed", words.format(_queue_of(source)))
-        for source in sight.strangers
-    }
+    def _record(self, member: Member, type_: str, reason: str, message: str) -> None:
+        note = f"{message}; {member.mistake}" if member.mistake else message
+        self._tools.recorder.record(member.about, "Warning" if type_ == "Warning" else "Normal", reason, note, "Queue")
 
 
 def _totals(queues: Mapping[str, Queue], total: Amounts | None) -> dict[str, int]:

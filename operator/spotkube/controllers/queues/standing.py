@@ -15,7 +15,9 @@ from spotkube.api.fairqueue import (
     StopPolicy,
     TenantStatus,
 )
+from spotkube.controllers.queues.seeing import Sight
 from spotkube.model.resources import PODS, ResourceList
+from spotkube.queueing.book import Phase
 from spotkube.queueing.decisions import Decisions
 from spotkube.queueing.forecast import Start, forecast
 from spotkube.queueing.jobs import USD_HOUR
@@ -51,6 +53,21 @@ def standings(scene: Scene, decisions: Decisions) -> dict[str, Standing]:
         )
         found[job.uid] = Standing(job.uid, job.queue, why, words, starts.get(job.uid))
     return found
+
+
+def of_members(waiting: Mapping[str, Standing], sight: Sight) -> dict[str, Standing]:
+    """Of each object by its uid: how the job stands that it is part of, or why it stands in no queue."""
+    found = {
+        member.uid: waiting[uid]
+        for uid, members in sight.members.items()
+        if uid in waiting
+        for member in members
+        if member.phase is Phase.WAITING
+    }
+    refused = {
+        one.member.uid: Standing(one.member.uid, one.member.queue, one.reason, one.words) for one in sight.refused
+    }
+    return found | refused
 
 
 def queue_status(queue: FairQueue, scene: Scene, spending: Spending, now: float) -> FairQueueStatus:

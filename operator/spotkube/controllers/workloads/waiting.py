@@ -41,7 +41,9 @@ def pods_waiting(pods: Iterable[Pod], outlook: Outlook) -> list[str]:
 
 def reason_of(pod: Pod, outlook: Outlook) -> str:
     """Why a pod without a node waits."""
-    foreign = next((gate for gate in pod.gates if gate != keys.PLACEMENT_GATE), None)
+    if standing := outlook.queued.get(pod.uid):
+        return f"waits in queue {standing.queue}: {standing.message}"
+    foreign = next((gate for gate in pod.gates if gate not in (keys.PLACEMENT_GATE, keys.QUEUE_GATE)), None)
     # First: what the pools that may buy have no place for may be recommended in another one.
     if pod.uid not in outlook.expected and (pool := outlook.recommended.get(pod.uid)):
         return f"a node is recommended only: set mode of NodePool {pool} to Apply"
@@ -55,6 +57,8 @@ def reason_of(pod: Pod, outlook: Outlook) -> str:
         return f"scheduler {pod.shape.scheduler_name} has not bound it yet: we plan for it, and leave its place to that"
     if pod.nominated:
         return f"nominated onto node {pod.nominated}, kube-scheduler has not bound it yet"
+    if keys.QUEUE_GATE in pod.gates:
+        return "held by our scheduling gate until its queue lets it go"
     if pod.gates:
         return "held by our scheduling gate until a plan gives it a node"
     return "kube-scheduler finds no node with room" if pod.unschedulable else "kube-scheduler has not seen it yet"

@@ -1,0 +1,13 @@
+"""What can stand in a queue, one file a kind. Whoever adds one enters it here; nothing else knows them apart."""
+
+from spotkube.controllers.queues.kinds.job import JobKind
+from spotkube.controllers.queues.kinds.pod import PodKind
+from spotkube.controllers.queues.kinds.protocol import Kind, Member
+from spotkube.controllers.toolbox import Toolbox
+
+__all__ = ["Kind", "Member", "all_kinds"]
+
+
+def all_kinds(tools: Toolbox) -> tuple[Kind, ...]:
+    """In the order in which they are looked at."""
+    return JobKind(tools), PodKind(tools)

@@ -1,0 +1,126 @@
+"""batch/v1 Jobs, those of Workloads and of CronJobs among them: suspended while they wait."""
+
+from collections.abc import Iterable
+
+from spotkube.cluster.client import PatchKind
+from spotkube.cluster.errors import Conflict, Invalid, NotFound
+from spotkube.cluster.events import ObjectRef
+from spotkube.cluster.resources import JOBS
+from spotkube.cluster.transport import Object, Objects
+from spotkube.controllers.queues.kinds import jobpatches
+from spotkube.controllers.queues.kinds.protocol import Member
+from spotkube.controllers.toolbox import Toolbox
+from spotkube.controllers.view import View
+from spotkube.convert.queues import QueuedJob
+from spotkube.convert.workloads import JobEnd, JobFacts, Source
+from spotkube.model.pods import Pod
+from spotkube.model.resources import PODS, ResourceList
+from spotkube.queueing.book import Phase, Seen
+from spotkube.queueing.jobclasses import JobClass, owner_pattern
+from spotkube.queueing.jobs import Job, PodSet
+
+# A Job that began before anybody could hold it back is let be; suspending it would end its pods.
+HOLD_WITHIN_SECONDS = 60.0
+
+
+class JobKind:
+    """Jobs that their owner suspended stand in no queue until he lets them go."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._known: dict[str, tuple[Source, Member]] = {}
+
+    def members(self, view: View) -> Iterable[Member]:
+        found, known = list[Member](), dict[str, tuple[Source, Member]]()
+        for source in view.sources.values():
+            job = source.job
+            if job is None or job.queued is None:
+                continue
+            phase = _phase(job, job.queued)
+            if phase is None:
+                continue
+            unheld = phase is Phase.RUNNING and _is_unheld(job, job.queued, view.now)
+            last = self._known.get(source.uid)
+            if last is None or last[0] is not source or last[1].unheld != unheld:
+                last = source, self._member(source, job.queued, _seen(source, job, job.queued, phase), unheld)
+            known[source.uid] = last
+            found.append(last[1])
+        self._known = known
+        return found
+
+    def _member(self, source: Source, queued: QueuedJob, seen: Seen, unheld: bool) -> Member:
+        about = ObjectRef("batch/v1", "Job", source.name, source.uid, source.namespace)
+        return Member(
+            self,
+            about,
+            seen,
+            queued.group,
+            priority_class=queued.priority_class,
+            unheld=unheld,
+            mistake=queued.mistake,
+            made_of=source,
+        )
+
+    def queue_of(self, pod: Pod, view: View) -> str | None:
+        source = view.sources.get((pod.namespace, pod.owner))
+        queued = source.job.queued if source is not None and source.job is not None else None
+        return queued.queue if queued is not None else None
+
+    async def let_go(self, member: Member, now: float) -> bool:
+        return await self._patch(member, jobpatches.let_go(member.made_of, now))
+
+    async def take_back(self, member: Member) -> bool:
+        return await self._patch(member, jobpatches.take_back(member.made_of))
+
+    async def hold(self, member: Member) -> None:
+        await self._patch(member, jobpatches.hold(member.made_of))
+
+    async def _patch(self, member: Member, change: Object | Objects) -> bool:
+        self._tools.require_leader()
+        about = member.about
+        kind: PatchKind = "merge" if isinstance(change, dict) else "json"
+        try:
+            raw = await self._tools.client.patch(JOBS, about.name, change, namespace=about.namespace, kind=kind)
+        except (NotFound, Conflict, Invalid):
+            return False  # it is gone, or is not as it was seen: the next cycle looks again
+        self._tools.cache.feed(JOBS, "MODIFIED", raw)
+        return True
+
+
+def _phase(job: JobFacts, queued: QueuedJob) -> Phase | None:
+    if job.end is not None:
+        return Phase.SUCCEEDED if job.end is JobEnd.COMPLETE else Phase.FAILED
+    if not job.suspended:
+        return Phase.RUNNING
+    if not queued.held:
+        return None
+    return Phase.LEAVING if job.active else Phase.WAITING
+
+
+def _is_unheld(job: JobFacts, queued: QueuedJob, now: float) -> bool:
+    begun = queued.ready or job.succeeded
+    return queued.admitted_at is None and not begun and now - queued.created_at < HOLD_WITHIN_SECONDS
+
+
+def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase) -> Seen:
+    requests = ResourceList({name: amount for name, amount in queued.requests.items() if name != PODS})
+    width = max(1, source.replicas)
+    single_wave = width > 1 and job.completions in (None, width)
+    ran = queued.ended_at - queued.started_at if queued.ended_at and queued.started_at else None
+    return Seen(
+        Job(
+            uid=source.uid,
+            name=f"Job {source.namespace}/{source.name}",
+            queue=queued.queue,
+            tenant=source.namespace,
+            pod_sets=(PodSet("main", width, requests),),
+            submitted_seconds=queued.created_at,
+            gang=single_wave,
+        ),
+        JobClass(source.namespace, owner_pattern(queued.owner), queued.image, queued.command, queued.requests),
+        phase,
+        declared_seconds=queued.run_seconds,
+        admitted_seconds=queued.admitted_at,
+        run_seconds=ran,
+        ready=queued.ready + job.succeeded >= width,
+    )

@@ -1,0 +1,139 @@
+"""Pods that name a queue by themselves: bare ones, and those of Deployments and StatefulSets whose template names it.
+
+They are born with the scheduling gate `spotkube.io/queue` (the chart's policy), which is removed when their turn has
+come. Each is a job of one pod, unless a group says otherwise. One that a ReplicaSet or StatefulSet made is taken back
+by eviction: a gated one is made in its place. A bare pod is made by nobody again, so it is never taken back.
+"""
+
+import logging
+from collections.abc import Iterable
+
+from spotkube.cluster.errors import Conflict, Invalid, NotFound, TooManyRequests
+from spotkube.cluster.events import ObjectRef
+from spotkube.cluster.resources import PODS
+from spotkube.cluster.transport import Objects
+from spotkube.controllers.queues.kinds.protocol import Member
+from spotkube.controllers.queues.kinds.successors import Successors
+from spotkube.controllers.toolbox import Toolbox
+from spotkube.controllers.view import View
+from spotkube.model import resources
+from spotkube.model.labels import QUEUE_GATE
+from spotkube.model.pods import Pod
+from spotkube.model.queued import QueuedPod
+from spotkube.model.resources import ResourceList
+from spotkube.queueing.book import Phase, Seen
+from spotkube.queueing.estimates import DEFAULT_SECONDS
+from spotkube.queueing.jobclasses import JobClass, owner_pattern
+from spotkube.queueing.jobs import Job, PodSet
+
+SERVICE_SECONDS = 3600.0
+"""How long a pod of a Deployment or StatefulSet is taken to run where nobody says: services don't end, and what one
+runs longer is charged to its tenant as it runs. Were it much longer, services would wait behind all that others have;
+were it much shorter, they would be let past reservations as if they made room again."""
+_MADE_ANEW = ("Deployment/", "ReplicaSet/", "StatefulSet/")
+logger = logging.getLogger(__name__)
+
+
+class PodKind:
+    """Remembers which pods stand in others' stead, so that what is taken back keeps its place."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._known: dict[str, tuple[Pod, str, Member]] = {}
+        self._successors = Successors()
+
+    def members(self, view: View) -> Iterable[Member]:
+        pods = [pod for pod in view.pods_as_stored.values() if pod.queued is not None and not _was_never_begun(pod)]
+        self._successors.update(pods, view.heirs, view.now)
+        known = dict[str, tuple[Pod, str, Member]]()
+        for pod in pods:
+            place, last = self._successors.place_of(pod.uid), self._known.get(pod.uid)
+            if last is None or last[0] != pod or last[1] != place:
+                last = pod, place, self._member(pod, place)
+            known[pod.uid] = last
+        self._known = known
+        return [member for _, _, member in known.values()]
+
+    def _member(self, pod: Pod, place: str) -> Member:
+        assert pod.queued is not None, f"pod {pod.key} names no queue"
+        return Member(
+            self,
+            ObjectRef("v1", "Pod", pod.name, pod.uid, pod.namespace),
+            _seen(pod, pod.queued, place),
+            pod.queued.group,
+            continues=QUEUE_GATE in pod.gates and self._successors.was_moved(pod.uid),
+            mistake=pod.queued.mistake,
+            made_of=pod,
+        )
+
+    def queue_of(self, pod: Pod, view: View) -> str | None:
+        return pod.queued.queue if pod.queued is not None else None
+
+    async def let_go(self, member: Member, now: float) -> bool:
+        self._tools.require_leader()
+        pod: Pod = member.made_of
+        try:
+            raw = await self._tools.client.patch(
+                PODS, pod.name, release_patch(pod), namespace=pod.namespace, kind="json"
+            )
+        except (NotFound, Conflict, Invalid):
+            return False  # it is gone, or is not as it was seen: the next cycle looks again
+        self._tools.cache.feed(PODS, "MODIFIED", raw)
+        return True
+
+    async def take_back(self, member: Member) -> bool:
+        self._tools.require_leader()
+        pod: Pod = member.made_of
+        try:
+            await self._tools.client.evict(pod.namespace, pod.name, uid=pod.uid)
+        except TooManyRequests as error:
+            logger.info("pod %s may not be evicted yet: %s", pod.key, error.message)
+            return False
+        self._successors.await_one_of(pod, member.seen.job.uid, self._tools.clock())
+        return True
+
+    async def hold(self, member: Member) -> None:
+        """A pod can only be born gated; one that runs is never `unheld`."""
+
+
+def release_patch(pod: Pod) -> Objects:
+    """Lifts the queue's gate and no other; fails when gates have changed meanwhile."""
+    path = f"/spec/schedulingGates/{pod.gates.index(QUEUE_GATE)}"
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": pod.uid},
+        {"op": "test", "path": path, "value": {"name": QUEUE_GATE}},
+        {"op": "remove", "path": path},
+    ]
+
+
+def _was_never_begun(pod: Pod) -> bool:
+    return pod.deleting and QUEUE_GATE in pod.gates
+
+
+def _phase(pod: Pod) -> Phase:
+    if QUEUE_GATE in pod.gates:
+        return Phase.WAITING
+    return Phase.LEAVING if pod.deleting else Phase.RUNNING
+
+
+def _seen(pod: Pod, queued: QueuedPod, place: str) -> Seen:
+    requests = ResourceList({name: amount for name, amount in pod.shape.requests.items() if name != resources.PODS})
+    made_anew = pod.owner.startswith(_MADE_ANEW)
+    owner = pod.owner.partition("/")[2] or pod.name
+    return Seen(
+        Job(
+            uid=place,
+            name=f"Pod {pod.namespace}/{pod.name}",
+            queue=queued.queue,
+            tenant=pod.namespace,
+            pod_sets=(PodSet("main", 1, requests),),
+            submitted_seconds=pod.created_at,
+            priority=pod.shape.priority,
+            preemptible=made_anew,
+        ),
+        JobClass(pod.namespace, owner_pattern(owner), queued.image, queued.command, pod.shape.requests),
+        _phase(pod),
+        declared_seconds=queued.run_seconds,
+        ready=pod.ready,
+        default_seconds=SERVICE_SECONDS if made_anew else DEFAULT_SECONDS,
+    )
