@@ -58,3 +58,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 true
 {{- end -}}
 {{- end }}
+
+{{/*
+Conditions on which a pod that names a queue waits there by itself.
+*/}}
+{{- define "spotkube.waitsAsPod" -}}
+- name: is-of-a-queue-of-ours
+  expression: >-
+    object.metadata.?labels[?'spotkube.io/queue-name'].orValue('') != '' &&
+    object.metadata.?labels[?'kueue.x-k8s.io/queue-name'].orValue('') == ''
+- name: has-no-node
+  expression: object.spec.?nodeName.orValue('') == ''
+- name: is-not-of-a-job-or-daemon
+  expression: >-
+    !object.metadata.?ownerReferences.orValue([])
+    .exists(owner, owner.?controller.orValue(false) && owner.kind in ['Job', 'DaemonSet'])
+{{- end }}
