@@ -13,7 +13,10 @@ import pytest
 
 from localcluster.cluster import Cluster
 from localcluster.errors import KubectlError
+from spotkube.controllers.queues.kinds.pod import release_patch
+from spotkube.convert.pods import to_pod
 from spotkube.model import labels as keys
+from spotkube.model.pods import Pod
 from support import wait_until
 from support_chart import CHART, RELEASE, SERVICE_ACCOUNT, Manifest, do_as_documented, helm
 
@@ -23,6 +26,7 @@ KUEUES = "kueue.x-k8s.io/queue-name"
 HELD = {keys.HELD_BY_QUEUE: "true"}
 OURS = {"name": keys.PLACEMENT_GATE}
 OTHERS = {"name": "example.com/mine"}
+QUEUE = {"name": keys.QUEUE_GATE}
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def tenant(kubectl: Kubectl, namespace: str, policies: None) -> Person:
     tenant = Person(kubectl, f"system:serviceaccount:{namespace}:tenant", namespace)
     wait_until(lambda: "default" in tenant.kubectl("get", "serviceaccounts", "-n", namespace, "-o", "name"))
     wait_until(lambda: may_create_jobs(tenant), message="the tenant's rights")
+    wait_until(lambda: born(tenant, pod(labels={keys.QUEUE_NAME: "a"})), message="the policy for pods to be at work")
     return tenant
 
 
@@ -402,6 +407,86 @@ def test_nobody_makes_pods_pass_for_those_of_a_workload(tenant: Person, operator
     assert keys.WORKLOAD in tenant.refused(
         "deployment/web", {"spec": {"template": {"metadata": {"labels": {keys.WORKLOAD: None}}}}}
     )
+
+
+def test_pods_that_name_a_queue_are_born_gated(tenant: Person) -> None:
+    named = {keys.QUEUE_NAME: "a"}
+    for spec in ({}, {"schedulingGates": [QUEUE]}, {"schedulerName": "mine"}):
+        assert born(tenant, pod(labels=named, **spec)) == [QUEUE["name"]]
+    assert sorted(born(tenant, pod(labels=named, schedulingGates=[OTHERS]))) == [OTHERS["name"], QUEUE["name"]]
+
+    assert born(tenant, pod()) == []
+    assert born(tenant, pod(labels={keys.QUEUE_NAME: ""})) == []
+    assert born(tenant, pod(labels={**named, KUEUES: "theirs"})) == []
+    assert born(tenant, pod(labels=named, nodeName="somewhere")) == []
+    for kind in ("Job", "DaemonSet"):
+        owned = pod(labels=named)
+        owner = {"apiVersion": "apps/v1", "kind": kind, "name": "o", "uid": "1", "controller": True}
+        owned["metadata"]["ownerReferences"] = [owner]
+        assert born(tenant, owned) == []
+
+
+def test_pods_of_a_deployment_that_opts_in_are_born_gated_and_only_the_operator_lets_them_go(
+    tenant: Person, operator: Person
+) -> None:
+    tenant.create(deployment({keys.QUEUE_NAME: "a"}))
+    (made,) = wait_until(lambda: tenant.get("pods")["items"])
+    what = f"pod/{made['metadata']['name']}"
+    assert gates(made) == [QUEUE["name"]]
+
+    assert f"{keys.QUEUE_GATE} is lifted by SpotKube alone" in tenant.refused(what, {"spec": {"schedulingGates": None}})
+    assert "can't be changed once it is made" in tenant.refused(what, {"metadata": {"labels": {keys.QUEUE_NAME: None}}})
+
+    operator.patch(what, release_patch(converted(made)), kind="json")
+    assert gates(tenant.get(what)) == []
+
+
+def test_the_gate_is_found_among_others_and_only_where_it_was_seen(tenant: Person, operator: Person) -> None:
+    made = tenant.create(pod(labels={keys.QUEUE_NAME: "a"}, schedulingGates=[OTHERS, OURS]))
+    change = release_patch(converted(made))
+    tenant.patch("pod/bare", {"spec": {"schedulingGates": [OURS, QUEUE]}})
+
+    with pytest.raises(KubectlError):
+        operator.patch("pod/bare", change, kind="json")
+    operator.patch("pod/bare", release_patch(converted(tenant.get("pod/bare"))), kind="json")
+
+    assert gates(tenant.get("pod/bare")) == [OURS["name"]]
+    tenant.run("delete", "pod", "bare", "--wait=false")
+
+
+def test_a_group_is_named_and_sized_while_it_waits(tenant: Person, operator: Person) -> None:
+    group, annotations = {keys.QUEUE_NAME: "a", keys.POD_GROUP_NAME: "g"}, {keys.POD_GROUP_SIZE: "2"}
+    waits = pod(labels=group)
+    waits["metadata"]["annotations"] = annotations
+    made = tenant.create(waits)
+    tenant.create(job(labels=group, annotations=annotations))
+    larger = {"metadata": {"annotations": {keys.POD_GROUP_SIZE: "3"}}}
+    for what in ("pod/bare", "job/work"):
+        tenant.patch(what, {"metadata": {"annotations": {keys.POD_GROUP_SIZE: "4"}}})
+
+    operator.patch("pod/bare", release_patch(converted(made)), kind="json")
+    operator.patch("job/work", LET_GO)
+    wait_until(lambda: not is_accepted(tenant, "job/work", larger, "--dry-run=server"), 60, "the policy to be at work")
+
+    for what in ("pod/bare", "job/work"):
+        for change in ({"annotations": {keys.POD_GROUP_SIZE: "3"}}, {"labels": {keys.POD_GROUP_NAME: "other"}}):
+            assert "can't be changed while it runs" in tenant.refused(what, {"metadata": change})
+        tenant.patch(what, {"metadata": {"annotations": {"example.com/note": "mine"}}})
+
+
+def born(person: Person, body: Manifest) -> list[str]:
+    """The gates that a pod would be made with."""
+    return gates(person.create(body, "--dry-run=server"))
+
+
+def gates(made: Manifest) -> list[str]:
+    return [gate["name"] for gate in made["spec"].get("schedulingGates", [])]
+
+
+def converted(made: Manifest) -> Pod:
+    found = to_pod(made)
+    assert found is not None
+    return found
 
 
 def test_uninstalling_ends_it_and_a_command_starts_those_that_wait(
