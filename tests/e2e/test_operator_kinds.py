@@ -1,5 +1,5 @@
-"""Pods and groups in queues on a real cluster: Deployments that opt in, gangs of pods and of Jobs, and an operator killed
-while it lets a gang go. The pods are gated by their templates here, as the chart's policy would do it."""
+"""Pods and groups in queues on a real cluster: Deployments that opt in, gangs of pods and of Jobs, and an operator that
+is killed while it lets a gang go. The pods are gated by their templates here, as the chart's policy would do it."""
 
 from __future__ import annotations
 

@@ -189,9 +189,10 @@ class FairQueueStatus(ObservedStatus):
 
 
 class FairQueue(KubeObject):
-    """A queue that shares the cluster fairly among tenants. Jobs with the label spotkube.io/queue-name, and batch
-    Workloads with queueName, stand in it: they are suspended until their turn comes, in the order of User-Weighted Fair
-    Queueing, within its quotas and budget. Services are not held by queues."""
+    """A queue that shares the cluster fairly among tenants. Jobs and pods with the label spotkube.io/queue-name, and
+    batch Workloads with queueName, stand in it: they are suspended or gated until their turn comes, in the order of
+    User-Weighted Fair Queueing, within its quotas and budget. Services are held by it only if the template of their
+    pods has the label."""
 
     resource: ClassVar[Resource] = Resource(
         kind="FairQueue",
