@@ -53,9 +53,9 @@ def gang_of(members: Sequence[Member], queues: frozenset[str]) -> Gang:
 def single_of(members: Sequence[Member]) -> Seen:
     """A job of one object; or of pods that come one after the other in the same place, which is let go already if the
     last `continues` what the one before did."""
+    if len(members) == 1 and not members[0].continues:
+        return members[0].seen
     newest = max(members, key=_order)
-    if len(members) == 1 and not newest.continues:
-        return newest.seen
     runs = any(one.continues or one.phase is Phase.RUNNING for one in members)
     leaves = any(one.phase is Phase.LEAVING for one in members)
     return replace(newest.seen, phase=Phase.RUNNING if runs else Phase.LEAVING if leaves else newest.phase)

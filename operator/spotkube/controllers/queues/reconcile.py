@@ -11,7 +11,7 @@ from spotkube.cluster.resources import FAIRQUEUES, PRIORITYCLASSES
 from spotkube.controllers.queues.accounting import pods_of_others, rates_usd_hour
 from spotkube.controllers.queues.capacity import ClusterCapacity, Market, total_of
 from spotkube.controllers.queues.keeping import Keeper
-from spotkube.controllers.queues.kinds import Member, all_kinds
+from spotkube.controllers.queues.kinds import Member, Terms, all_kinds
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight
 from spotkube.controllers.queues.standing import Standing, of_members, queue_status, standings
@@ -47,7 +47,8 @@ class QueueController:
         self._keeper = Keeper(tools, namespace)
         self._memory: tuple[Book, Spending] | None = None
         self._kinds = all_kinds(tools)
-        self._lookout = Lookout(self._kinds, {}, Market(()))
+        self._lookout = Lookout(self._kinds)
+        self._terms = Terms({}, Market(()))
         self._causes: dict[str, Cause] = {}
         self._told: dict[str, str] = {}
         self._told_at = 0.0
@@ -76,7 +77,7 @@ class QueueController:
         total = total_of(view)
         book.meet(view.now, models, sight.jobs, _totals(models, total))
         capacity = ClusterCapacity.of(
-            view, total, self._lookout.market, pods_of_others(view, self._kinds), book.admitted()
+            view, total, self._terms.market, pods_of_others(view, self._kinds), book.admitted()
         )
         scene = book.scene(view.now, models, capacity, spending.of_queues())
         decisions = decide(scene)
@@ -112,14 +113,14 @@ class QueueController:
 
     def _look(self, view: View, queues: Mapping[str, FairQueue]) -> Sight:
         offerings, priorities = view.snapshot.offerings, dict(self._tools.cache.stores[PRIORITYCLASSES].values())
-        if self._lookout.market.offerings != offerings or self._lookout.priorities != priorities:
-            self._lookout = Lookout(self._kinds, priorities, Market(offerings))
+        if (self._terms.market.offerings, self._terms.priorities) != (offerings, priorities):
+            self._terms = Terms(priorities, Market(offerings))
         namespaces = {name: dict(labels) for name, labels in view.snapshot.namespaces}
         admits = {
             name: frozenset(ns for ns, labels in namespaces.items() if admits_namespace(queue, labels))
             for name, queue in queues.items()
         }
-        return self._lookout.look(view, admits)
+        return self._lookout.look(view, admits, self._terms)
 
     async def _carry_out(self, decisions: Decisions, sight: Sight, book: Book, now: float) -> None:
         """Who is ended first. Of groups all members; what a killed operator left undone is found in the cluster."""

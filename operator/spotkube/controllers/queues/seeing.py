@@ -2,17 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from spotkube.controllers.queues.capacity import Market
 from spotkube.controllers.queues.groups import Gang, gang_of, single_of
-from spotkube.controllers.queues.kinds import Kind, Member
+from spotkube.controllers.queues.kinds import Kind, Member, Terms
 from spotkube.controllers.view import View
-from spotkube.model.resources import PODS
 from spotkube.queueing.book import Phase, Seen
 from spotkube.queueing.jobs import Job
 
-_ONE_POD = {PODS: 1}
 _GroupKey = tuple[str, str, str]
 """Namespace, name of the group, and queue."""
 
@@ -56,35 +53,26 @@ class Sight:
 class Lookout:
     """Looks at the jobs of each cycle; of those that are as they were it says again what it said."""
 
-    def __init__(self, kinds: Sequence[Kind], priorities: Mapping[str, int], market: Market) -> None:
-        """`priorities` is the value of each PriorityClass."""
+    def __init__(self, kinds: Sequence[Kind]) -> None:
         self._kinds = kinds
-        self.priorities = priorities
-        self.market = market
-        self._known: dict[str, tuple[Member, Member]] = {}
         self._gangs: dict[_GroupKey, tuple[tuple[Member, ...], frozenset[str], Gang]] = {}
 
-    def look(self, view: View, admits: Mapping[str, frozenset[str]]) -> Sight:
+    def look(self, view: View, admits: Mapping[str, frozenset[str]], terms: Terms) -> Sight:
         """`admits` names the namespaces of each queue. Jobs of an unknown queue wait for it."""
-        sight, known = Sight(), dict[str, tuple[Member, Member]]()
-        alone, groups = defaultdict[str, list[Member]](list), defaultdict[_GroupKey, list[Member]](list)
-        for raw in (one for kind in self._kinds for one in kind.members(view)):
-            member = self._valued(raw)
-            known[raw.uid] = raw, member
-            namespaces = admits.get(member.queue)
-            if namespaces is not None and member.namespace not in namespaces:
+        sight, groups = Sight(), defaultdict[_GroupKey, list[Member]](list)
+        for member in (one for kind in self._kinds for one in kind.members(view, terms)):
+            job, namespace = member.seen.job, member.namespace
+            namespaces = admits.get(job.queue)
+            if namespaces is not None and namespace not in namespaces:
                 if member.phase in (Phase.WAITING, Phase.LEAVING):
                     sight.refused.append(Refused(member, "NotAllowed", _stranger(member)))
             elif member.unheld:
                 sight.unheld.append(member)
             elif member.group is not None:
-                groups[member.namespace, member.group.name, member.queue].append(member)
+                groups[namespace, member.group.name, job.queue].append(member)
             else:
-                alone[member.seen.job.uid].append(member)
-        self._known = known
-        for uid, some in alone.items():
-            sight.jobs.append(single_of(some))
-            sight.members[uid] = tuple(some)
+                sight.members[job.uid] = (*sight.members.get(job.uid, ()), member)
+        sight.jobs = [single_of(some) for some in sight.members.values()]
         self._see_groups(groups, sight)
         return sight
 
@@ -103,22 +91,6 @@ class Lookout:
                 sight.jobs.append(gang.seen)
                 sight.members[gang.seen.job.uid] = gang.members
         self._gangs = gangs
-
-    def _valued(self, raw: Member) -> Member:
-        """With its priority and its price."""
-        last = self._known.get(raw.uid)
-        if last is not None and last[0] is raw:
-            return last[1]
-        job = raw.seen.job
-        priority = self.priorities.get(raw.priority_class, job.priority)
-        valued = replace(job, priority=priority, price_usd_hour=self._price(job))
-        return replace(raw, seen=replace(raw.seen, job=valued))
-
-    def _price(self, job: Job) -> float | None:
-        """Of all its pods, in dollars an hour; None if one is unknown."""
-        prices = [self.market.usd_hour(pods.requests + _ONE_POD) for pods in job.pod_sets]
-        known = [price * pods.count for price, pods in zip(prices, job.pod_sets, strict=True) if price is not None]
-        return sum(known) if len(known) == len(prices) else None
 
 
 def _stranger(member: Member) -> str:

@@ -2,10 +2,10 @@
 
 from spotkube.controllers.queues.kinds.job import JobKind
 from spotkube.controllers.queues.kinds.pod import PodKind
-from spotkube.controllers.queues.kinds.protocol import Kind, Member
+from spotkube.controllers.queues.kinds.protocol import Kind, Member, Terms
 from spotkube.controllers.toolbox import Toolbox
 
-__all__ = ["Kind", "Member", "all_kinds"]
+__all__ = ["Kind", "Member", "Terms", "all_kinds"]
 
 
 def all_kinds(tools: Toolbox) -> tuple[Kind, ...]:

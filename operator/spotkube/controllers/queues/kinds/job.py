@@ -8,7 +8,7 @@ from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import JOBS
 from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.queues.kinds import jobpatches
-from spotkube.controllers.queues.kinds.protocol import Member
+from spotkube.controllers.queues.kinds.protocol import Member, Terms
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.queues import QueuedJob
@@ -29,34 +29,35 @@ class JobKind:
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
         self._known: dict[str, tuple[Source, Member]] = {}
+        self._terms: Terms | None = None
 
-    def members(self, view: View) -> Iterable[Member]:
+    def members(self, view: View, terms: Terms) -> Iterable[Member]:
+        before = self._known if terms is self._terms else {}
         found, known = list[Member](), dict[str, tuple[Source, Member]]()
         for source in view.sources.values():
-            job = source.job
-            if job is None or job.queued is None:
+            if source.job is None or source.job.queued is None:
                 continue
-            phase = _phase(job, job.queued)
-            if phase is None:
-                continue
-            unheld = phase is Phase.RUNNING and _is_unheld(job, job.queued, view.now)
-            last = self._known.get(source.uid)
-            if last is None or last[0] is not source or last[1].unheld != unheld:
-                last = source, self._member(source, job.queued, _seen(source, job, job.queued, phase), unheld)
+            last = before.get(source.uid)
+            if last is None or last[0] is not source or last[1].unheld:
+                member = self._member(source, source.job, source.job.queued, terms, view.now)
+                if member is None:
+                    continue
+                last = source, member
             known[source.uid] = last
             found.append(last[1])
-        self._known = known
+        self._known, self._terms = known, terms
         return found
 
-    def _member(self, source: Source, queued: QueuedJob, seen: Seen, unheld: bool) -> Member:
-        about = ObjectRef("batch/v1", "Job", source.name, source.uid, source.namespace)
+    def _member(self, source: Source, job: JobFacts, queued: QueuedJob, terms: Terms, now: float) -> Member | None:
+        phase = _phase(job, queued)
+        if phase is None:
+            return None
         return Member(
             self,
-            about,
-            seen,
+            ObjectRef("batch/v1", "Job", source.name, source.uid, source.namespace),
+            _seen(source, job, queued, phase, terms),
             queued.group,
-            priority_class=queued.priority_class,
-            unheld=unheld,
+            unheld=phase is Phase.RUNNING and _is_unheld(job, queued, now),
             mistake=queued.mistake,
             made_of=source,
         )
@@ -102,9 +103,9 @@ def _is_unheld(job: JobFacts, queued: QueuedJob, now: float) -> bool:
     return queued.admitted_at is None and not begun and now - queued.created_at < HOLD_WITHIN_SECONDS
 
 
-def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase) -> Seen:
+def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, terms: Terms) -> Seen:
     requests = ResourceList({name: amount for name, amount in queued.requests.items() if name != PODS})
-    width = max(1, source.replicas)
+    width, price = max(1, source.replicas), terms.market.usd_hour(queued.requests)
     single_wave = width > 1 and job.completions in (None, width)
     ran = queued.ended_at - queued.started_at if queued.ended_at and queued.started_at else None
     return Seen(
@@ -115,6 +116,8 @@ def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase) -> See
             tenant=source.namespace,
             pod_sets=(PodSet("main", width, requests),),
             submitted_seconds=queued.created_at,
+            priority=terms.priorities.get(queued.priority_class, 0),
+            price_usd_hour=None if price is None else price * width,
             gang=single_wave,
         ),
         JobClass(source.namespace, owner_pattern(queued.owner), queued.image, queued.command, queued.requests),

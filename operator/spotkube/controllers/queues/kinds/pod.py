@@ -12,7 +12,7 @@ from spotkube.cluster.errors import Conflict, Invalid, NotFound, TooManyRequests
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import PODS
 from spotkube.cluster.transport import Objects
-from spotkube.controllers.queues.kinds.protocol import Member
+from spotkube.controllers.queues.kinds.protocol import Member, Terms
 from spotkube.controllers.queues.kinds.successors import Successors
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
@@ -40,26 +40,28 @@ class PodKind:
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
         self._known: dict[str, tuple[Pod, str, Member]] = {}
+        self._terms: Terms | None = None
         self._successors = Successors()
 
-    def members(self, view: View) -> Iterable[Member]:
+    def members(self, view: View, terms: Terms) -> Iterable[Member]:
         pods = [pod for pod in view.pods_as_stored.values() if pod.queued is not None and not _was_never_begun(pod)]
         self._successors.update(pods, view.heirs, view.now)
+        before = self._known if terms is self._terms else {}
         known = dict[str, tuple[Pod, str, Member]]()
         for pod in pods:
-            place, last = self._successors.place_of(pod.uid), self._known.get(pod.uid)
+            place, last = self._successors.place_of(pod.uid), before.get(pod.uid)
             if last is None or last[0] != pod or last[1] != place:
-                last = pod, place, self._member(pod, place)
+                last = pod, place, self._member(pod, place, terms)
             known[pod.uid] = last
-        self._known = known
+        self._known, self._terms = known, terms
         return [member for _, _, member in known.values()]
 
-    def _member(self, pod: Pod, place: str) -> Member:
+    def _member(self, pod: Pod, place: str, terms: Terms) -> Member:
         assert pod.queued is not None, f"pod {pod.key} names no queue"
         return Member(
             self,
             ObjectRef("v1", "Pod", pod.name, pod.uid, pod.namespace),
-            _seen(pod, pod.queued, place),
+            _seen(pod, pod.queued, place, terms),
             pod.queued.group,
             continues=QUEUE_GATE in pod.gates and self._successors.was_moved(pod.uid),
             mistake=pod.queued.mistake,
@@ -116,7 +118,7 @@ def _phase(pod: Pod) -> Phase:
     return Phase.LEAVING if pod.deleting else Phase.RUNNING
 
 
-def _seen(pod: Pod, queued: QueuedPod, place: str) -> Seen:
+def _seen(pod: Pod, queued: QueuedPod, place: str, terms: Terms) -> Seen:
     requests = ResourceList({name: amount for name, amount in pod.shape.requests.items() if name != resources.PODS})
     made_anew = pod.owner.startswith(_MADE_ANEW)
     owner = pod.owner.partition("/")[2] or pod.name
@@ -129,6 +131,7 @@ def _seen(pod: Pod, queued: QueuedPod, place: str) -> Seen:
             pod_sets=(PodSet("main", 1, requests),),
             submitted_seconds=pod.created_at,
             priority=pod.shape.priority,
+            price_usd_hour=terms.market.usd_hour(pod.shape.requests),
             preemptible=made_anew,
         ),
         JobClass(pod.namespace, owner_pattern(owner), queued.image, queued.command, pod.shape.requests),

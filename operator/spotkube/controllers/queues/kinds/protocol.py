@@ -1,10 +1,11 @@
 """What a kind of object has to tell and to do to stand in a queue."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from spotkube.cluster.events import ObjectRef
+from spotkube.controllers.queues.capacity import Market
 from spotkube.controllers.view import View
 from spotkube.model.pods import Pod
 from spotkube.model.queued import PodGroup
@@ -12,20 +13,27 @@ from spotkube.queueing.book import Phase, Seen
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What jobs are valued by; the same object as long as nothing of it changes."""
+
+    priorities: Mapping[str, int]
+    """The value of each PriorityClass."""
+    market: Market
+
+
+@dataclass(frozen=True)
 class Member:
     """An object that names a queue: a job by itself, or one of several that make one (`group`).
 
-    `seen` is what the queue would know of it alone; its job's price is still to be filled in, and so is its priority
-    where `priority_class` is named. `unheld` says that it runs past its queue and can still be held back, `continues`
-    that it waits in the stead of one that ran and was moved, whose place it has. `made_of` is the object as its kind
-    sees it, `mistake` what its owner wrote and can't be used.
+    `seen` is what the queue would know of it alone. `unheld` says that it runs past its queue and can still be held
+    back, `continues` that it waits in the stead of one that ran and was moved, whose place it has. `made_of` is the
+    object as its kind sees it, `mistake` what its owner wrote and can't be used.
     """
 
     kind: "Kind"
     about: ObjectRef
     seen: Seen
     group: PodGroup | None = None
-    priority_class: str = ""
     unheld: bool = False
     continues: bool = False
     mistake: str = ""
@@ -61,9 +69,9 @@ class Kind(Protocol):
     """Owned by the leader. Its patches fail, and are decided about again, when an object is no longer as it was
     seen; what is done twice does no harm."""
 
-    def members(self, view: View) -> Iterable[Member]:
-        """All objects of the kind that name a queue and are the queue's to hold. Of an object that is as it was, it
-        gives the very same Member again."""
+    def members(self, view: View, terms: Terms) -> Iterable[Member]:
+        """All objects of the kind that name a queue and are the queue's to hold. Of an object that is as it was, by the
+        same terms, it gives the very same Member again."""
 
     def queue_of(self, pod: Pod, view: View) -> str | None:
         """The queue that the pod runs in, if it is one that an object of this kind made, or is."""
