@@ -418,7 +418,7 @@ def test_pods_that_name_a_queue_are_born_gated(tenant: Person) -> None:
     assert born(tenant, pod()) == []
     assert born(tenant, pod(labels={keys.QUEUE_NAME: ""})) == []
     assert born(tenant, pod(labels={**named, KUEUES: "theirs"})) == []
-    assert born(tenant, pod(labels=named, nodeName="somewhere")) == []
+    assert "leave nodeName out" in tenant.refused_creation(pod(labels=named, nodeName="somewhere"))
     for kind in ("Job", "DaemonSet"):
         owned = pod(labels=named)
         owner = {"apiVersion": "apps/v1", "kind": kind, "name": "o", "uid": "1", "controller": True}

@@ -462,6 +462,21 @@ class TestTakingBack:
         assert let_go(world) == ["bare-0", "bare-1", "bare-2", "bare-3"]
         assert not [line for line in world.kube.writes if line.startswith(("evict", "delete"))]
 
+    async def test_what_is_left_of_a_group_of_jobs_is_taken_back_and_comes_again(self, world: World) -> None:
+        add_job(world, "a", 2, "g", "4")
+        add_job(world, "b", 2, "g", "4")
+        await world.cycle()
+        ended = {"conditions": [{"type": "Complete", "status": "True"}], "succeeded": 2}
+        world.kube.change(JOBS, "a", {"status": ended}, "team-a")
+        await self.drain(world)
+        await world.cycles(2)
+        assert world.kube.one(JOBS, "b", "team-a")["spec"]["suspend"]
+
+        world.kube.change(FAIRQUEUES, "batch", {"spec": {"stopPolicy": "None"}})
+        await world.cycle()
+
+        assert not world.kube.one(JOBS, "b", "team-a")["spec"]["suspend"]
+
     async def test_services_give_way_to_a_higher_priority(self, world: World) -> None:
         for n in range(4):
             add_pod(world, f"web-{n}", owner="ReplicaSet/web")

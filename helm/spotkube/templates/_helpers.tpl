@@ -67,10 +67,8 @@ Conditions on which a pod that names a queue waits there by itself.
   expression: >-
     object.metadata.?labels[?'spotkube.io/queue-name'].orValue('') != '' &&
     object.metadata.?labels[?'kueue.x-k8s.io/queue-name'].orValue('') == ''
-- name: has-no-node
-  expression: object.spec.?nodeName.orValue('') == ''
-- name: is-not-of-a-job-or-daemon
+- name: is-not-of-a-job-or-daemon-or-node
   expression: >-
     !object.metadata.?ownerReferences.orValue([])
-    .exists(owner, owner.?controller.orValue(false) && owner.kind in ['Job', 'DaemonSet'])
+    .exists(owner, owner.?controller.orValue(false) && owner.kind in ['Job', 'DaemonSet', 'Node'])
 {{- end }}

@@ -248,7 +248,8 @@ class Book:
         if runs and not record.runs:
             self.clock.dispatch(uid)
             record.runs, record.after, record.promised_seconds = True, (), None
-            record.amounts = _lasting(one.job)
+            if not record.admitted_seconds:  # Nobody remembers with what it was let go.
+                record.amounts = _lasting(one.job)
             record.admitted_seconds = one.admitted_seconds if one.admitted_seconds is not None else now
         elif record.runs and not runs:
             self.clock.requeue(uid)

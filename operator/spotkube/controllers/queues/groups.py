@@ -41,12 +41,13 @@ def gang_of(members: Sequence[Member], queues: frozenset[str]) -> Gang:
     if not waiting:
         return Gang(_seen(ended, Phase.SUCCEEDED if _all_succeeded(ended) else Phase.FAILED), tuple(ended))
     newest = waiting[-1].seen.job.submitted_seconds
+    # These were let go when the others were there already, and have ended since.
     with_them = [one for one in ended if (one.seen.admitted_seconds or 0.0) >= newest]
-    if with_them:  # These were let go while the others waited already, and have ended since.
+    if with_them and not any(one.seen.admitted_seconds for one in waiting):
         return _begun([], waiting, with_them)
     if words := _fault(waiting, queues):
         return Gang(None, (), tuple(waiting), words)
-    missing = (_size(waiting) or 0) - _pods(waiting)
+    missing = max(0, (_size(waiting) or 0) - _pods([*waiting, *with_them]))
     return Gang(_seen(waiting, Phase.WAITING, missing), tuple(waiting))
 
 
