@@ -120,7 +120,7 @@ class Metrics:
             "queue_wait_seconds",
             "Time from a job's creation until its queue let it go.",
             _LONG,
-            {"queue": "FairQueue", "tenant": "Namespace"},
+            {"queue": "FairQueue", "tenant": "as in the status of the FairQueue"},
         )
         self.queue_preemptions_total = self._counter(
             "queue_preemptions_total",

@@ -55,10 +55,11 @@ class NamespaceSelector(SpecModel):
 
 
 class Tenant(SpecModel):
-    """A namespace that shares the queue with a weight of its own."""
+    """A tenant that shares the queue with a weight of its own."""
 
     name: Annotated[str, Field(min_length=1, max_length=63)]
-    """The namespace. It is the tenant's identity because RBAC guards it."""
+    """The namespace; or, where the operator's setting queue_tenant_label names a label of Namespaces, the value of that
+    label. Both say who a tenant is because RBAC guards them."""
     weight: Annotated[float, Field(ge=0)] = 1
     """The tenant's share relative to the others'; with 0 it gets only what nobody else wants."""
 
@@ -122,7 +123,7 @@ class FairQueueSpec(SpecModel):
     weight: Annotated[float, Field(ge=0)] = 1
     """The queue's share relative to other queues of its cohort; with 0 it gets only what nobody else wants."""
     tenants: Annotated[tuple[Tenant, ...], Field(max_length=500), Keyed(("name",))] = ()
-    """Namespaces whose weight is not 1. Those that are not listed have weight 1."""
+    """Tenants whose weight is not 1. Those that are not listed have weight 1."""
     namespace_selector: NamespaceSelector = NamespaceSelector()
     """Which namespaces may use the queue; left out or empty, all may."""
     resources: Annotated[tuple[ResourceQuota, ...], Field(max_length=32), Keyed(("name",))] = ()
@@ -160,7 +161,9 @@ class TenantStatus(StatusModel):
     """How one tenant stands in the queue."""
 
     name: Annotated[str, Field(max_length=63)]
-    """The namespace."""
+    """The namespace, or what a label of its namespaces names."""
+    namespaces: Annotated[tuple[Annotated[str, Field(max_length=63)], ...], Field(max_length=20)] = ()
+    """Its namespaces where a label names the tenant, at most 20."""
     weight: float
     """Its weight."""
     pending: Count

@@ -70,6 +70,7 @@ class _Record:
     preemptors: tuple[str, ...] = ()
     retries: int = 0
     backoff_until_seconds: float = 0.0
+    paid_by_others: float = 0.0
 
 
 @dataclass
@@ -198,7 +199,7 @@ class Book:
 
     def _is_over(self, uid: str) -> bool:
         one = self._seen.get(uid)
-        return one is None or one.has_ended or self._records[uid].path != (one.job.queue, one.job.tenant)
+        return one is None or one.has_ended or self._records[uid].path[0] != one.job.queue
 
     def _is_there(self, uid: str) -> bool:
         one = self._seen.get(uid)
@@ -215,7 +216,7 @@ class Book:
             self.clock.withdraw(uid)
             return
         ran = one.run_seconds if one is not None and one.run_seconds is not None else now - record.admitted_seconds
-        self.clock.finish(uid, record.size * max(0.0, ran) / _run(record))
+        self.clock.finish(uid, _taken(record, ran))
         if one is not None and one.phase is Phase.SUCCEEDED:
             self.history = self.history.with_run(one.job_class, ran, record.estimate.seconds, now)
 
@@ -225,6 +226,8 @@ class Book:
             # What it asks for now was not what its place was given for.
             self._close(uid, now)
             record = self._submitted(uid, one, totals)
+        if record.path[1] != one.job.tenant:
+            self._hand_over(uid, record, one.job.tenant, now)
         runs = one.phase in (Phase.RUNNING, Phase.LEAVING)
         if runs and not record.runs:
             self.clock.dispatch(uid)
@@ -232,9 +235,23 @@ class Book:
             record.admitted_seconds = one.admitted_seconds if one.admitted_seconds is not None else now
         elif record.runs and not runs:
             self.clock.requeue(uid)
-            record.runs = False
+            record.runs, record.paid_by_others = False, 0.0
         elif record.runs:
             self._charge_if_late(uid, record, now)
+
+    def _hand_over(self, uid: str, record: _Record, tenant: str, now: float) -> None:
+        """Its namespace is another tenant's now, with whom it stands as if it came at this moment. What it ran so far
+        is its former tenant's to pay."""
+        record.path = record.path[0], tenant
+        if not record.runs:
+            self.clock.withdraw(uid)
+            self.clock.submit(uid, record.path, record.size, record.submitted)
+            return
+        paid = _taken(record, now - record.admitted_seconds)
+        self.clock.finish(uid, paid)
+        record.paid_by_others += paid
+        self.clock.submit(uid, record.path, max(0.0, record.size - record.paid_by_others), record.submitted)
+        self.clock.dispatch(uid)
 
     def _submitted(self, uid: str, one: Seen, totals: Amounts) -> _Record:
         job = one.job
@@ -248,9 +265,9 @@ class Book:
 
     def _charge_if_late(self, uid: str, record: _Record, now: float) -> None:
         """What a late job takes beyond its estimate is its tenant's to pay, as soon as it is seen."""
-        run, elapsed = _run(record), now - record.admitted_seconds
-        if elapsed > run:
-            self.clock.correct(uid, record.size * elapsed / run)
+        elapsed = now - record.admitted_seconds
+        if elapsed > _run(record):
+            self.clock.correct(uid, _taken(record, elapsed))
 
     def _job(self, uid: str, record: _Record) -> Job:
         seen, (of, made) = self._seen[uid], self._made.get(uid, (None, None))
@@ -304,6 +321,11 @@ def _has_grown(record: _Record, job: Job) -> bool:
 
 def _run(record: _Record) -> float:
     return max(1e-3, record.estimate.seconds)
+
+
+def _taken(record: _Record, ran_seconds: float) -> float:
+    """What it has taken in so much time, as its size is counted, that its tenant pays."""
+    return max(0.0, record.size * max(0.0, ran_seconds) / _run(record) - record.paid_by_others)
 
 
 def _written(record: _Record) -> dict[str, Any]:

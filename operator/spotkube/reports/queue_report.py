@@ -39,6 +39,7 @@ class QueueReport:
     def of(cls, queues: Iterable[FairQueue], places: Places, now: float, notes: Iterable[str] = ()) -> "QueueReport":
         ordered = tuple(sorted(queues, key=lambda queue: (queue.spec.cohort or "", queue.name)))
         shares = tuple(share for queue in ordered for share in tenant_shares(queue))
+        places = _of_tenants(places, ordered)
         return cls(ordered, shares, places, now, (*notes, *_of_places(places, now), *_further_back(ordered, places)))
 
     def pending(self, queue: str) -> int:
@@ -59,6 +60,15 @@ def tenant_shares(queue: FairQueue) -> Iterator[TenantShare]:
         yield TenantShare(queue.name, one, share, entitled)
 
 
+def _of_tenants(places: Places, queues: Iterable[FairQueue]) -> Places:
+    """Workloads don't know which tenant their namespace belongs to, queues do."""
+    if places.origin is not Origin.WORKLOADS:
+        return places
+    owners = {(queue.name, ns): one.name for queue in queues for one in queue.status.tenants for ns in one.namespaces}
+    jobs = (replace(job, tenant=owners.get((job.queue, job.namespace), job.tenant)) for job in places.jobs)
+    return replace(places, jobs=tuple(jobs))
+
+
 def select(report: QueueReport, queue: str | None, namespace: str | None) -> QueueReport:
     """Of one queue, and of one namespace. Raises ValueError for a queue that there is not."""
     queues, shares, jobs = report.queues, report.shares, report.places.jobs
@@ -73,7 +83,7 @@ def select(report: QueueReport, queue: str | None, namespace: str | None) -> Que
     if namespace is not None:
         jobs = tuple(job for job in jobs if job.namespace == namespace)
         tenants = {namespace, *(job.tenant for job in jobs)}
-        shares = tuple(one for one in shares if one.tenant.name in tenants)
+        shares = tuple(one for one in shares if one.tenant.name in tenants or namespace in one.tenant.namespaces)
     return replace(report, queues=queues, shares=shares, places=replace(report.places, jobs=jobs))
 
 

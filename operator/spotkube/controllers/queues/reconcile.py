@@ -27,6 +27,7 @@ from spotkube.queueing.jobs import USD_HOUR, Amounts
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.scene import Scene
 from spotkube.queueing.spending import Spending
+from spotkube.queueing.tenants import Tenants
 
 # What a share is a share of where neither quotas nor pool limits say so: the order goes by ratios of shares.
 _UNBOUNDED_MILLI_CPU = 1_000_000
@@ -42,8 +43,11 @@ logger = logging.getLogger(__name__)
 class QueueController:
     """Owned by the leader. Its memory is kept in the cluster; what it remembers besides only saves calls."""
 
-    def __init__(self, tools: Toolbox, namespace: str) -> None:
+    def __init__(self, tools: Toolbox, namespace: str, tenant_label: str = "") -> None:
+        """`tenant_label` as in `Tenants.by_label`."""
         self._tools = tools
+        self._tenant_label = tenant_label
+        self._tenants = Tenants()
         self._keeper = Keeper(tools, namespace)
         self._memory: tuple[Book, Spending] | None = None
         self._lookout = Lookout({}, Market(()))
@@ -70,7 +74,7 @@ class QueueController:
         book, spending = self._memory
         models = self._models(by_name.values())
         sight = self._look(view, by_name)
-        spending.accrue(view.now, rates_usd_hour(view))
+        spending.accrue(view.now, rates_usd_hour(view, self._tenants))
         total = total_of(view)
         book.meet(view.now, models, sight.jobs, _totals(models, total))
         capacity = ClusterCapacity.of(view, total, self._lookout.market, pods_of_others(view), book.admitted())
@@ -110,11 +114,12 @@ class QueueController:
         if self._lookout.market.offerings != offerings or self._lookout.priorities != priorities:
             self._lookout = Lookout(priorities, Market(offerings))
         namespaces = {name: dict(labels) for name, labels in view.snapshot.namespaces}
+        self._tenants = Tenants.by_label(self._tenant_label, namespaces.items())
         admits = {
             name: frozenset(ns for ns, labels in namespaces.items() if admits_namespace(queue, labels))
             for name, queue in queues.items()
         }
-        return self._lookout.look(view, admits)
+        return self._lookout.look(view, admits, self._tenants)
 
     async def _carry_out(self, decisions: Decisions, sight: Sight, book: Book, now: float) -> None:
         going = [one.uid for one in decisions.admitted if not one.after]
@@ -127,7 +132,8 @@ class QueueController:
         if await self._patch(source, patches.let_go(source, now)):
             self.let_go += 1
             waited = now - (source.job.queued.created_at if source.job and source.job.queued else now)
-            self._tools.metrics.queue_wait_seconds.labels(_queue_of(source), source.namespace).observe(max(0.0, waited))
+            tenant = self._tenants.of(source.namespace)
+            self._tools.metrics.queue_wait_seconds.labels(_queue_of(source), tenant).observe(max(0.0, waited))
             self._record(source, "Normal", "Admitted", f"queue {_queue_of(source)} let it go")
 
     async def _end(self, source: Source, cause: Cause) -> None:
@@ -183,7 +189,7 @@ class QueueController:
             self._record(sight.sources[standing.uid], "Normal", "Waits", f"{standing.reason}: {standing.message}")
 
     async def _write(self, queue: FairQueue, scene: Scene, spending: Spending, now: float) -> None:
-        status = queue_status(queue, scene, spending, now)
+        status = queue_status(queue, scene, spending, self._tenants, now)
         if status == queue.status:
             return
         self._tools.require_leader()

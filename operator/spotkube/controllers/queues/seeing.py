@@ -15,6 +15,7 @@ from spotkube.queueing.book import Phase, Seen
 from spotkube.queueing.jobclasses import JobClass, owner_pattern
 from spotkube.queueing.jobs import MICRO, Job, PodSet
 from spotkube.queueing.spending import Account
+from spotkube.queueing.tenants import Tenants
 
 # A Job that began before anybody could hold it back is let be; suspending it would end its pods.
 HOLD_WITHIN_SECONDS = 60.0
@@ -39,7 +40,7 @@ class Lookout:
         self.market = market
         self._known: dict[str, tuple[Source, Seen]] = {}
 
-    def look(self, view: View, admits: Mapping[str, frozenset[str]]) -> Sight:
+    def look(self, view: View, admits: Mapping[str, frozenset[str]], tenants: Tenants) -> Sight:
         """`admits` names the namespaces of each queue.
 
         Jobs that their owner suspended stand in no queue until he lets them go. Of an unknown queue they wait for it.
@@ -59,25 +60,26 @@ class Lookout:
             if phase is Phase.RUNNING and _is_unheld(job, job.queued, view.now):
                 sight.unheld.append(source)
             elif phase is not None:
-                known[source.uid] = source, self._see(source, job, job.queued, phase)
+                known[source.uid] = source, self._see(source, job, job.queued, phase, tenants.of(source.namespace))
                 sight.jobs.append(known[source.uid][1])
         self._known = known
         return sight
 
-    def _see(self, source: Source, job: JobFacts, queued: QueuedJob, phase: Phase) -> Seen:
+    def _see(self, source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, tenant: str) -> Seen:
         last = self._known.get(source.uid)
-        if last is not None and last[0] is source:  # The cache keeps an object until it changes.
+        # The cache keeps an object until it changes.
+        if last is not None and last[0] is source and last[1].job.tenant == tenant:
             return last[1]
-        return _seen(source, job, queued, phase, self.priorities, self.market)
+        return _seen(source, job, queued, phase, tenant, self.priorities, self.market)
 
 
-def rates_usd_hour(view: View) -> dict[Account, float]:
+def rates_usd_hour(view: View, tenants: Tenants) -> dict[Account, float]:
     """What the pods of queues cost now, by queue and tenant: their share of the price of the nodes that they run on."""
     pods: dict[Account, list[Pod]] = defaultdict(list)
     for pod in view.pods.values():
         queue = _queue_of(view, pod)
         if queue is not None and pod.node is not None:
-            pods[queue, pod.namespace].append(pod)
+            pods[queue, tenants.of(pod.namespace)].append(pod)
     nodes = node_facts(view.snapshot.nodes, view.snapshot.claims)
     return {account: cost_micro_usd_hour(some, nodes) / MICRO for account, some in pods.items()}
 
@@ -110,7 +112,13 @@ def _is_unheld(job: JobFacts, queued: QueuedJob, now: float) -> bool:
 
 
 def _seen(
-    source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, priorities: Mapping[str, int], market: Market
+    source: Source,
+    job: JobFacts,
+    queued: QueuedJob,
+    phase: Phase,
+    tenant: str,
+    priorities: Mapping[str, int],
+    market: Market,
 ) -> Seen:
     requests = ResourceList({name: amount for name, amount in queued.requests.items() if name != PODS})
     width = max(1, source.replicas)
@@ -122,13 +130,14 @@ def _seen(
             uid=source.uid,
             name=f"Job {source.namespace}/{source.name}",
             queue=queued.queue,
-            tenant=source.namespace,
+            tenant=tenant,
             pod_sets=(PodSet("main", width, requests),),
             submitted_seconds=queued.created_at,
             priority=priorities.get(queued.priority_class, 0),
             price_usd_hour=None if price is None else price * width,
             gang=single_wave,
         ),
+        # By namespace, so that estimates stand when the namespace is given to another tenant.
         JobClass(source.namespace, owner_pattern(queued.owner), queued.image, queued.command, queued.requests),
         phase,
         declared_seconds=queued.run_seconds,

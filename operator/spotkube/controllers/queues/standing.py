@@ -1,7 +1,7 @@
 """How queues and those who wait in them stand, as their status says it: pure functions of a cycle."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,9 +21,11 @@ from spotkube.queueing.forecast import Start, forecast
 from spotkube.queueing.jobs import USD_HOUR
 from spotkube.queueing.scene import Scene
 from spotkube.queueing.spending import Spending
+from spotkube.queueing.tenants import Tenants
 
 # What the API takes.
 MOST_TENANTS = 500
+MOST_NAMESPACES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def standings(scene: Scene, decisions: Decisions) -> dict[str, Standing]:
     return found
 
 
-def queue_status(queue: FairQueue, scene: Scene, spending: Spending, now: float) -> FairQueueStatus:
+def queue_status(queue: FairQueue, scene: Scene, spending: Spending, tenants: Tenants, now: float) -> FairQueueStatus:
     """The status as it should be."""
     name = queue.name
     waiting = [one.job for one in scene.backlog if one.job.queue == name]
@@ -72,7 +74,11 @@ def queue_status(queue: FairQueue, scene: Scene, spending: Spending, now: float)
             usd_this_month=round(spent.usd_this_month, 2) if spent else 0.0,
         ),
         tenants=_tenants(
-            queue, Counter(job.tenant for job in waiting), Counter(one.job.tenant for one in running), spending
+            queue,
+            Counter(job.tenant for job in waiting),
+            Counter(one.job.tenant for one in running),
+            spending,
+            tenants.namespaces(),
         ),
     )
 
@@ -107,7 +113,11 @@ def _written(resource: str, amount: int) -> str:
 
 
 def _tenants(
-    queue: FairQueue, pending: Mapping[str, int], admitted: Mapping[str, int], spending: Spending
+    queue: FairQueue,
+    pending: Mapping[str, int],
+    admitted: Mapping[str, int],
+    spending: Spending,
+    namespaces: Mapping[str, Sequence[str]],
 ) -> tuple[TenantStatus, ...]:
     weights = {tenant.name: tenant.weight for tenant in queue.spec.tenants}
     rates: dict[str, float] = defaultdict(float)
@@ -118,6 +128,7 @@ def _tenants(
     return tuple(
         TenantStatus(
             name=name,
+            namespaces=tuple(namespaces.get(name, ())[:MOST_NAMESPACES]),
             weight=weights.get(name, 1.0),
             pending=pending.get(name, 0),
             admitted=admitted.get(name, 0),
