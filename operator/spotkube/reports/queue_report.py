@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from spotkube.api.fairqueue import FairQueue, TenantStatus
 from spotkube.convert.places import Origin, Places, WaitingJob
+from spotkube.queueing.fairness import entitlements
 from spotkube.reports.times import span
 
 # The operator keeps places at least every 30 s as long as any job waits or runs.
@@ -52,12 +53,10 @@ def tenant_shares(queue: FairQueue) -> Iterator[TenantShare]:
     """Of those with jobs that wait or run."""
     tenants = [one for one in queue.status.tenants if one.pending or one.admitted]
     usd_per_hour = sum(one.usd_per_hour for one in queue.status.tenants)
-    weight = sum(one.weight for one in tenants)
+    entitled = entitlements({one.name: one.weight for one in tenants})
     for one in tenants:
         share = one.usd_per_hour / usd_per_hour if usd_per_hour > 0 else None
-        # Those of weight 0 share evenly once they are among themselves.
-        entitled = one.weight / weight if weight > 0 else 1 / len(tenants)
-        yield TenantShare(queue.name, one, share, entitled)
+        yield TenantShare(queue.name, one, share, entitled[one.name])
 
 
 def _of_tenants(places: Places, queues: Iterable[FairQueue]) -> Places:

@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from spotkube.api import FairQueue
@@ -11,6 +10,7 @@ from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import FAIRQUEUES, JOBS, PRIORITYCLASSES
 from spotkube.controllers.queues import patches
 from spotkube.controllers.queues.capacity import ClusterCapacity, Market, total_of
+from spotkube.controllers.queues.figures import Figures
 from spotkube.controllers.queues.keeping import Keeper
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight, pods_of_others, rates_usd_hour
@@ -49,6 +49,7 @@ class QueueController:
         self._tenant_label = tenant_label
         self._tenants = Tenants()
         self._keeper = Keeper(tools, namespace)
+        self._figures = Figures(tools.metrics)
         self._memory: tuple[Book, Spending] | None = None
         self._lookout = Lookout({}, Market(()))
         self._told: dict[str, str] = {}
@@ -61,6 +62,7 @@ class QueueController:
     def forget(self) -> None:
         """Another replica may lead meanwhile."""
         self._memory = None
+        self._figures.clear()
 
     async def reconcile(self, queues: Iterable[FairQueue], view: View) -> None:
         """One cycle. Raises ApiError, NotLeading; what was not carried out is decided again."""
@@ -68,15 +70,18 @@ class QueueController:
         by_name = {queue.name: queue for queue in queues}
         if not by_name and not any(one.job and one.job.queued for one in view.sources.values()):
             self.standings = {}
+            self._figures.clear()
             return
         if self._memory is None:
             self._memory = await self._keeper.load()
         book, spending = self._memory
         models = self._models(by_name.values())
         sight = self._look(view, by_name)
-        spending.accrue(view.now, rates_usd_hour(view, self._tenants))
+        self._figures.spent(spending.accrue(view.now, rates_usd_hour(view, self._tenants)))
+        self._figures.ended(sight.jobs, book)
         total = total_of(view)
-        book.meet(view.now, models, sight.jobs, _totals(models, total))
+        totals = _totals(models, total)
+        book.meet(view.now, models, sight.jobs, totals)
         capacity = ClusterCapacity.of(view, total, self._lookout.market, pods_of_others(view), book.admitted())
         scene = book.scene(view.now, models, capacity, spending.of_queues())
         decisions = decide(scene)
@@ -92,6 +97,8 @@ class QueueController:
             return
         self._told_at = view.now
         self.standings = {**standings(scene, decisions), **_strangers(sight)}
+        there = {self._tenants.of(name) for name, _ in view.snapshot.namespaces}
+        self._figures.stand(scene, totals, self.standings, spending.rates_usd_hour, there)
         await self._tell(by_name, scene, sight, spending, view.now)
         await self._keeper.keep(book, spending, places(book, scene, self.standings), view.now)
 
@@ -132,8 +139,8 @@ class QueueController:
         if await self._patch(source, patches.let_go(source, now)):
             self.let_go += 1
             waited = now - (source.job.queued.created_at if source.job and source.job.queued else now)
-            tenant = self._tenants.of(source.namespace)
-            self._tools.metrics.queue_wait_seconds.labels(_queue_of(source), tenant).observe(max(0.0, waited))
+            account = _queue_of(source), self._tenants.of(source.namespace)
+            self._figures.let_go(source.uid, account, waited, now)
             self._record(source, "Normal", "Admitted", f"queue {_queue_of(source)} let it go")
 
     async def _end(self, source: Source, cause: Cause) -> None:
@@ -164,9 +171,6 @@ class QueueController:
         self, queues: Mapping[str, FairQueue], scene: Scene, sight: Sight, spending: Spending, now: float
     ) -> None:
         self._tell_jobs(sight)
-        waiting = Counter(one.queue for one in self.standings.values())
-        for name in queues:
-            self._tools.metrics.queue_waiting.labels(name).set(waiting[name])
 
         async def one(queue: FairQueue) -> None:
             try:
