@@ -81,6 +81,10 @@ ADMITTED_AT: Final = f"{GROUP}/admitted-at"
 """Annotation on a Job: when its queue let it go (RFC 3339)."""
 EXPECTED_RUN_TIME: Final = f"{GROUP}/expected-run-time"
 """Annotation on a Job: how long it will run, as in 90s, 15m, 2h30m."""
-SET_BY_USERS: Final = (DO_NOT_DISRUPT, EXPECTED_RUN_TIME, QUEUE_NAME)
+CHECKPOINT_INTERVAL: Final = f"{GROUP}/checkpoint-interval"
+"""Annotation on a Job: how often it saves its work, as in 10m."""
+LAST_CHECKPOINT: Final = f"{GROUP}/last-checkpoint"
+"""Annotation on a Job, which the job itself may write: when its work was last saved (RFC 3339)."""
+SET_BY_USERS: Final = (CHECKPOINT_INTERVAL, DO_NOT_DISRUPT, EXPECTED_RUN_TIME, LAST_CHECKPOINT, QUEUE_NAME)
 """Labels and annotations of ours that people put on Jobs, pods and pod templates; the chart's policies keep all others
 from them (the list stands in helm/spotkube/templates/ownpolicy.yaml, too)."""

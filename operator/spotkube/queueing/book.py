@@ -14,6 +14,7 @@ from spotkube.model.resources import PODS
 from spotkube.queueing.backlog import Backlog
 from spotkube.queueing.budgets import Spent
 from spotkube.queueing.capacity import Capacity
+from spotkube.queueing.checkpoints import NO_CHECKPOINTS, Checkpoints
 from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.decisions import Decisions, Ending, requeued
 from spotkube.queueing.estimates import Estimate, Source, estimate
@@ -46,6 +47,7 @@ class Seen:
     declared_seconds: float | None = None
     admitted_seconds: float | None = None
     run_seconds: float | None = None
+    checkpoints: Checkpoints = NO_CHECKPOINTS
     ready: bool = True
 
     @property
@@ -291,9 +293,9 @@ class Book:
         key = (record.admitted_seconds - 1e12,)  # before all that wait
         leaving = one.phase is Phase.LEAVING
         ready = one.ready or leaving
-        return Running(
-            job, record.admitted_seconds or now, job.parallelism, record.nominal or leaving, None, ready, key, key
-        )
+        since = record.admitted_seconds or now
+        saved = one.checkpoints.saved_at(since, now)
+        return Running(job, since, job.parallelism, record.nominal or leaving, saved, ready, key, key)
 
     def _note_ending(self, ending: Ending, scene: Scene) -> None:
         running = scene.running.get(ending.uid)

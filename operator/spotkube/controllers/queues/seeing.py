@@ -143,5 +143,6 @@ def _seen(
         declared_seconds=queued.run_seconds,
         admitted_seconds=queued.admitted_at,
         run_seconds=ran,
+        checkpoints=queued.checkpoints,
         ready=queued.ready + job.succeeded >= width,
     )

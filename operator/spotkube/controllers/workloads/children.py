@@ -50,9 +50,11 @@ def desired_child(workload: Workload) -> Object | None:
 
 
 def _queue_annotations(workload: Workload) -> Object:
-    held = {keys.HELD_BY_QUEUE: "true"}
-    run_time = workload.spec.expected_run_time
-    return held | ({keys.EXPECTED_RUN_TIME: run_time} if run_time else {})
+    declared = {
+        keys.EXPECTED_RUN_TIME: workload.spec.expected_run_time,
+        keys.CHECKPOINT_INTERVAL: workload.spec.checkpoint_interval,
+    }
+    return {keys.HELD_BY_QUEUE: "true"} | {key: value for key, value in declared.items() if value}
 
 
 def child_metadata(workload: Workload) -> Object:
