@@ -11,6 +11,11 @@ from spotkube.api.rules import Keyed, Rule, SpecModel, StatusModel
 from spotkube.model.quantities import parse_quantity
 
 ACTIVE = "Active"
+"""Condition of a FairQueue: whether it admits."""
+OVERLAPS = "Overlaps"
+"""Condition of a FairQueue: whether other queues are for some of its namespaces, too."""
+INVALID = "Invalid"
+"""Reason of Active."""
 
 
 class StopPolicy(StrEnum):
@@ -177,7 +182,9 @@ class TenantStatus(StatusModel):
 
 
 class FairQueueStatus(ObservedStatus):
-    """How the queue stands. Written by SpotKube. Condition: Active, False while stopPolicy keeps it from admitting."""
+    """How the queue stands. Written by SpotKube. Conditions: Active, False while stopPolicy keeps it from admitting
+    (Stopped), or what is written can't be meant (Invalid); Overlaps, True and there only while other queues are for
+    some of its namespaces, too."""
 
     pending_workloads: Count | None = None
     """How many jobs wait in the queue."""

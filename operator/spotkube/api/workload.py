@@ -250,7 +250,7 @@ class QueuePlace(StatusModel):
 
     reason: Annotated[str, Field(max_length=64)]
     """Why it waits: Quota, Budget, NoCapacity, Reservation, GangIncomplete, Backoff, QueueHeld, TooLarge, UnknownQueue,
-    NotAllowed; Admitted when its turn has come."""
+    QueueInvalid, NotAllowed; Admitted when its turn has come."""
     estimated_start: Time | None = None
     """When it will likely start, as far as estimates of run times go; absent where nothing that is known leads to it.
     Written anew when it has moved by more than 30 s and a tenth of the wait."""

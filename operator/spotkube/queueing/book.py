@@ -94,9 +94,11 @@ class Book:
         The clock goes on at the pace of what is in use: with more, its ideal would be ahead of the cluster
         (docs/queueing.md).
         """
+        if self.clock.seconds is not None and now < self.clock.seconds:
+            self._step_back(self.clock.seconds - now)
         self.clock.advance(now, sum(record.size / _run(record) for record in self._records.values() if record.runs))
-        self._weigh(queues)
         self._seen = {one.job.uid: one for one in seen}
+        self._weigh(queues, {one.job.queue for one in self._seen.values() if one.job.queue not in queues})
         for uid in [uid for uid in self._records if self._is_over(uid)]:
             self._close(uid, now)
         there = (one for one in self._seen.values() if not one.has_ended)
@@ -189,8 +191,18 @@ class Book:
             _weights={tuple(path): weight for path, weight in state["weights"]},
         )
 
-    def _weigh(self, queues: Mapping[str, Queue]) -> None:
+    def _step_back(self, seconds: float) -> None:
+        """The cluster's clock did: what ran goes on having run as long, and nobody is paused for longer."""
+        for record in self._records.values():
+            record.admitted_seconds = max(0.0, record.admitted_seconds - seconds)
+            record.backoff_until_seconds = max(0.0, record.backoff_until_seconds - seconds)
+            if record.promised_seconds is not None:
+                record.promised_seconds -= seconds
+
+    def _weigh(self, queues: Mapping[str, Queue], unknown: Iterable[str]) -> None:
+        """`unknown` are queues that jobs name and nobody made: they get no share, however many there are."""
         weights: dict[tuple[str, ...], float] = {(name,): queue.weight for name, queue in queues.items()}
+        weights |= {(name,): 0.0 for name in unknown}
         for name, queue in queues.items():
             weights |= {(name, tenant): weight for tenant, weight in queue.tenant_weights.items()}
         for path in self._weights.keys() | weights.keys():

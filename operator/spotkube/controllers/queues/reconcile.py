@@ -5,11 +5,13 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from spotkube.api import FairQueue
+from spotkube.api.fairqueue import INVALID
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import FAIRQUEUES, JOBS, PRIORITYCLASSES
 from spotkube.controllers.queues import patches
 from spotkube.controllers.queues.capacity import ClusterCapacity, Market, total_of
+from spotkube.controllers.queues.conditions import LASTING, Troubles, conditions, of_invalid, overlaps, to_models, told
 from spotkube.controllers.queues.figures import Figures
 from spotkube.controllers.queues.keeping import Keeper
 from spotkube.controllers.queues.places import places
@@ -17,8 +19,9 @@ from spotkube.controllers.queues.seeing import Lookout, Sight, pods_of_others, r
 from spotkube.controllers.queues.standing import Standing, queue_status, standings
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
-from spotkube.convert.queues import admits_namespace, to_queue
+from spotkube.convert.queues import admits_namespace
 from spotkube.convert.workloads import Source
+from spotkube.model.labels import API_VERSION
 from spotkube.model.resources import CPU
 from spotkube.queueing.book import Book
 from spotkube.queueing.cycle import decide
@@ -53,6 +56,8 @@ class QueueController:
         self._memory: tuple[Book, Spending] | None = None
         self._lookout = Lookout({}, Market(()))
         self._told: dict[str, str] = {}
+        self._troubles = Troubles()
+        self._told_invalid: Mapping[str, str] = {}
         self._told_at = 0.0
         self.let_go = 0
         """How many jobs the last cycle let go."""
@@ -67,16 +72,16 @@ class QueueController:
     async def reconcile(self, queues: Iterable[FairQueue], view: View) -> None:
         """One cycle. Raises ApiError, NotLeading; what was not carried out is decided again."""
         self.let_go = 0
-        by_name = {queue.name: queue for queue in queues}
-        if not by_name and not any(one.job and one.job.queued for one in view.sources.values()):
+        by_name, rejected = {queue.name: queue for queue in queues}, self._rejected()
+        if not (by_name or rejected) and not any(one.job and one.job.queued for one in view.sources.values()):
             self.standings = {}
             self._figures.clear()
             return
         if self._memory is None:
             self._memory = await self._keeper.load()
         book, spending = self._memory
-        models = self._models(by_name.values())
-        sight = self._look(view, by_name)
+        models, invalid = to_models(by_name.values(), rejected)
+        sight, admits = self._look(view, by_name)
         self._figures.spent(spending.accrue(view.now, rates_usd_hour(view, self._tenants)))
         self._figures.ended(sight.jobs, book)
         total = total_of(view)
@@ -96,7 +101,8 @@ class QueueController:
             }
             return
         self._told_at = view.now
-        self.standings = {**standings(scene, decisions), **_strangers(sight)}
+        self._troubles = Troubles(invalid, overlaps(tuple(admits.items())))
+        self.standings = told({**standings(scene, decisions), **_strangers(sight)}, self._troubles)
         there = {self._tenants.of(name) for name, _ in view.snapshot.namespaces}
         self._figures.stand(scene, totals, self.standings, spending.rates_usd_hour, there)
         await self._tell(by_name, scene, sight, spending, view.now)
@@ -107,16 +113,13 @@ class QueueController:
         waiting, since = len(scene.backlog), scene.now_seconds - self._told_at
         return bool(decisions.ended) or waiting <= _TOLD_EACH_CYCLE or not 0 <= since < waiting / _TOLD_A_SECOND
 
-    def _models(self, queues: Iterable[FairQueue]) -> dict[str, Queue]:
-        models = {}
-        for queue in queues:
-            try:
-                models[queue.name] = to_queue(queue)
-            except ValueError as error:
-                logger.warning("FairQueue %s admits nothing: %s", queue.name, error)
-        return models
+    def _rejected(self) -> dict[str, str]:
+        """Queues of which nothing is known but why they can't be read."""
+        store = self._tools.cache.stores[FAIRQUEUES]
+        return {name: words for (_, name), words in store.rejected.items() if store.get(name) is None}
 
-    def _look(self, view: View, queues: Mapping[str, FairQueue]) -> Sight:
+    def _look(self, view: View, queues: Mapping[str, FairQueue]) -> tuple[Sight, dict[str, frozenset[str]]]:
+        """The jobs, and which namespaces each queue is for."""
         offerings, priorities = view.snapshot.offerings, dict(self._tools.cache.stores[PRIORITYCLASSES].values())
         if self._lookout.market.offerings != offerings or self._lookout.priorities != priorities:
             self._lookout = Lookout(priorities, Market(offerings))
@@ -126,7 +129,7 @@ class QueueController:
             name: frozenset(ns for ns, labels in namespaces.items() if admits_namespace(queue, labels))
             for name, queue in queues.items()
         }
-        return self._lookout.look(view, admits, self._tenants)
+        return self._lookout.look(view, admits, self._tenants), admits
 
     async def _carry_out(self, decisions: Decisions, sight: Sight, book: Book, now: float) -> None:
         going = [one.uid for one in decisions.admitted if not one.after]
@@ -171,6 +174,7 @@ class QueueController:
         self, queues: Mapping[str, FairQueue], scene: Scene, sight: Sight, spending: Spending, now: float
     ) -> None:
         self._tell_jobs(sight)
+        await self._tell_invalid(queues, now)
 
         async def one(queue: FairQueue) -> None:
             try:
@@ -190,10 +194,30 @@ class QueueController:
         )
         for standing in itertools.islice(news, _EVENTS_AT_ONCE):
             self._told[standing.uid] = standing.reason
-            self._record(sight.sources[standing.uid], "Normal", "Waits", f"{standing.reason}: {standing.message}")
+            type_ = "Warning" if standing.reason in LASTING else "Normal"
+            self._record(sight.sources[standing.uid], type_, "Waits", f"{standing.reason}: {standing.message}")
+
+    async def _tell_invalid(self, queues: Mapping[str, FairQueue], now: float) -> None:
+        """Once of each that can't be read; the conditions of the others are written with the rest of their status."""
+        known, self._told_invalid = self._told_invalid, self._troubles.invalid
+        for name, words in self._troubles.invalid.items():
+            if known.get(name) == words:
+                continue
+            queue = queues.get(name)
+            about = ObjectRef(API_VERSION, "FairQueue", name, (queue.metadata.uid if queue else None) or "", None)
+            self._tools.recorder.record(about, "Warning", INVALID, words, "Queue")
+            if queue is None:
+                self._tools.require_leader()
+                condition = of_invalid(words, now).model_dump(mode="json", by_alias=True, exclude_none=True)
+                body = {"status": {"conditions": [condition]}}
+                try:
+                    await self._tools.client.patch(FAIRQUEUES, name, body, subresource="status")
+                except (NotFound, Invalid) as error:
+                    logger.warning("FairQueue %s: %s", name, error)
 
     async def _write(self, queue: FairQueue, scene: Scene, spending: Spending, now: float) -> None:
-        status = queue_status(queue, scene, spending, self._tenants, now)
+        found = conditions(queue, self._troubles, now)
+        status = queue_status(queue, scene, spending, self._tenants, found)
         if status == queue.status:
             return
         self._tools.require_leader()

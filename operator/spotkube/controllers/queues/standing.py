@@ -3,16 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from spotkube.api.common import Condition, ConditionStatus, with_condition
+from spotkube.api.common import Condition
 from spotkube.api.fairqueue import (
-    ACTIVE,
     FairQueue,
     FairQueueStatus,
     QueueSpend,
     ResourceUsage,
-    StopPolicy,
     TenantStatus,
 )
 from spotkube.model.resources import PODS, ResourceList
@@ -55,7 +52,9 @@ def standings(scene: Scene, decisions: Decisions) -> dict[str, Standing]:
     return found
 
 
-def queue_status(queue: FairQueue, scene: Scene, spending: Spending, tenants: Tenants, now: float) -> FairQueueStatus:
+def queue_status(
+    queue: FairQueue, scene: Scene, spending: Spending, tenants: Tenants, conditions: tuple[Condition, ...]
+) -> FairQueueStatus:
     """The status as it should be."""
     name = queue.name
     waiting = [one.job for one in scene.backlog if one.job.queue == name]
@@ -64,7 +63,7 @@ def queue_status(queue: FairQueue, scene: Scene, spending: Spending, tenants: Te
     rate = sum(usd for (owner, _), usd in spending.rates_usd_hour.items() if owner == name)
     return FairQueueStatus(
         observed_generation=queue.metadata.generation,
-        conditions=with_condition(queue.status.conditions, _active(queue, now)),
+        conditions=conditions,
         pending_workloads=len(waiting),
         admitted_workloads=len(running),
         usage=_usage(name, scene),
@@ -80,18 +79,6 @@ def queue_status(queue: FairQueue, scene: Scene, spending: Spending, tenants: Te
             spending,
             tenants.namespaces(),
         ),
-    )
-
-
-def _active(queue: FairQueue, now: float) -> Condition:
-    held = queue.spec.stop_policy is not StopPolicy.NONE
-    return Condition(
-        type=ACTIVE,
-        status=ConditionStatus.FALSE if held else ConditionStatus.TRUE,
-        observed_generation=queue.metadata.generation,
-        last_transition_time=datetime.fromtimestamp(now, UTC),
-        reason="Stopped" if held else "Admits",
-        message=f"stopPolicy is {queue.spec.stop_policy.value}: nothing is admitted" if held else "it admits in turn",
     )
 
 
