@@ -11,6 +11,7 @@ import copy
 from typing import Any, Final
 
 from spotkube.api.workload import DeploymentSource, JobSource, Placement, StatefulSetSource, Workload
+from spotkube.controllers.workloads.templates import forbidden_names
 from spotkube.convert.workloads import digest
 from spotkube.model import labels as keys
 from spotkube.model.offerings import SPOT
@@ -26,7 +27,7 @@ _IGNORE_DISRUPTIONS: Final = {
 
 
 class MalformedTemplateError(ValueError):
-    """The pod template has a field of a wrong type, so that nothing can be added to it."""
+    """The pod template has a field of a wrong type, so that nothing can be added to it, or names of ours."""
 
 
 def desired_child(workload: Workload) -> Object | None:
@@ -107,6 +108,7 @@ def _job_spec(source: JobSource) -> Object:
 def _pod_template(workload: Workload, template: Object) -> Object:
     template = copy.deepcopy(template)
     try:
+        _refuse_forbidden(template, workload.name)
         metadata = _within(template, "metadata")
         _within(metadata, "labels")[keys.WORKLOAD] = workload.name
         if workload.spec.effective_placement is Placement.PINNED:
@@ -119,6 +121,15 @@ def _pod_template(workload: Workload, template: Object) -> Object:
             " compare it with `kubectl explain pod` and mend it"
         ) from error
     return template
+
+
+def _refuse_forbidden(template: Object, workload: str) -> None:
+    names = forbidden_names(template, workload)
+    if names:
+        raise MalformedTemplateError(
+            f"the pod template has {', '.join(names)}, which SpotKube alone sets: leave it out of labels, annotations"
+            " and schedulingGates"
+        )
 
 
 def _add_gate(spec: Object) -> None:
