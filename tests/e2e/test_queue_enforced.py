@@ -68,6 +68,12 @@ def annotations(tenant: Person, name: str) -> Object:
     return found
 
 
+def events_about(story: Story, name: str) -> str:
+    """The types of Events on objects of that name."""
+    types = f'jsonpath={{range .items[?(@.involvedObject.name=="{name}")]}}{{.type}} {{end}}'
+    return story.kubectl("get", "events", "-o", types)
+
+
 def test_a_tenants_jobs_run_one_after_the_other_and_he_can_start_none_of_them(
     story: Story, tenant: Person, queue: str
 ) -> None:
@@ -116,3 +122,27 @@ def test_a_workload_makes_no_pods_with_names_that_are_the_operators(story: Story
     assert ready["reason"] == "TemplateInvalid"
     assert f"the pod template has {keys.WORKLOAD}, which SpotKube alone sets" in ready["message"]
     assert not story.kubectl("get", "jobs", "-o", "name")
+
+
+def test_a_queue_that_can_not_be_meant_says_so_and_so_do_its_jobs(site: Site, story: Story, queue: str) -> None:
+    odd = f"odd-{story.namespace}"
+    spec = {"resources": [{"name": "cpu", "nominalQuota": "99999999999999999"}]}
+    story.apply({"apiVersion": keys.API_VERSION, "kind": "FairQueue", "metadata": {"name": odd}, "spec": spec})
+    story.apply(story.job("waits", 1, 1, queueName=odd), story.job("lost", 1, 1, queueName="nowhere"))
+    try:
+
+        def conditions() -> tuple[Object, Object] | None:
+            status = (site.reader.get(FAIRQUEUES, odd) or {}).get("status") or {}
+            found = condition(status, "Active"), condition(status, "Overlaps")
+            return found if all(found) else None
+
+        active, shared = story.wait(conditions, "its conditions")
+        assert (active["status"], active["reason"]) == ("False", "Invalid")
+        assert "check its suffix" in active["message"]
+        assert shared["status"] == "True"
+        for name, reason in (("waits", "QueueInvalid"), ("lost", "UnknownQueue")):
+            told = story.wait(lambda name=name: story.status(name).get("queue"), "why it waits")
+            assert told["reason"] == reason
+            story.wait(lambda name=name: "Warning" in events_about(story, name), "an Event of type Warning")
+    finally:
+        site.cluster.kubectl("delete", FAIRQUEUES.name, odd, "--wait=false")
