@@ -183,3 +183,39 @@ def test_no_weight_and_no_amount_stops_the_queue(
     )
     json.dumps(book.state(), allow_nan=False)
     assert isinstance(VirtualClock.restored(book.state()["clock"], 2), VirtualClock)
+
+
+SIGHT = st.dictionaries(
+    st.sampled_from([f"j{n}" for n in range(6)]),
+    st.tuples(
+        st.sampled_from("xyz"),
+        st.sampled_from(["a", "b", "nowhere"]),
+        st.sampled_from(list(Phase)),
+        st.sampled_from([0.0, 50.0, 1e9]),
+    ),
+)
+STEPS = st.sampled_from([0.0, 1.0, 500.0, 1e7, -1.0, -500.0, -1e7])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(SIGHT, STEPS, st.sampled_from(["ab", "a", ""])), min_size=1, max_size=8))
+def test_whatever_is_seen_nobody_is_lost_and_a_restart_changes_nothing(
+    looks: list[tuple[dict[str, tuple[str, str, Phase, float]], float, str]],
+) -> None:
+    """Jobs change tenant and queue, queues come and go, and the clock steps to and fro."""
+    book, now = Book(), NOON
+    for sight, step, there in looks:
+        now += step
+        queues = {name: QUEUES[name] for name in there}
+        jobs = []
+        for uid, (tenant, queue, phase, run) in sight.items():
+            job = make_job(uid=uid, tenant=tenant, queue=queue, submitted_seconds=NOON)
+            jobs.append(Seen(job, JobClass("ns", uid, "app", (), ResourceList()), phase, declared_seconds=run))
+        book.meet(now, queues, jobs, TOTALS)
+        scene = book.scene(now, queues, cluster(4), {})
+        book.note(decide(scene), scene)
+
+        waiting = {one.job.uid for one in jobs if one.phase is Phase.WAITING}
+        assert set(book.clock.in_order()) == waiting
+        told = json.loads(json.dumps(book.state(), allow_nan=False))
+        assert list(Book.restored(told).clock.in_order()) == list(book.clock.in_order())
