@@ -391,9 +391,11 @@ class FakeWorker(PlannerWorker):
 
 
 class World:
-    """The operator's loop over the fakes. `restart` gives it a new life with the same cluster and cloud."""
+    """The operator's loop over the fakes. `restart` gives it a new life with the same cluster and cloud.
+    `tenant_label` is the operator's setting."""
 
-    def __init__(self) -> None:
+    def __init__(self, tenant_label: str = "") -> None:
+        self.tenant_label = tenant_label
         self.clock = Clock()
         self.kube = FakeKube(self.clock)
         self.cloud = FakeCloud(self.clock)
@@ -434,7 +436,7 @@ class World:
             placement=self.placement,
             workloads=WorkloadController(client, self.tools.recorder),
             pools=PoolController(self.tools),
-            queues=QueueController(self.tools, "spotkube-system"),
+            queues=QueueController(self.tools, "spotkube-system", self.tenant_label),
             garbage=GarbageCollector(self.tools),
             carrier=Carrier(self.tools, self.placement, 3),
             empties=EmptyNodes(),

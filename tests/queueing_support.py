@@ -88,3 +88,43 @@ def fluid_done(
                 left[tenant] = 0.0
                 done[tenant].append((now, served[tenant]))
     return done
+
+
+def nested_fluid_done(
+    arrivals: Sequence[Arrival], weights: Weights | None = None
+) -> dict[tuple[str, ...], list[tuple[float, float]]]:
+    """As `fluid_done` on a capacity of 1, by (queue, tenant): queues share by their weights at every moment, and the
+    tenants of each queue share what it has by theirs (hierarchical processor sharing)."""
+    coming = sorted(arrivals, key=lambda job: job.at)
+    left: dict[tuple[str, ...], float] = defaultdict(float)
+    served: dict[tuple[str, ...], float] = defaultdict(float)
+    done: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
+    now = 0.0
+    while coming or any(left.values()):
+        while coming and coming[0].at <= now:
+            job = coming.pop(0)
+            left[job.path] += job.size
+        rates = _nested_rates([path for path, work in left.items() if work > 0], weights or {})
+        if not rates:
+            now = coming[0].at
+            continue
+        until_end = min(left[path] / rate for path, rate in rates.items())
+        step = min([until_end, *([coming[0].at - now] if coming else [])])
+        now += step
+        for path, rate in rates.items():
+            work = min(left[path], step * rate)
+            left[path] -= work
+            served[path] += work
+            if left[path] <= 1e-9:
+                left[path] = 0.0
+                done[path].append((now, served[path]))
+    return done
+
+
+def _nested_rates(active: Sequence[tuple[str, ...]], weights: Weights) -> dict[tuple[str, ...], float]:
+    queues = {path[0]: weights.get(path[:1], 1.0) for path in active}
+    within: dict[str, float] = defaultdict(float)
+    for path in active:
+        within[path[0]] += weights.get(path, 1.0)
+    total = sum(queues.values())
+    return {path: queues[path[0]] / total * weights.get(path, 1.0) / within[path[0]] for path in active}

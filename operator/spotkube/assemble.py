@@ -152,7 +152,7 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
             tools.client, tools.recorder, lambda resource, raw: tools.cache.feed(resource, "MODIFIED", raw)
         ),
         pools=PoolController(tools),
-        queues=QueueController(tools, settings.namespace),
+        queues=QueueController(tools, settings.namespace, settings.queue_tenant_label or ""),
         garbage=GarbageCollector(tools),
         carrier=Carrier(tools, placement, settings.plan_history, archive),
         empties=EmptyNodes(),

@@ -1,6 +1,7 @@
 """What Prometheus can ask us. `python -m spotkube.metrics` prints docs/reference/metrics.md.
 
-Units are in the names, dollars and seconds; labels have few values each (pools, phases, kinds; never objects).
+Units are in the names, dollars and seconds; labels have few values each (pools, phases, kinds, tenants; never
+objects that come and go).
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ _SLOW = (5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)
 """Seconds: from an order to a Ready node."""
 _LONG = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
 """Seconds: a job's wait in its queue."""
+_RATIO = (0.1, 0.25, 0.5, 0.67, 0.8, 0.9, 1.0, 1.11, 1.25, 1.5, 2, 4, 10)
+"""What came over what was estimated."""
+
+
+_ACCOUNT = {"queue": "FairQueue", "tenant": "as in the FairQueue's status; gone when all its namespaces are"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Metrics:
         self._add_capacity()
         self._add_termination()
         self._add_queues()
+        self._add_tenants()
         self._add_operator()
 
     def render(self) -> bytes:
@@ -120,12 +127,46 @@ class Metrics:
             "queue_wait_seconds",
             "Time from a job's creation until its queue let it go.",
             _LONG,
-            {"queue": "FairQueue", "tenant": "Namespace"},
+            _ACCOUNT,
         )
         self.queue_preemptions_total = self._counter(
             "queue_preemptions_total",
             "Jobs that were taken back, by why.",
             {"queue": "FairQueue", "cause": "Reclaimed, Priority, NotReady, Drained"},
+        )
+        self.queue_run_time_ratio = self._histogram(
+            "queue_run_time_ratio",
+            "Run time over its estimate, of jobs that ended well.",
+            _RATIO,
+            {"queue": "FairQueue", "source": "Declared, History, Default"},
+        )
+        self.queue_start_ratio = self._histogram(
+            "queue_start_ratio",
+            "Wait until a job was let go over the wait that was told first; both from then on.",
+            _RATIO,
+            {"queue": "FairQueue"},
+        )
+
+    def _add_tenants(self) -> None:
+        self.queue_spent_usd_total = self._counter(
+            "queue_spent_usd_total", "Dollars that pods of a queue's jobs have cost.", _ACCOUNT
+        )
+        self.queue_usd_per_hour = self._gauge(
+            "queue_usd_per_hour", "What pods of a queue's jobs cost now, in dollars an hour.", _ACCOUNT
+        )
+        self.queue_share_ratio = self._gauge(
+            "queue_share_ratio",
+            "Part of what a queue's running jobs take, by dominant share, of each tenant with work.",
+            _ACCOUNT,
+        )
+        self.queue_entitled_ratio = self._gauge(
+            "queue_entitled_ratio", "Part that each tenant with work is entitled to, by weight.", _ACCOUNT
+        )
+        self.queue_jain_index = self._gauge(
+            "queue_jain_index",
+            "Jain's index over all tenants with work of what each has of its due, at most 1: 1 is even, and who has "
+            "nothing counts as 0. The due is by weight, and no more than asked for.",
+            {"queue": "FairQueue"},
         )
 
     def _add_operator(self) -> None:

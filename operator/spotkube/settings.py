@@ -133,6 +133,15 @@ class Settings(BaseSettings):
         5, ge=0, description="Pods must be gone this long before the deadline of a termination notice."
     )
 
+    queue_tenant_label: str | None = Field(
+        None,
+        max_length=317,
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        description="Label of Namespaces whose value names the tenant that shares the fair queue, such as "
+        "`example.com/team`, so that several namespaces can be one. Without it, and "
+        "where a Namespace lacks the label, each is a tenant by its own name.",
+    )
+
     # When to decide
     cycle_seconds: float = Field(10, gt=0, description="A cycle runs at least this often, also when nothing changed.")
     batch_idle_seconds: float = Field(

@@ -24,11 +24,11 @@ def test_what_is_served_is_what_is_documented() -> None:
 
 
 @pytest.mark.parametrize("row", Metrics().rows, ids=lambda row: row.name)
-def test_counters_end_in_total_and_times_in_seconds(row: object) -> None:
+def test_counters_end_in_total_and_histograms_in_their_unit(row: object) -> None:
     name, kind = row.name, row.type  # type: ignore[attr-defined]
     assert name.startswith("spotkube_")
     assert name.endswith("_total") == (kind == "counter")
-    assert kind != "histogram" or name.endswith("_seconds")
+    assert kind != "histogram" or name.endswith(("_seconds", "_ratio"))
 
 
 def test_two_sets_do_not_mix() -> None:

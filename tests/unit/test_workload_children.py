@@ -112,12 +112,35 @@ class TestTemplate:
         assert made["metadata"]["labels"] == {"app": "web", "tier": "front", "spotkube.io/workload": "web"}
         assert template == given, "the Workload itself must not change"
 
-    def test_nobody_can_pose_as_another_workload(self) -> None:
-        template = make_template() | {"metadata": {"labels": {"spotkube.io/workload": "other"}}}
+    @pytest.mark.parametrize(
+        ("template", "names"),
+        [
+            ({"metadata": {"labels": {"spotkube.io/workload": "other"}}}, "spotkube.io/workload"),
+            ({"metadata": {"annotations": {"spotkube.io/workload": "web"}}}, "spotkube.io/workload"),
+            ({"metadata": {"annotations": {"spotkube.io/held-by-queue": "true"}}}, "spotkube.io/held-by-queue"),
+            ({"metadata": {"labels": {"spotkube.io/b": "", "spotkube.io/a": ""}}}, "spotkube.io/a, spotkube.io/b"),
+            (make_template(schedulingGates=[{"name": "spotkube.io/later"}]), "spotkube.io/later"),
+        ],
+    )
+    def test_nobody_can_pose_as_another_workload_or_write_what_is_ours(self, template: Object, names: str) -> None:
+        for spec in (
+            {"deployment": {"template": make_template() | template}},
+            {"statefulSet": {"template": make_template() | template}},
+            {"job": {"template": make_template("Never") | _with_policy(template)}},
+        ):
+            with pytest.raises(MalformedTemplateError, match=f"has {names}, which SpotKube alone sets: leave it out"):
+                desired_child(make_workload(**spec))
+
+    def test_what_people_may_set_stays_and_so_does_our_own_label(self) -> None:
+        mine = {"spotkube.io/do-not-disrupt": "true", "example.spotkube.io/a": "b", "run-seconds": "5"}
+        labels = {"spotkube.io/workload": "web", "spotkube.io/queue-name": "batch"}
+        gates = [{"name": "spotkube.io/placement"}, {"name": "example.com/mine"}]
+        template = make_template(schedulingGates=gates) | {"metadata": {"labels": labels, "annotations": mine}}
 
         made = child_of(deployment={"template": template})["spec"]["template"]
 
-        assert made["metadata"]["labels"] == {"spotkube.io/workload": "web"}
+        assert made["metadata"] == {"labels": labels, "annotations": mine}
+        assert made["spec"]["schedulingGates"] == gates
 
     @pytest.mark.parametrize(
         "broken",
@@ -134,6 +157,11 @@ class TestTemplate:
 
         with pytest.raises(MalformedTemplateError, match="kubectl explain pod"):
             desired_child(workload)
+
+
+def _with_policy(template: Object) -> Object:
+    """As a Job's template, whose pods must be able to end."""
+    return template | ({"spec": {**template["spec"], "restartPolicy": "Never"}} if "spec" in template else {})
 
 
 class TestPlacement:

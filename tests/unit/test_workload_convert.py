@@ -164,6 +164,9 @@ class TestRules:
             (make_job(), 1800),
             (make_job(expectedRunTime="3h"), 5400),
             (make_job(expectedRunTime="3h", restartTime="10m"), 600),
+            (make_job(expectedRunTime="3h", checkpointInterval="20m"), 600),
+            (make_job(expectedRunTime="10m", checkpointInterval="20m"), 300),
+            (make_job(checkpointInterval="20m"), 600),
         ],
     )
     def test_what_an_interruption_destroys(self, workload: Workload, seconds: float) -> None:

@@ -11,6 +11,11 @@ from spotkube.api.rules import Keyed, Rule, SpecModel, StatusModel
 from spotkube.model.quantities import parse_quantity
 
 ACTIVE = "Active"
+"""Condition of a FairQueue: whether it admits."""
+OVERLAPS = "Overlaps"
+"""Condition of a FairQueue: whether other queues are for some of its namespaces, too."""
+INVALID = "Invalid"
+"""Reason of Active."""
 
 
 class StopPolicy(StrEnum):
@@ -55,10 +60,11 @@ class NamespaceSelector(SpecModel):
 
 
 class Tenant(SpecModel):
-    """A namespace that shares the queue with a weight of its own."""
+    """A tenant that shares the queue with a weight of its own."""
 
     name: Annotated[str, Field(min_length=1, max_length=63)]
-    """The namespace. It is the tenant's identity because RBAC guards it."""
+    """The namespace; or, where the operator's setting queue_tenant_label names a label of Namespaces, the value of that
+    label. Both say who a tenant is because RBAC guards them."""
     weight: Annotated[float, Field(ge=0)] = 1
     """The tenant's share relative to the others'; with 0 it gets only what nobody else wants."""
 
@@ -122,7 +128,7 @@ class FairQueueSpec(SpecModel):
     weight: Annotated[float, Field(ge=0)] = 1
     """The queue's share relative to other queues of its cohort; with 0 it gets only what nobody else wants."""
     tenants: Annotated[tuple[Tenant, ...], Field(max_length=500), Keyed(("name",))] = ()
-    """Namespaces whose weight is not 1. Those that are not listed have weight 1."""
+    """Tenants whose weight is not 1. Those that are not listed have weight 1."""
     namespace_selector: NamespaceSelector = NamespaceSelector()
     """Which namespaces may use the queue; left out or empty, all may."""
     resources: Annotated[tuple[ResourceQuota, ...], Field(max_length=32), Keyed(("name",))] = ()
@@ -160,7 +166,9 @@ class TenantStatus(StatusModel):
     """How one tenant stands in the queue."""
 
     name: Annotated[str, Field(max_length=63)]
-    """The namespace."""
+    """The namespace, or what a label of its namespaces names."""
+    namespaces: Annotated[tuple[Annotated[str, Field(max_length=63)], ...], Field(max_length=20)] = ()
+    """Its namespaces where a label names the tenant, at most 20."""
     weight: float
     """Its weight."""
     pending: Count
@@ -174,7 +182,9 @@ class TenantStatus(StatusModel):
 
 
 class FairQueueStatus(ObservedStatus):
-    """How the queue stands. Written by SpotKube. Condition: Active, False while stopPolicy keeps it from admitting."""
+    """How the queue stands. Written by SpotKube. Conditions: Active, False while stopPolicy keeps it from admitting
+    (Stopped), or what is written can't be meant (Invalid); Overlaps, True and there only while other queues are for
+    some of its namespaces, too."""
 
     pending_workloads: Count | None = None
     """How many jobs wait in the queue."""

@@ -172,6 +172,11 @@ class WorkloadSpec(SpecModel):
             lambda spec: spec.expected_run_time is None or spec.is_job,
         ),
         Rule(
+            f"!has(self.checkpointInterval) || {_IS_JOB_CEL}",
+            "checkpointInterval is for jobs only, a service does not end: remove it",
+            lambda spec: spec.checkpoint_interval is None or spec.is_job,
+        ),
+        Rule(
             f"!has(self.minAvailable) || !{_IS_JOB_CEL}",
             "minAvailable is for services only: remove it; to keep a job off spot, set spot.never to true",
             lambda spec: spec.min_available is None or not spec.is_job,
@@ -200,11 +205,16 @@ class WorkloadSpec(SpecModel):
     expected_run_time: PositiveDuration | None = None
     """How long a pod of the job will run, such as 20m or 1h30m; for jobs only. Left out, it is estimated from
     earlier runs."""
+    checkpoint_interval: PositiveDuration | None = None
+    """How often a pod of the job saves its work, such as 10m; for jobs only. When somebody needs its queue's room, what
+    was done since then is what ending the job costs. Left out, that is all of its run, unless the job writes the
+    annotation spotkube.io/last-checkpoint. With targetRef it says the same of nodes alone: write the annotation
+    spotkube.io/checkpoint-interval on the Job."""
     restart_time: Duration | None = None
     """How much work of a pod is lost when its node is interrupted, as time: starting anew, warming up, and what it had
     done since its last checkpoint; such as 0s, 90s or 2h. It counts at the price of the pod's room on demand, and says
-    how much it is worth to keep the pod from interruptions. Left out: for a job half of expectedRunTime, or 30m
-    without that; for services 5m."""
+    how much it is worth to keep the pod from interruptions. Left out: for a job half of expectedRunTime or of
+    checkpointInterval, whichever is less, or 30m without both; for services 5m."""
     min_available: CountOrPercent | None = None
     """How many pods (2) or which share of them (50%) must stay available while nodes come and go; for services only.
     A PodDisruptionBudget is made of it: leave it out where one of your own covers the same pods, since pods that two
@@ -240,7 +250,7 @@ class QueuePlace(StatusModel):
 
     reason: Annotated[str, Field(max_length=64)]
     """Why it waits: Quota, Budget, NoCapacity, Reservation, GangIncomplete, Backoff, QueueHeld, TooLarge, UnknownQueue,
-    NotAllowed, GroupInvalid; Admitted when its turn has come."""
+    QueueInvalid, NotAllowed, GroupInvalid; Admitted when its turn has come."""
     estimated_start: Time | None = None
     """When it will likely start, as far as estimates of run times go; absent where nothing that is known leads to it.
     Written anew when it has moved by more than 30 s and a tenth of the wait."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from spotkube.api.fields import parse_duration_seconds
+from spotkube.convert.declared import to_declared
 from spotkube.model import labels as keys
 from spotkube.model.queued import PodGroup, QueuedPod
 
@@ -22,15 +22,15 @@ def to_queued_pod(raw: Json) -> QueuedPod | None:
     owner = next((one["kind"] for one in metadata.get("ownerReferences") or () if one.get("controller")), "")
     if not queue or owner in _NOT_BY_THEMSELVES:
         return None
-    seconds, mistake = declared_run(metadata.get("annotations") or {})
+    declared = to_declared(metadata.get("annotations") or {})
     container: Json = next(iter(raw["spec"].get("containers") or ()), {})
     return QueuedPod(
         queue=queue,
         image=container.get("image", ""),
         command=(*(container.get("command") or ()), *(container.get("args") or ())),
-        run_seconds=seconds,
+        run_seconds=declared.run_seconds,
         group=to_group(metadata),
-        mistake=mistake,
+        mistake="; ".join(declared.mistakes),
     )
 
 
@@ -52,14 +52,3 @@ def to_group(metadata: Json) -> PodGroup | None:
     if not _SIZE.fullmatch(text):
         return PodGroup(name, None, f"annotation {keys.POD_GROUP_SIZE}: {text[:40]!r} is no number of pods: {remedy}")
     return PodGroup(name, int(text))
-
-
-def declared_run(annotations: Json) -> tuple[float | None, str]:
-    """The run time that its owner says, and what is wrong with what he says."""
-    text = annotations.get(keys.EXPECTED_RUN_TIME)
-    if text is None:
-        return None, ""
-    try:
-        return parse_duration_seconds(text), ""
-    except ValueError:
-        return None, f"annotation {keys.EXPECTED_RUN_TIME}: {text!r} is no duration; write it as in 90s, 15m, 2h30m"

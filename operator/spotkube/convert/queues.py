@@ -1,17 +1,19 @@
 """FairQueues, and the Jobs that stand in them, as the queue sees them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spotkube.api.fairqueue import FairQueue
+from spotkube.convert.declared import to_declared
 from spotkube.convert.pods import to_timestamp
-from spotkube.convert.queued import FOREIGN_QUEUE, declared_run, to_group
+from spotkube.convert.queued import FOREIGN_QUEUE, to_group
 from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_label_selector
 from spotkube.model import labels as keys
 from spotkube.model.queued import PodGroup
 from spotkube.model.resources import ResourceList, parse_amount
+from spotkube.queueing.checkpoints import NO_CHECKPOINTS, Checkpoints
 from spotkube.queueing.queues import Budget, Queue, Quota, Stop
 
 Json = Mapping[str, Any]
@@ -37,6 +39,7 @@ class QueuedJob:
     started_at: float | None = None
     ended_at: float | None = None
     run_seconds: float | None = None
+    checkpoints: Checkpoints = field(default=NO_CHECKPOINTS, compare=False)  # a new one is no reason for a cycle
     priority_class: str = ""
     ready: int = 0
     mistake: str = ""
@@ -52,7 +55,7 @@ def to_queued_job(raw: Json) -> QueuedJob | None:
         return None
     pod = spec["template"]["spec"]
     container = pod["containers"][0]
-    declared, mistake = declared_run(annotations)
+    declared = to_declared(annotations)
     owner = next((one["name"] for one in metadata.get("ownerReferences") or () if one.get("controller")), "")
     return QueuedJob(
         queue=queue,
@@ -65,10 +68,11 @@ def to_queued_job(raw: Json) -> QueuedJob | None:
         admitted_at=_seconds(annotations.get(keys.ADMITTED_AT)),
         started_at=_seconds(status.get("startTime")),
         ended_at=_seconds(status.get("completionTime")),
-        run_seconds=declared,
+        run_seconds=declared.run_seconds,
+        checkpoints=declared.checkpoints,
         priority_class=pod.get("priorityClassName") or "",
         ready=int(status.get("ready") or 0),
-        mistake=mistake,
+        mistake="; ".join(declared.mistakes),
         group=to_group(metadata),
     )
 

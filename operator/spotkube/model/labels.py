@@ -88,6 +88,25 @@ ADMITTED_AT: Final = f"{GROUP}/admitted-at"
 """Annotation on a Job: when its queue let it go (RFC 3339)."""
 EXPECTED_RUN_TIME: Final = f"{GROUP}/expected-run-time"
 """Annotation on a Job, or on a pod of a queue: how long it will run, as in 90s, 15m, 2h30m."""
-SET_BY_USERS: Final = (DO_NOT_DISRUPT, EXPECTED_RUN_TIME, POD_GROUP_NAME, POD_GROUP_SIZE, QUEUE_NAME)
-"""Labels and annotations of ours that people put on Jobs, pods and pod templates; the chart's policies keep all others
-from them (the list stands in helm/spotkube/templates/ownpolicy.yaml, too)."""
+CHECKPOINT_INTERVAL: Final = f"{GROUP}/checkpoint-interval"
+"""Annotation on a Job: how often it saves its work, as in 10m."""
+LAST_CHECKPOINT: Final = f"{GROUP}/last-checkpoint"
+"""Annotation on a Job, which the job itself may write: when its work was last saved (RFC 3339)."""
+RUN_SECONDS: Final = f"{GROUP}/run-seconds"
+TERMINATION_SECONDS: Final = f"{GROUP}/termination-seconds"
+NEVER_READY: Final = f"{GROUP}/never-ready"
+"""These three are annotations on pods of the local cluster, which only plays them: how long one runs, and ends."""
+SET_BY_USERS: Final = (
+    CHECKPOINT_INTERVAL,
+    DO_NOT_DISRUPT,
+    EXPECTED_RUN_TIME,
+    LAST_CHECKPOINT,
+    NEVER_READY,
+    POD_GROUP_NAME,
+    POD_GROUP_SIZE,
+    QUEUE_NAME,
+    RUN_SECONDS,
+    TERMINATION_SECONDS,
+)
+"""Labels and annotations of ours that people put on Jobs, pods and pod templates; all others are kept from them by the
+chart's policies (the list stands in helm/spotkube/templates/ownpolicy.yaml, too) and refused in Workloads."""

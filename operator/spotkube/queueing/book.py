@@ -14,6 +14,7 @@ from spotkube.model.resources import PODS
 from spotkube.queueing.backlog import Backlog
 from spotkube.queueing.budgets import Spent
 from spotkube.queueing.capacity import Capacity
+from spotkube.queueing.checkpoints import NO_CHECKPOINTS, Checkpoints
 from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.decisions import Decisions, Ending, requeued
 from spotkube.queueing.estimates import DEFAULT_SECONDS, Estimate, Source, estimate
@@ -47,6 +48,7 @@ class Seen:
     declared_seconds: float | None = None
     admitted_seconds: float | None = None
     run_seconds: float | None = None
+    checkpoints: Checkpoints = NO_CHECKPOINTS
     ready: bool = True
     default_seconds: float = DEFAULT_SECONDS
 
@@ -76,6 +78,7 @@ class _Record:
     """It was ended, and has not left yet."""
     was_ready: bool = False
     """All its pods were ready once since it was admitted."""
+    paid_by_others: float = 0.0
 
 
 @dataclass
@@ -97,9 +100,11 @@ class Book:
         The clock goes on at the pace of what is in use: with more, its ideal would be ahead of the cluster
         (docs/queueing.md).
         """
+        if self.clock.seconds is not None and now < self.clock.seconds:
+            self._step_back(self.clock.seconds - now)
         self.clock.advance(now, sum(record.size / _run(record) for record in self._records.values() if record.runs))
-        self._weigh(queues)
         self._seen = {one.job.uid: one for one in seen}
+        self._weigh(queues, {one.job.queue for one in self._seen.values() if one.job.queue not in queues})
         for uid in [uid for uid in self._records if self._is_over(uid)]:
             self._close(uid, now)
         news = (one for uid, one in self._seen.items() if not one.has_ended and not self._waits_on(uid, one))
@@ -201,8 +206,18 @@ class Book:
             _weights={tuple(path): weight for path, weight in state["weights"]},
         )
 
-    def _weigh(self, queues: Mapping[str, Queue]) -> None:
+    def _step_back(self, seconds: float) -> None:
+        """The cluster's clock did: what ran goes on having run as long, and nobody is paused for longer."""
+        for record in self._records.values():
+            record.admitted_seconds = max(0.0, record.admitted_seconds - seconds)
+            record.backoff_until_seconds = max(0.0, record.backoff_until_seconds - seconds)
+            if record.promised_seconds is not None:
+                record.promised_seconds -= seconds
+
+    def _weigh(self, queues: Mapping[str, Queue], unknown: Iterable[str]) -> None:
+        """`unknown` are queues that jobs name and nobody made: they get no share, however many there are."""
         weights: dict[tuple[str, ...], float] = {(name,): queue.weight for name, queue in queues.items()}
+        weights |= {(name,): 0.0 for name in unknown}
         for name, queue in queues.items():
             weights |= {(name, tenant): weight for tenant, weight in queue.tenant_weights.items()}
         for path in self._weights.keys() | weights.keys():
@@ -213,7 +228,7 @@ class Book:
 
     def _is_over(self, uid: str) -> bool:
         one = self._seen.get(uid)
-        return one is None or one.has_ended or self._records[uid].path != (one.job.queue, one.job.tenant)
+        return one is None or one.has_ended or self._records[uid].path[0] != one.job.queue
 
     def _waits_on(self, uid: str, one: Seen) -> bool:
         """Whether it waits as it did at the last look: most jobs do, and nothing is to be done about them."""
@@ -234,7 +249,7 @@ class Book:
             self.clock.withdraw(uid)
             return
         ran = one.run_seconds if one is not None and one.run_seconds is not None else now - record.admitted_seconds
-        self.clock.finish(uid, record.size * max(0.0, ran) / _run(record))
+        self.clock.finish(uid, _taken(record, ran))
         if one is not None and one.phase is Phase.SUCCEEDED:
             self.history = self.history.with_run(one.job_class, ran, record.estimate.seconds, now)
 
@@ -244,6 +259,8 @@ class Book:
             # What it asks for now was not what its place was given for.
             self._close(uid, now)
             record = self._submitted(uid, one, totals)
+        if record.path[1] != one.job.tenant:
+            self._hand_over(uid, record, one.job.tenant, now)
         runs = one.phase in (Phase.RUNNING, Phase.LEAVING)
         if runs and not record.runs:
             self.clock.dispatch(uid)
@@ -254,9 +271,24 @@ class Book:
         elif record.runs and not runs:
             self.clock.requeue(uid)
             record.runs = record.leaving = record.was_ready = False
+            record.paid_by_others = 0.0
         elif record.runs:
             self._charge_if_late(uid, record, now)
         record.was_ready = record.runs and (record.was_ready or one.ready)
+
+    def _hand_over(self, uid: str, record: _Record, tenant: str, now: float) -> None:
+        """Its namespace is another tenant's now, with whom it stands as if it came at this moment. What it ran so far
+        is its former tenant's to pay."""
+        record.path = record.path[0], tenant
+        if not record.runs:
+            self.clock.withdraw(uid)
+            self.clock.submit(uid, record.path, record.size, record.submitted)
+            return
+        paid = _taken(record, now - record.admitted_seconds)
+        self.clock.finish(uid, paid)
+        record.paid_by_others += paid
+        self.clock.submit(uid, record.path, max(0.0, record.size - record.paid_by_others), record.submitted)
+        self.clock.dispatch(uid)
 
     def _submitted(self, uid: str, one: Seen, totals: Amounts) -> _Record:
         job = one.job
@@ -269,9 +301,9 @@ class Book:
 
     def _charge_if_late(self, uid: str, record: _Record, now: float) -> None:
         """What a late job takes beyond its estimate is its tenant's to pay, as soon as it is seen."""
-        run, elapsed = _run(record), now - record.admitted_seconds
-        if elapsed > run:
-            self.clock.correct(uid, record.size * elapsed / run)
+        elapsed = now - record.admitted_seconds
+        if elapsed > _run(record):
+            self.clock.correct(uid, _taken(record, elapsed))
 
     def _job(self, uid: str, record: _Record) -> Job:
         seen, (of, made) = self._seen[uid], self._made.get(uid, (None, None))
@@ -295,9 +327,9 @@ class Book:
         key = (record.admitted_seconds - 1e12,)  # before all that wait
         leaving = one.phase is Phase.LEAVING or record.leaving
         ready = record.was_ready or leaving
-        return Running(
-            job, record.admitted_seconds or now, job.parallelism, record.nominal or leaving, None, ready, key, key
-        )
+        since = record.admitted_seconds or now
+        saved = one.checkpoints.saved_at(since, now)
+        return Running(job, since, job.parallelism, record.nominal or leaving, saved, ready, key, key)
 
     def _note_ending(self, ending: Ending, scene: Scene) -> None:
         running = scene.running.get(ending.uid)
@@ -331,6 +363,11 @@ def _lasting(job: Job) -> dict[str, int]:
 
 def _run(record: _Record) -> float:
     return max(1e-3, record.estimate.seconds)
+
+
+def _taken(record: _Record, ran_seconds: float) -> float:
+    """What it has taken in so much time, as its size is counted, that its tenant pays."""
+    return max(0.0, record.size * max(0.0, ran_seconds) / _run(record) - record.paid_by_others)
 
 
 def _written(record: _Record) -> dict[str, Any]:

@@ -67,6 +67,11 @@ class VirtualClock:
         self._waiting: dict[str, Entry] = {}
         self._running: dict[str, _Running] = {}
 
+    @property
+    def seconds(self) -> float | None:
+        """The moment that it was told last; None if none."""
+        return self._seconds
+
     def advance(self, now_seconds: float, capacity: float) -> None:
         """The capacity holds from now on: the units that can be used, so rather those in use where narrow jobs or gaps
         leave some idle. A time before the last one counts as no time passed."""

@@ -14,6 +14,8 @@ class Why(StrEnum):
     """The kinds of reasons."""
 
     UNKNOWN_QUEUE = "UnknownQueue"
+    QUEUE_INVALID = "QueueInvalid"
+    """What its owner wrote can't be meant."""
     QUEUE_HELD = "QueueHeld"
     GANG_INCOMPLETE = "GangIncomplete"
     BACKOFF = "Backoff"

@@ -78,13 +78,20 @@ class Sharing:
                 band.note(flow)
             return
         if flow is None:
-            self._weights[name] = weight
+            self._keep_weight(name, weight)
         elif weight != flow.micro_weight:
             band.leave(flow)
-            self._weights[name] = weight
+            self._keep_weight(name, weight)
             there = self._band(name)
             flow.weigh(weight, band.now, there.now)
             there.note(flow)
+
+    def _keep_weight(self, name: str, weight: int) -> None:
+        """Nothing is kept of names with the usual weight, of which there may be many over time."""
+        if weight == WEIGHT_UNIT:
+            self._weights.pop(name, None)
+        else:
+            self._weights[name] = weight
 
     def advance(self, work: float) -> None:
         self._rest.advance(self._weighted.advance(work))

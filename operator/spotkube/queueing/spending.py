@@ -23,9 +23,11 @@ class Spending:
     _month: dict[Account, float] = field(default_factory=dict)
     _accounted_seconds: float | None = None
 
-    def accrue(self, now: float, rates_usd_hour: Mapping[Account, float]) -> None:
-        """These rates hold since the last time. A clock that steps back accounts nothing."""
+    def accrue(self, now: float, rates_usd_hour: Mapping[Account, float]) -> dict[Account, float]:
+        """These rates hold since the last time; what that comes to, in dollars. A clock that steps back accounts
+        nothing."""
         last = self._accounted_seconds
+        passed = 0.0 if last is None else max(0.0, now - last)
         if last is not None and now > last:
             self._begin_anew(now)
             for account, usd_hour in rates_usd_hour.items():
@@ -33,6 +35,7 @@ class Spending:
                 self._add(self._month, account, usd_hour, now - max(last, _month(now)))
         self._accounted_seconds = now if last is None else max(now, last)
         self.rates_usd_hour = dict(rates_usd_hour)
+        return {account: usd_hour * passed / HOUR_SECONDS for account, usd_hour in rates_usd_hour.items()}
 
     def of_queues(self) -> dict[str, Spent]:
         """By queue."""

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from spotkube.api.fairqueue import FairQueue, TenantStatus
 from spotkube.convert.places import Origin, Places, WaitingJob
+from spotkube.queueing.fairness import entitlements
 from spotkube.reports.times import span
 
 # The operator keeps places at least every 30 s as long as any job waits or runs.
@@ -39,6 +40,7 @@ class QueueReport:
     def of(cls, queues: Iterable[FairQueue], places: Places, now: float, notes: Iterable[str] = ()) -> "QueueReport":
         ordered = tuple(sorted(queues, key=lambda queue: (queue.spec.cohort or "", queue.name)))
         shares = tuple(share for queue in ordered for share in tenant_shares(queue))
+        places = _of_tenants(places, ordered)
         return cls(ordered, shares, places, now, (*notes, *_of_places(places, now), *_further_back(ordered, places)))
 
     def pending(self, queue: str) -> int:
@@ -51,12 +53,19 @@ def tenant_shares(queue: FairQueue) -> Iterator[TenantShare]:
     """Of those with jobs that wait or run."""
     tenants = [one for one in queue.status.tenants if one.pending or one.admitted]
     usd_per_hour = sum(one.usd_per_hour for one in queue.status.tenants)
-    weight = sum(one.weight for one in tenants)
+    entitled = entitlements({one.name: one.weight for one in tenants})
     for one in tenants:
         share = one.usd_per_hour / usd_per_hour if usd_per_hour > 0 else None
-        # Those of weight 0 share evenly once they are among themselves.
-        entitled = one.weight / weight if weight > 0 else 1 / len(tenants)
-        yield TenantShare(queue.name, one, share, entitled)
+        yield TenantShare(queue.name, one, share, entitled[one.name])
+
+
+def _of_tenants(places: Places, queues: Iterable[FairQueue]) -> Places:
+    """Workloads don't know which tenant their namespace belongs to, queues do."""
+    if places.origin is not Origin.WORKLOADS:
+        return places
+    owners = {(queue.name, ns): one.name for queue in queues for one in queue.status.tenants for ns in one.namespaces}
+    jobs = (replace(job, tenant=owners.get((job.queue, job.namespace), job.tenant)) for job in places.jobs)
+    return replace(places, jobs=tuple(jobs))
 
 
 def select(report: QueueReport, queue: str | None, namespace: str | None) -> QueueReport:
@@ -73,7 +82,7 @@ def select(report: QueueReport, queue: str | None, namespace: str | None) -> Que
     if namespace is not None:
         jobs = tuple(job for job in jobs if job.namespace == namespace)
         tenants = {namespace, *(job.tenant for job in jobs)}
-        shares = tuple(one for one in shares if one.tenant.name in tenants)
+        shares = tuple(one for one in shares if one.tenant.name in tenants or namespace in one.tenant.namespaces)
     return replace(report, queues=queues, shares=shares, places=replace(report.places, jobs=jobs))
 
 

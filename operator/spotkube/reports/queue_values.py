@@ -98,6 +98,7 @@ def _tenant(one: TenantShare) -> dict[str, Any]:
     return {
         "queue": one.queue,
         "name": one.tenant.name,
+        "namespaces": list(one.tenant.namespaces),
         "weight": one.tenant.weight,
         "pending": one.tenant.pending,
         "admitted": one.tenant.admitted,

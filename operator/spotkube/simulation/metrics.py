@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from spotkube.queueing.fairness import jain
 from spotkube.simulation.jobs import Run
 
 FASTEST = 0.8
@@ -47,7 +48,7 @@ def measure(runs: Sequence[Run], reference: Sequence[Run]) -> Metrics:
         response_by_tenant=_mean_by_tenant((run.job.tenant, run.response) for run in runs),
         dvr=statistics.fmean([r for r in relative if r > 0] or [0.0]),
         dsr=statistics.fmean([r for r in relative if r <= 0] or [0.0]),
-        jain=_jain(_dues(runs, reference)),
+        jain=jain(_dues(runs, reference)),
     )
 
 
@@ -68,8 +69,3 @@ def _dues(runs: Sequence[Run], reference: Sequence[Run]) -> list[float]:
     took = _mean_by_tenant((run.job.tenant, run.response) for run in runs)
     due = _mean_by_tenant((run.job.tenant, run.response) for run in reference)
     return [min(1.0, due[name] / took[name]) if took.get(name) else float(name in took) for name in due]
-
-
-def _jain(shares: Sequence[float]) -> float:
-    squares = sum(share * share for share in shares)
-    return sum(shares) ** 2 / (len(shares) * squares) if squares else 0.0

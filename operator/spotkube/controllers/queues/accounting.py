@@ -9,14 +9,15 @@ from spotkube.controllers.workloads.status import cost_micro_usd_hour, node_fact
 from spotkube.model.pods import Pod
 from spotkube.queueing.jobs import MICRO
 from spotkube.queueing.spending import Account
+from spotkube.queueing.tenants import Tenants
 
 
-def rates_usd_hour(view: View, kinds: Sequence[Kind]) -> dict[Account, float]:
+def rates_usd_hour(view: View, kinds: Sequence[Kind], tenants: Tenants) -> dict[Account, float]:
     """What the pods of queues cost now, by queue and tenant: their share of the price of the nodes that they run on."""
     pods: dict[Account, list[Pod]] = defaultdict(list)
     for pod in view.pods.values():
         if pod.node is not None and (queue := _queue_of(pod, view, kinds)) is not None:
-            pods[queue, pod.namespace].append(pod)
+            pods[queue, tenants.of(pod.namespace)].append(pod)
     nodes = node_facts(view.snapshot.nodes, view.snapshot.claims)
     return {account: cost_micro_usd_hour(some, nodes) / MICRO for account, some in pods.items()}
 

@@ -141,7 +141,9 @@ def _seen(members: Sequence[Member], phase: Phase, missing: int = 0) -> Seen:
     requests = sum((_times(pods.requests, pods.count) for pods in made.pod_sets), ResourceList())
     return Seen(
         made,
-        JobClass(job.tenant, owner_pattern(name), first.seen.job_class.image, first.seen.job_class.command, requests),
+        JobClass(
+            first.namespace, owner_pattern(name), first.seen.job_class.image, first.seen.job_class.command, requests
+        ),
         phase,
         declared_seconds=max(declared, default=None),
         admitted_seconds=min(admitted, default=None) if phase is not Phase.WAITING else None,

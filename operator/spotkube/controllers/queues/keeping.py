@@ -61,7 +61,7 @@ class Keeper:
         is written in a later cycle."""
         decided = book.gist
         due = SPENDING_SECONDS if decided == self._written else 0.0
-        if now < self._written_at + due or not (decided or self._written or spending.rates_usd_hour):
+        if 0 <= now - self._written_at < due or not (decided or self._written or spending.rates_usd_hour):
             return
         state = {"version": VERSION, "book": book.state(), "spending": spending.state()}
         whole = await _compressed(state)

@@ -2,14 +2,17 @@
 
 import itertools
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from spotkube.api import FairQueue
-from spotkube.cluster.errors import ApiError, NotFound
+from spotkube.api.fairqueue import INVALID
+from spotkube.cluster.errors import ApiError, Invalid, NotFound
+from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import FAIRQUEUES, PRIORITYCLASSES
 from spotkube.controllers.queues.accounting import pods_of_others, rates_usd_hour
 from spotkube.controllers.queues.capacity import ClusterCapacity, Market, total_of
+from spotkube.controllers.queues.conditions import LASTING, Troubles, conditions, of_invalid, overlaps, to_models, told
+from spotkube.controllers.queues.figures import Figures
 from spotkube.controllers.queues.keeping import Keeper
 from spotkube.controllers.queues.kinds import Member, Terms, all_kinds
 from spotkube.controllers.queues.places import places
@@ -17,7 +20,8 @@ from spotkube.controllers.queues.seeing import Lookout, Sight
 from spotkube.controllers.queues.standing import Standing, of_members, queue_status, standings
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
-from spotkube.convert.queues import admits_namespace, to_queue
+from spotkube.convert.queues import admits_namespace
+from spotkube.model.labels import API_VERSION
 from spotkube.model.resources import CPU
 from spotkube.queueing.book import Book, Phase
 from spotkube.queueing.cycle import decide
@@ -27,6 +31,7 @@ from spotkube.queueing.jobs import USD_HOUR, Amounts
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.scene import Scene
 from spotkube.queueing.spending import Spending
+from spotkube.queueing.tenants import Tenants
 
 # What a share is a share of where neither quotas nor pool limits say so: the order goes by ratios of shares.
 _UNBOUNDED_MILLI_CPU = 1_000_000
@@ -42,15 +47,20 @@ logger = logging.getLogger(__name__)
 class QueueController:
     """Owned by the leader. Its memory is kept in the cluster; what it remembers besides only saves calls."""
 
-    def __init__(self, tools: Toolbox, namespace: str) -> None:
+    def __init__(self, tools: Toolbox, namespace: str, tenant_label: str = "") -> None:
+        """`tenant_label` as in `Tenants.by_label`."""
         self._tools = tools
+        self._tenant_label = tenant_label
         self._keeper = Keeper(tools, namespace)
+        self._figures = Figures(tools.metrics)
         self._memory: tuple[Book, Spending] | None = None
         self._kinds = all_kinds(tools)
         self._lookout = Lookout(self._kinds)
-        self._terms = Terms({}, Market(()))
+        self._terms = Terms({}, Market(()), Tenants())
         self._causes: dict[str, Cause] = {}
         self._told: dict[str, str] = {}
+        self._troubles = Troubles()
+        self._told_invalid: Mapping[str, str] = {}
         self._told_at = 0.0
         self.let_go = 0
         """How many objects the last cycle let go."""
@@ -60,25 +70,28 @@ class QueueController:
     def forget(self) -> None:
         """Another replica may lead meanwhile."""
         self._memory = None
+        self._figures.clear()
 
     async def reconcile(self, queues: Iterable[FairQueue], view: View) -> None:
         """One cycle. Raises ApiError, NotLeading; what was not carried out is decided again."""
         self.let_go = 0
-        by_name = {queue.name: queue for queue in queues}
-        sight = self._look(view, by_name)
-        if not by_name and not sight.members:
+        by_name, rejected = {queue.name: queue for queue in queues}, self._rejected()
+        sight, admits = self._look(view, by_name)
+        if not (by_name or rejected or sight.members):
             self.standings = {}
+            self._figures.clear()
             return
         if self._memory is None:
             self._memory = await self._keeper.load()
         book, spending = self._memory
-        models = self._models(by_name.values())
-        spending.accrue(view.now, rates_usd_hour(view, self._kinds))
+        models, invalid = to_models(by_name.values(), rejected)
+        self._figures.spent(spending.accrue(view.now, rates_usd_hour(view, self._kinds, self._terms.tenants)))
+        self._figures.ended(sight.jobs, book)
         total = total_of(view)
-        book.meet(view.now, models, sight.jobs, _totals(models, total))
-        capacity = ClusterCapacity.of(
-            view, total, self._terms.market, pods_of_others(view, self._kinds), book.admitted()
-        )
+        totals = _totals(models, total)
+        book.meet(view.now, models, sight.jobs, totals)
+        others = pods_of_others(view, self._kinds)
+        capacity = ClusterCapacity.of(view, total, self._terms.market, others, book.admitted())
         scene = book.scene(view.now, models, capacity, spending.of_queues())
         decisions = decide(scene)
         book.note(decisions, scene)
@@ -92,8 +105,12 @@ class QueueController:
             }
             return
         self._told_at = view.now
-        waiting = standings(scene, decisions)
-        self.standings = of_members(waiting, sight)
+        self._troubles = Troubles(invalid, overlaps(tuple(admits.items())))
+        waiting = told(standings(scene, decisions), self._troubles)
+        self.standings = told(of_members(waiting, sight), self._troubles)
+        there = {self._terms.tenants.of(name) for name, _ in view.snapshot.namespaces}
+        by_job = {one.uid: one for one in self.standings.values()}
+        self._figures.stand(scene, totals, by_job, spending.rates_usd_hour, there)
         await self._tell(by_name, scene, sight, spending, view.now)
         await self._keeper.keep(book, spending, places(book, scene, waiting), view.now)
 
@@ -102,25 +119,23 @@ class QueueController:
         waiting, since = len(scene.backlog), scene.now_seconds - self._told_at
         return bool(decisions.ended) or waiting <= _TOLD_EACH_CYCLE or not 0 <= since < waiting / _TOLD_A_SECOND
 
-    def _models(self, queues: Iterable[FairQueue]) -> dict[str, Queue]:
-        models = {}
-        for queue in queues:
-            try:
-                models[queue.name] = to_queue(queue)
-            except ValueError as error:
-                logger.warning("FairQueue %s admits nothing: %s", queue.name, error)
-        return models
+    def _rejected(self) -> dict[str, str]:
+        """Queues of which nothing is known but why they can't be read."""
+        store = self._tools.cache.stores[FAIRQUEUES]
+        return {name: words for (_, name), words in store.rejected.items() if store.get(name) is None}
 
-    def _look(self, view: View, queues: Mapping[str, FairQueue]) -> Sight:
+    def _look(self, view: View, queues: Mapping[str, FairQueue]) -> tuple[Sight, dict[str, frozenset[str]]]:
+        """The jobs, and which namespaces each queue is for."""
         offerings, priorities = view.snapshot.offerings, dict(self._tools.cache.stores[PRIORITYCLASSES].values())
-        if (self._terms.market.offerings, self._terms.priorities) != (offerings, priorities):
-            self._terms = Terms(priorities, Market(offerings))
         namespaces = {name: dict(labels) for name, labels in view.snapshot.namespaces}
+        tenants, terms = Tenants.by_label(self._tenant_label, namespaces.items()), self._terms
+        if (terms.market.offerings, terms.priorities, terms.tenants) != (offerings, priorities, tenants):
+            self._terms = Terms(priorities, Market(offerings), tenants)
         admits = {
             name: frozenset(ns for ns, labels in namespaces.items() if admits_namespace(queue, labels))
             for name, queue in queues.items()
         }
-        return self._lookout.look(view, admits, self._terms)
+        return self._lookout.look(view, admits, self._terms), admits
 
     async def _carry_out(self, decisions: Decisions, sight: Sight, book: Book, now: float) -> None:
         """Who is ended first. Of groups all members; what a killed operator left undone is found in the cluster."""
@@ -129,7 +144,7 @@ class QueueController:
         going = {*book.due(), *(one.uid for one in decisions.admitted if not one.after)}
         going |= sight.late(book.covers) - leaving
         await each(sight.members_of(leaving, Phase.RUNNING), lambda found: self._take_back(*found))
-        await each(sight.members_of(going, Phase.WAITING), lambda found: self._let_go(found[1], now))
+        await each(sight.members_of(going, Phase.WAITING), lambda found: self._let_go(*found, sight, now))
         await each(sight.unheld, lambda member: member.kind.hold(member))
 
     def _note_causes(self, decisions: Decisions, leaving: frozenset[str], sight: Sight) -> None:
@@ -138,11 +153,12 @@ class QueueController:
             self._tools.metrics.queue_preemptions_total.labels(sight.members[uid][0].queue, cause.value).inc()
         self._causes = {uid: cause for uid, cause in {**self._causes, **news}.items() if uid in leaving}
 
-    async def _let_go(self, member: Member, now: float) -> None:
+    async def _let_go(self, uid: str, member: Member, sight: Sight, now: float) -> None:
         if await member.kind.let_go(member, now):
             self.let_go += 1
-            waited = max(0.0, now - member.seen.job.submitted_seconds)
-            self._tools.metrics.queue_wait_seconds.labels(member.queue, member.namespace).observe(waited)
+            if member is sight.members[uid][0]:
+                account = member.queue, member.seen.job.tenant
+                self._figures.let_go(uid, account, now - member.seen.job.submitted_seconds, now)
             self._record(member, "Normal", "Admitted", f"queue {member.queue} let it go")
 
     async def _take_back(self, uid: str, member: Member) -> None:
@@ -155,9 +171,7 @@ class QueueController:
     ) -> None:
         self._tell_members(sight)
         self._tell_of_late_ones(scene, sight)
-        waiting = Counter(one.queue for one in {one.uid: one for one in self.standings.values()}.values())
-        for name in queues:
-            self._tools.metrics.queue_waiting.labels(name).set(waiting[name])
+        await self._tell_invalid(queues, now)
 
         async def one(queue: FairQueue) -> None:
             try:
@@ -177,7 +191,8 @@ class QueueController:
         news = ((uid, one) for uid, one in self.standings.items() if self._told.get(uid) != one.reason and uid in there)
         for uid, standing in itertools.islice(news, _EVENTS_AT_ONCE):
             self._told[uid] = standing.reason
-            self._record(there[uid], "Normal", "Waits", f"{standing.reason}: {standing.message}")
+            type_ = "Warning" if standing.reason in LASTING else "Normal"
+            self._record(there[uid], type_, "Waits", f"{standing.reason}: {standing.message}")
 
     def _tell_of_late_ones(self, scene: Scene, sight: Sight) -> None:
         """What can't be taken back keeps its room: only its owner can do something about it."""
@@ -187,8 +202,27 @@ class QueueController:
                 for member in sight.members.get(uid, ())[:1]:
                     self._record(member, "Warning", "NotReady", words)
 
+    async def _tell_invalid(self, queues: Mapping[str, FairQueue], now: float) -> None:
+        """Once of each that can't be read; the conditions of the others are written with the rest of their status."""
+        known, self._told_invalid = self._told_invalid, self._troubles.invalid
+        for name, words in self._troubles.invalid.items():
+            if known.get(name) == words:
+                continue
+            queue = queues.get(name)
+            about = ObjectRef(API_VERSION, "FairQueue", name, (queue.metadata.uid if queue else None) or "", None)
+            self._tools.recorder.record(about, "Warning", INVALID, words, "Queue")
+            if queue is None:
+                self._tools.require_leader()
+                condition = of_invalid(words, now).model_dump(mode="json", by_alias=True, exclude_none=True)
+                body = {"status": {"conditions": [condition]}}
+                try:
+                    await self._tools.client.patch(FAIRQUEUES, name, body, subresource="status")
+                except (NotFound, Invalid) as error:
+                    logger.warning("FairQueue %s: %s", name, error)
+
     async def _write(self, queue: FairQueue, scene: Scene, spending: Spending, now: float) -> None:
-        status = queue_status(queue, scene, spending, now)
+        found = conditions(queue, self._troubles, now)
+        status = queue_status(queue, scene, spending, self._terms.tenants, found)
         if status == queue.status:
             return
         self._tools.require_leader()

@@ -1,18 +1,15 @@
 """How queues and those who wait in them stand, as their status says it: pure functions of a cycle."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from spotkube.api.common import Condition, ConditionStatus, with_condition
+from spotkube.api.common import Condition
 from spotkube.api.fairqueue import (
-    ACTIVE,
     FairQueue,
     FairQueueStatus,
     QueueSpend,
     ResourceUsage,
-    StopPolicy,
     TenantStatus,
 )
 from spotkube.controllers.queues.seeing import Sight
@@ -23,9 +20,11 @@ from spotkube.queueing.forecast import Start, forecast
 from spotkube.queueing.jobs import USD_HOUR
 from spotkube.queueing.scene import Scene
 from spotkube.queueing.spending import Spending
+from spotkube.queueing.tenants import Tenants
 
 # What the API takes.
 MOST_TENANTS = 500
+MOST_NAMESPACES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,9 @@ def of_members(waiting: Mapping[str, Standing], sight: Sight) -> dict[str, Stand
     return found | refused
 
 
-def queue_status(queue: FairQueue, scene: Scene, spending: Spending, now: float) -> FairQueueStatus:
+def queue_status(
+    queue: FairQueue, scene: Scene, spending: Spending, tenants: Tenants, conditions: tuple[Condition, ...]
+) -> FairQueueStatus:
     """The status as it should be."""
     name = queue.name
     waiting = [one.job for one in scene.backlog if one.job.queue == name]
@@ -79,7 +80,7 @@ def queue_status(queue: FairQueue, scene: Scene, spending: Spending, now: float)
     rate = sum(usd for (owner, _), usd in spending.rates_usd_hour.items() if owner == name)
     return FairQueueStatus(
         observed_generation=queue.metadata.generation,
-        conditions=with_condition(queue.status.conditions, _active(queue, now)),
+        conditions=conditions,
         pending_workloads=len(waiting),
         admitted_workloads=len(running),
         usage=_usage(name, scene),
@@ -89,20 +90,12 @@ def queue_status(queue: FairQueue, scene: Scene, spending: Spending, now: float)
             usd_this_month=round(spent.usd_this_month, 2) if spent else 0.0,
         ),
         tenants=_tenants(
-            queue, Counter(job.tenant for job in waiting), Counter(one.job.tenant for one in running), spending
+            queue,
+            Counter(job.tenant for job in waiting),
+            Counter(one.job.tenant for one in running),
+            spending,
+            tenants.namespaces(),
         ),
-    )
-
-
-def _active(queue: FairQueue, now: float) -> Condition:
-    held = queue.spec.stop_policy is not StopPolicy.NONE
-    return Condition(
-        type=ACTIVE,
-        status=ConditionStatus.FALSE if held else ConditionStatus.TRUE,
-        observed_generation=queue.metadata.generation,
-        last_transition_time=datetime.fromtimestamp(now, UTC),
-        reason="Stopped" if held else "Admits",
-        message=f"stopPolicy is {queue.spec.stop_policy.value}: nothing is admitted" if held else "it admits in turn",
     )
 
 
@@ -124,7 +117,11 @@ def _written(resource: str, amount: int) -> str:
 
 
 def _tenants(
-    queue: FairQueue, pending: Mapping[str, int], admitted: Mapping[str, int], spending: Spending
+    queue: FairQueue,
+    pending: Mapping[str, int],
+    admitted: Mapping[str, int],
+    spending: Spending,
+    namespaces: Mapping[str, Sequence[str]],
 ) -> tuple[TenantStatus, ...]:
     weights = {tenant.name: tenant.weight for tenant in queue.spec.tenants}
     rates: dict[str, float] = defaultdict(float)
@@ -135,6 +132,7 @@ def _tenants(
     return tuple(
         TenantStatus(
             name=name,
+            namespaces=tuple(namespaces.get(name, ())[:MOST_NAMESPACES]),
             weight=weights.get(name, 1.0),
             pending=pending.get(name, 0),
             admitted=admitted.get(name, 0),

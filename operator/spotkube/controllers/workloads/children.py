@@ -11,6 +11,7 @@ import copy
 from typing import Any, Final
 
 from spotkube.api.workload import DeploymentSource, JobSource, Placement, StatefulSetSource, Workload
+from spotkube.controllers.workloads.templates import forbidden_names
 from spotkube.convert.workloads import digest
 from spotkube.model import labels as keys
 from spotkube.model.offerings import SPOT
@@ -26,7 +27,7 @@ _IGNORE_DISRUPTIONS: Final = {
 
 
 class MalformedTemplateError(ValueError):
-    """The pod template has a field of a wrong type, so that nothing can be added to it."""
+    """The pod template has a field of a wrong type, so that nothing can be added to it, or names of ours."""
 
 
 def desired_child(workload: Workload) -> Object | None:
@@ -50,9 +51,11 @@ def desired_child(workload: Workload) -> Object | None:
 
 
 def _queue_annotations(workload: Workload) -> Object:
-    held = {keys.HELD_BY_QUEUE: "true"}
-    run_time = workload.spec.expected_run_time
-    return held | ({keys.EXPECTED_RUN_TIME: run_time} if run_time else {})
+    declared = {
+        keys.EXPECTED_RUN_TIME: workload.spec.expected_run_time,
+        keys.CHECKPOINT_INTERVAL: workload.spec.checkpoint_interval,
+    }
+    return {keys.HELD_BY_QUEUE: "true"} | {key: value for key, value in declared.items() if value}
 
 
 def child_metadata(workload: Workload) -> Object:
@@ -105,6 +108,7 @@ def _job_spec(source: JobSource) -> Object:
 def _pod_template(workload: Workload, template: Object) -> Object:
     template = copy.deepcopy(template)
     try:
+        _refuse_forbidden(template, workload.name)
         metadata = _within(template, "metadata")
         _within(metadata, "labels")[keys.WORKLOAD] = workload.name
         if workload.spec.effective_placement is Placement.PINNED:
@@ -117,6 +121,15 @@ def _pod_template(workload: Workload, template: Object) -> Object:
             " compare it with `kubectl explain pod` and mend it"
         ) from error
     return template
+
+
+def _refuse_forbidden(template: Object, workload: str) -> None:
+    names = forbidden_names(template, workload)
+    if names:
+        raise MalformedTemplateError(
+            f"the pod template has {', '.join(names)}, which SpotKube alone sets: leave it out of labels, annotations"
+            " and schedulingGates"
+        )
 
 
 def _add_gate(spec: Object) -> None:

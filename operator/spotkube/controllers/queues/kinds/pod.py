@@ -127,7 +127,7 @@ def _seen(pod: Pod, queued: QueuedPod, place: str, terms: Terms) -> Seen:
             uid=place,
             name=f"Pod {pod.namespace}/{pod.name}",
             queue=queued.queue,
-            tenant=pod.namespace,
+            tenant=terms.tenants.of(pod.namespace),
             pod_sets=(PodSet("main", 1, requests),),
             submitted_seconds=pod.created_at,
             priority=pod.shape.priority,

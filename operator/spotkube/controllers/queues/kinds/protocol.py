@@ -10,6 +10,7 @@ from spotkube.controllers.view import View
 from spotkube.model.pods import Pod
 from spotkube.model.queued import PodGroup
 from spotkube.queueing.book import Phase, Seen
+from spotkube.queueing.tenants import Tenants
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Terms:
     priorities: Mapping[str, int]
     """The value of each PriorityClass."""
     market: Market
+    tenants: Tenants
 
 
 @dataclass(frozen=True)
