@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from spotkube.convert.workloads import SourceKey
+from spotkube.model.labels import QUEUE_GATE
 from spotkube.model.pods import Pod
 
 # An owner that has made no pod for so long is held up by something, as a quota: nothing is bought on its word then.
@@ -103,7 +104,10 @@ def unmade(planned: str) -> SourceKey | None:
 
 
 def _models(pods: Iterable[Pod], missing: Mapping[SourceKey, int]) -> dict[SourceKey, Pod]:
-    """The youngest pod that waits, of each owner that lacks some. Whose volumes are each pod's own can't be copied."""
+    """The youngest pod that waits, of each owner that lacks some. Whose volumes are each pod's own can't be copied.
+
+    Where one of them waits for its queue, those to come will do so as well: they count once their queue lets them.
+    """
     waiting: dict[SourceKey, list[Pod]] = defaultdict(list)
     for pod in pods:
         if pod.node is None and pod.owner and not pod.deleting and missing.get(owner_of(pod), 0) > 0:
@@ -111,7 +115,7 @@ def _models(pods: Iterable[Pod], missing: Mapping[SourceKey, int]) -> dict[Sourc
     return {
         key: max(some, key=lambda pod: (pod.created_at, pod.uid))
         for key, some in waiting.items()
-        if not any(use.ephemeral for pod in some for use in pod.claims)
+        if not any(QUEUE_GATE in pod.gates or any(use.ephemeral for use in pod.claims) for pod in some)
     }
 
 

@@ -207,10 +207,10 @@ def _is_nominated(pod: Pod, stray: _OpenRoom | None) -> bool:
     return PLACEMENT_GATE in pod.gates and stray.takes(pod)
 
 
-def release_patch(pod: Pod) -> Objects:
+def release_patch(pod: Pod, lifted: str = PLACEMENT_GATE) -> Objects:
     """Lifts our gate; fails when gates have changed meanwhile."""
     gates, path = [{"name": gate} for gate in pod.gates], "/spec/schedulingGates"
-    others = [gate for gate in gates if gate["name"] != PLACEMENT_GATE]
+    others = [gate for gate in gates if gate["name"] != lifted]
     change: Object = {"op": "replace", "path": path, "value": others} if others else {"op": "remove", "path": path}
     return [{"op": "test", "path": path, "value": gates}, change]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from spotkube.api.fairqueue import FairQueue
 from spotkube.api.fields import parse_duration_seconds
+from spotkube.convert.dividing import Divisible, to_divisible
 from spotkube.convert.pods import to_timestamp
 from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_label_selector
@@ -40,6 +41,7 @@ class QueuedJob:
     priority_class: str = ""
     ready: int = 0
     mistake: str = ""
+    divisible: Divisible | None = None
 
 
 def to_queued_job(raw: Json) -> QueuedJob | None:
@@ -52,6 +54,7 @@ def to_queued_job(raw: Json) -> QueuedJob | None:
     pod = spec["template"]["spec"]
     container = pod["containers"][0]
     declared, mistake = _declared(annotations.get(keys.EXPECTED_RUN_TIME))
+    divisible, wrong = to_divisible(raw)
     owner = next((one["name"] for one in metadata.get("ownerReferences") or () if one.get("controller")), "")
     return QueuedJob(
         queue=queue,
@@ -67,7 +70,8 @@ def to_queued_job(raw: Json) -> QueuedJob | None:
         run_seconds=declared,
         priority_class=pod.get("priorityClassName") or "",
         ready=int(status.get("ready") or 0),
-        mistake=mistake,
+        mistake="; ".join(filter(None, (mistake, wrong))),
+        divisible=divisible,
     )
 
 

@@ -81,6 +81,15 @@ ADMITTED_AT: Final = f"{GROUP}/admitted-at"
 """Annotation on a Job: when its queue let it go (RFC 3339)."""
 EXPECTED_RUN_TIME: Final = f"{GROUP}/expected-run-time"
 """Annotation on a Job: how long it will run, as in 90s, 15m, 2h30m."""
-SET_BY_USERS: Final = (DO_NOT_DISRUPT, EXPECTED_RUN_TIME, QUEUE_NAME)
+QUEUE_GATE: Final = f"{GROUP}/queue"
+"""Scheduling gate of pods that wait for their queue."""
+MIN_PARALLELISM: Final = f"{GROUP}/min-parallelism"
+"""Annotation on a Job of a queue: with how many pods at the same time it can do, so that it may be given fewer than its
+parallelism."""
+PARALLELISM: Final = f"{GROUP}/parallelism"
+"""Annotation on a Job that its queue let go with MIN_PARALLELISM: its own spec.parallelism, in whose stead the Job has
+the number of pods that its queue gives it as long as it is not suspended. The pods of such a Job are born with
+QUEUE_GATE."""
+SET_BY_USERS: Final = (DO_NOT_DISRUPT, EXPECTED_RUN_TIME, MIN_PARALLELISM, QUEUE_NAME)
 """Labels and annotations of ours that people put on Jobs, pods and pod templates; the chart's policies keep all others
 from them (the list stands in helm/spotkube/templates/ownpolicy.yaml, too)."""

@@ -5,6 +5,7 @@ decides by, `note` keeps what was decided. All of it can be written down and rea
 restart nor a tenant changes the order.
 """
 
+import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,10 +17,11 @@ from spotkube.queueing.budgets import Spent
 from spotkube.queueing.capacity import Capacity
 from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.decisions import Decisions, Ending, requeued
+from spotkube.queueing.dividing import Divided, Progress
 from spotkube.queueing.estimates import Estimate, Source, estimate
 from spotkube.queueing.history import ClassRuns, History
 from spotkube.queueing.jobclasses import JobClass
-from spotkube.queueing.jobs import USD_HOUR, Amounts, Job, Running, Waiting
+from spotkube.queueing.jobs import USD_HOUR, Amounts, Division, Job, OrderKey, Running, Waiting
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.quotas import Ledger
 from spotkube.queueing.rules import DEFAULTS, Rules
@@ -47,6 +49,13 @@ class Seen:
     admitted_seconds: float | None = None
     run_seconds: float | None = None
     ready: bool = True
+    divided: Divided | None = None
+    """Of a divisible one that runs."""
+
+    @property
+    def width(self) -> int:
+        """With how many pods it runs."""
+        return self.job.parallelism if self.divided is None else self.divided.width
 
     @property
     def has_ended(self) -> bool:
@@ -70,6 +79,11 @@ class _Record:
     preemptors: tuple[str, ...] = ()
     retries: int = 0
     backoff_until_seconds: float = 0.0
+    width: int | None = None
+    """With how many pods it was admitted."""
+    has_turn: bool = False
+    """It runs, and waits in the clock all the same: pods of it are to begin in their turn."""
+    progress: Progress = field(default_factory=Progress)
 
 
 @dataclass
@@ -91,7 +105,7 @@ class Book:
         The clock goes on at the pace of what is in use: with more, its ideal would be ahead of the cluster
         (docs/queueing.md).
         """
-        self.clock.advance(now, sum(record.size / _run(record) for record in self._records.values() if record.runs))
+        self.clock.advance(now, sum(r.size / _run(r) * r.progress.part for r in self._records.values() if r.runs))
         self._weigh(queues)
         self._seen = {one.job.uid: one for one in seen}
         for uid in [uid for uid in self._records if self._is_over(uid)]:
@@ -109,7 +123,7 @@ class Book:
             job = self._job(uid, record)
             if record.runs or record.after:
                 if uid not in left_for:
-                    running[uid] = self._running(uid, job, record, now)
+                    running[uid] = self._running(uid, job, record, now, ranks.get(uid, (math.inf,)))
             elif uid in ranks:
                 key, until = ranks[uid], record.backoff_until_seconds
                 waiting.append(Waiting(job, key, key, until, record.promised_seconds))
@@ -123,7 +137,7 @@ class Book:
             self._note_ending(ending, scene)
         for admission in decisions.admitted:
             record = self._records[admission.uid]
-            record.nominal, record.after = admission.nominal, admission.after
+            record.nominal, record.after, record.width = admission.nominal, admission.after, admission.width
             record.admitted_seconds = scene.now_seconds
         for reservation in decisions.reservations:
             record = self._records[reservation.uid]
@@ -134,7 +148,7 @@ class Book:
         """What all take that run, or were admitted and wait for others to leave: then in these others' stead."""
         left_for = {uid for record in self._records.values() for uid in record.after}
         return [
-            self._seen[uid].job.full
+            self._seen[uid].job.amounts(self._width(uid, record))
             for uid, record in self._records.items()
             if (record.runs or record.after) and uid not in left_for and uid in self._seen
         ]
@@ -148,6 +162,10 @@ class Book:
         for uid in found:
             self._records[uid].after = ()
         return tuple(found)
+
+    def width_of(self, uid: str) -> int | None:
+        """With how many pods it was admitted last."""
+        return self._records[uid].width if uid in self._records else None
 
     def estimate_of(self, uid: str) -> Estimate | None:
         """What its run is taken to be, since it was submitted."""
@@ -209,12 +227,13 @@ class Book:
         record, one = self._records.pop(uid), self._seen.get(uid)
         self._made.pop(uid, None)
         if not record.runs and one is not None and one.admitted_seconds is not None:  # it ran between two looks
-            self.clock.dispatch(uid)
-            record.runs, record.admitted_seconds = True, one.admitted_seconds
+            self._begin(uid, record, one.admitted_seconds)
         if not record.runs:
             self.clock.withdraw(uid)
             return
+        self._end_turn(uid, record)
         ran = one.run_seconds if one is not None and one.run_seconds is not None else now - record.admitted_seconds
+        ran *= record.progress.mean_part(record.admitted_seconds, now)
         self.clock.finish(uid, record.size * max(0.0, ran) / _run(record))
         if one is not None and one.phase is Phase.SUCCEEDED:
             self.history = self.history.with_run(one.job_class, ran, record.estimate.seconds, now)
@@ -227,14 +246,31 @@ class Book:
             record = self._submitted(uid, one, totals)
         runs = one.phase in (Phase.RUNNING, Phase.LEAVING)
         if runs and not record.runs:
-            self.clock.dispatch(uid)
-            record.runs, record.after, record.promised_seconds = True, (), None
-            record.admitted_seconds = one.admitted_seconds if one.admitted_seconds is not None else now
+            self._begin(uid, record, one.admitted_seconds if one.admitted_seconds is not None else now)
         elif record.runs and not runs:
-            self.clock.requeue(uid)
-            record.runs = False
-        elif record.runs:
+            if not record.has_turn:
+                self.clock.requeue(uid)
+            record.runs = record.has_turn = False
+        if record.runs:
+            self._go_on(uid, one, record, now)
+
+    def _begin(self, uid: str, record: _Record, at: float) -> None:
+        record.runs, record.after, record.promised_seconds = True, (), None
+        record.admitted_seconds, record.has_turn = at, True
+        record.progress = Progress(since_seconds=at)
+
+    def _go_on(self, uid: str, one: Seen, record: _Record, now: float) -> None:
+        """It has its turn until its last pod has begun, or it has had what its size said: then whoever waits is before
+        it."""
+        record.progress = record.progress.turned(one.width / one.job.parallelism, now)
+        if one.divided is None or one.divided.all_begun or record.progress.at(now) >= _run(record):
+            self._end_turn(uid, record)
             self._charge_if_late(uid, record, now)
+
+    def _end_turn(self, uid: str, record: _Record) -> None:
+        if record.has_turn:
+            self.clock.dispatch(uid)
+        record.has_turn = False
 
     def _submitted(self, uid: str, one: Seen, totals: Amounts) -> _Record:
         job = one.job
@@ -248,9 +284,9 @@ class Book:
 
     def _charge_if_late(self, uid: str, record: _Record, now: float) -> None:
         """What a late job takes beyond its estimate is its tenant's to pay, as soon as it is seen."""
-        run, elapsed = _run(record), now - record.admitted_seconds
-        if elapsed > run:
-            self.clock.correct(uid, record.size * elapsed / run)
+        run, worked = _run(record), record.progress.at(now)
+        if worked > run:
+            self.clock.correct(uid, record.size * worked / run)
 
     def _job(self, uid: str, record: _Record) -> Job:
         seen, (of, made) = self._seen[uid], self._made.get(uid, (None, None))
@@ -269,14 +305,20 @@ class Book:
             retries=record.retries,
         )
 
-    def _running(self, uid: str, job: Job, record: _Record, now: float) -> Running:
-        one = self._seen[uid]
-        key = (record.admitted_seconds - 1e12,)  # before all that wait
+    def _running(self, uid: str, job: Job, record: _Record, now: float, turn: OrderKey) -> Running:
+        one, division = self._seen[uid], None
+        key: OrderKey = (record.admitted_seconds - 1e12,)  # before all that wait
         leaving = one.phase is Phase.LEAVING
-        ready = one.ready or leaving
-        return Running(
-            job, record.admitted_seconds or now, job.parallelism, record.nominal or leaving, None, ready, key, key
-        )
+        ready, nominal = one.ready or leaving, record.nominal or leaving
+        if one.divided is not None and not leaving:
+            key, pod_seconds = turn, job.run_seconds / one.divided.waves
+            division = Division(one.divided.unfinished, pod_seconds, record.progress.at(now))
+        since, width = record.admitted_seconds or now, self._width(uid, record)
+        return Running(job, since, width, nominal, None, ready, key, key, division)
+
+    def _width(self, uid: str, record: _Record) -> int:
+        one = self._seen[uid]
+        return one.width if record.runs or record.width is None else min(record.width, one.width)
 
     def _note_ending(self, ending: Ending, scene: Scene) -> None:
         running = scene.running.get(ending.uid)
@@ -319,4 +361,5 @@ def _read(told: Mapping[str, Any]) -> _Record:
     record = _Record(**{**told, "estimate": Estimate(seconds, Source(source), runs, error, words)})
     record.path = (told["path"][0], told["path"][1])
     record.after, record.preemptors = tuple(record.after), tuple(record.preemptors)
+    record.progress = Progress(*told.get("progress", (0.0, 1.0, record.admitted_seconds)))
     return record

@@ -15,18 +15,19 @@ from spotkube.controllers.queues.keeping import Keeper
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight, pods_of_others, rates_usd_hour
 from spotkube.controllers.queues.standing import Standing, queue_status, standings
+from spotkube.controllers.queues.widths import WidthController, crews, pod_starts
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.queues import admits_namespace, to_queue
 from spotkube.convert.workloads import Source
 from spotkube.model.resources import CPU
 from spotkube.queueing.book import Book
-from spotkube.queueing.cycle import decide
 from spotkube.queueing.decisions import Cause, Decisions
 from spotkube.queueing.jobs import USD_HOUR, Amounts
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.scene import Scene
 from spotkube.queueing.spending import Spending
+from spotkube.queueing.widths import share
 
 # What a share is a share of where neither quotas nor pool limits say so: the order goes by ratios of shares.
 _UNBOUNDED_MILLI_CPU = 1_000_000
@@ -47,10 +48,11 @@ class QueueController:
         self._keeper = Keeper(tools, namespace)
         self._memory: tuple[Book, Spending] | None = None
         self._lookout = Lookout({}, Market(()))
+        self._widths = WidthController(tools)
         self._told: dict[str, str] = {}
         self._told_at = 0.0
         self.let_go = 0
-        """How many jobs the last cycle let go."""
+        """How many jobs, and pods of divided ones, the last cycle let go or made room for."""
         self.standings: Mapping[str, Standing] = {}
         """Of jobs that wait, by uid, as they were last told."""
 
@@ -75,9 +77,12 @@ class QueueController:
         book.meet(view.now, models, sight.jobs, _totals(models, total))
         capacity = ClusterCapacity.of(view, total, self._lookout.market, pods_of_others(view), book.admitted())
         scene = book.scene(view.now, models, capacity, spending.of_queues())
-        decisions = decide(scene)
+        crew_of = crews(view, sight.sources.values())
+        shared = share(scene, pod_starts(crew_of, view.now))
+        scene, decisions = shared.scene, shared.decisions
         book.note(decisions, scene)
         await self._carry_out(decisions, sight, book, view.now)
+        self.let_go += await self._widths.carry_out(crew_of, shared.widths)
         if not self._has_to_tell(decisions, scene):
             gone = {one.uid for one in decisions.admitted}
             self.standings = {
@@ -120,11 +125,14 @@ class QueueController:
         going = [one.uid for one in decisions.admitted if not one.after]
         causes = {one.uid: one.cause for one in decisions.ended}
         await each((sight.sources[uid] for uid in causes), lambda source: self._end(source, causes[source.uid]))
-        await each((sight.sources[uid] for uid in (*book.due(), *going)), lambda source: self._let_go(source, now))
+        going = [*book.due(), *going]
+        await each(
+            (sight.sources[uid] for uid in going), lambda source: self._let_go(source, book.width_of(source.uid), now)
+        )
         await each(sight.unheld, self._hold)
 
-    async def _let_go(self, source: Source, now: float) -> None:
-        if await self._patch(source, patches.let_go(source, now)):
+    async def _let_go(self, source: Source, width: int | None, now: float) -> None:
+        if await self._patch(source, patches.let_go(source, now, width)):
             self.let_go += 1
             waited = now - (source.job.queued.created_at if source.job and source.job.queued else now)
             self._tools.metrics.queue_wait_seconds.labels(_queue_of(source), source.namespace).observe(max(0.0, waited))

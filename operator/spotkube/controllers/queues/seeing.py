@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from spotkube.controllers.queues.capacity import Market
+from spotkube.controllers.queues.widths import divided
 from spotkube.controllers.view import View
 from spotkube.controllers.workloads.status import cost_micro_usd_hour, node_facts
 from spotkube.convert.queues import QueuedJob
@@ -113,9 +114,10 @@ def _seen(
     source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, priorities: Mapping[str, int], market: Market
 ) -> Seen:
     requests = ResourceList({name: amount for name, amount in queued.requests.items() if name != PODS})
-    width = max(1, source.replicas)
+    divisible = queued.divisible
+    width = max(1, source.replicas) if divisible is None else divisible.parallelism
     price = market.usd_hour(queued.requests)
-    single_wave = width > 1 and job.completions in (None, width)
+    single_wave = divisible is None and width > 1 and job.completions in (None, width)
     ran = queued.ended_at - queued.started_at if queued.ended_at and queued.started_at else None
     return Seen(
         Job(
@@ -127,6 +129,7 @@ def _seen(
             submitted_seconds=queued.created_at,
             priority=priorities.get(queued.priority_class, 0),
             price_usd_hour=None if price is None else price * width,
+            min_parallelism=None if divisible is None else divisible.min_parallelism,
             gang=single_wave,
         ),
         JobClass(source.namespace, owner_pattern(queued.owner), queued.image, queued.command, queued.requests),
@@ -135,4 +138,5 @@ def _seen(
         admitted_seconds=queued.admitted_at,
         run_seconds=ran,
         ready=queued.ready + job.succeeded >= width,
+        divided=divided(job) if phase in (Phase.RUNNING, Phase.LEAVING) else None,
     )
