@@ -44,9 +44,10 @@ def make_scene(
 
 
 def carried_out(scene: Scene, shared: Shared, *, shrinks: bool = True) -> Scene:
-    """The scene once all is done: who was admitted runs, and widths are what they shall be (those that shrink only
-    where pods have ended)."""
-    running = dict(scene.running)
+    """The scene once all is done: who was ended is gone, who was admitted runs, and widths are what they shall be
+    (those that shrink only where pods have ended)."""
+    ended = {one.uid for one in shared.decisions.ended}
+    running = {uid: one for uid, one in scene.running.items() if uid not in ended}
     for uid, width in shared.widths.items():
         if shrinks or width > running[uid].width:
             running[uid] = replace(running[uid], width=width)
@@ -79,6 +80,7 @@ class Cluster:
     def cycle(self) -> Shared:
         shared = share(self.scene)
         after = carried_out(self.scene, shared, shrinks=False)
+        self.pods = {uid: count for uid, count in self.pods.items() if uid in after.running}
         running = dict(after.running)
         for uid, one in after.running.items():
             target = shared.widths.get(uid, one.width)

@@ -73,7 +73,8 @@ def share(scene: Scene, pod_starts: Mapping[str, Sequence[float]] | None = None)
     decisions, granted = _decide(scene, growths)
     widths = {uid: entitled[uid] for uid in shrinking}
     widths |= {uid: divided[uid].width + pods for uid, pods in granted.items()}
-    return Shared(scene, decisions, widths)
+    ended = {one.uid for one in decisions.ended}
+    return Shared(scene, decisions, {uid: width for uid, width in widths.items() if uid not in ended})
 
 
 def _may_change(scene: Scene, one: Running) -> bool:
