@@ -314,6 +314,51 @@ def test_a_running_job_may_be_narrowed_and_not_widened(tenant: Person, operator:
     assert state(tenant.get("job/work")) == (True, HELD)
 
 
+def test_the_width_of_a_divided_job_is_its_queues_until_its_owner_suspends_it(tenant: Person, operator: Person) -> None:
+    divisible = {keys.MIN_PARALLELISM: "2"}
+    tenant.create(job(annotations=divisible, parallelism=4, completions=9))
+    template = {"op": "add", "path": "/spec/template/spec/schedulingGates", "value": [{"name": keys.QUEUE_GATE}]}
+    operator.patch("job/work", [template, *divided(2, own=4)], kind="json")
+    pods = wait_until(lambda: tenant.get("pods")["items"])
+    assert all(one["spec"]["schedulingGates"] == [{"name": keys.QUEUE_GATE}] for one in pods)
+
+    for width in (1, 3):
+        complaint = tenant.refused("job/work", {"spec": {"parallelism": width}})
+    assert "queue 'a' says with how many pods the Job runs" in complaint or "more can't be had" in complaint
+    assert keys.PARALLELISM in tenant.refused("job/work", {"metadata": {"annotations": {keys.PARALLELISM: "9"}}})
+    operator.patch("job/work", {"spec": {"parallelism": 3}})
+    complaint = tenant.refused(f"pod/{pods[0]['metadata']['name']}", {"spec": {"schedulingGates": None}})
+    assert f"{keys.QUEUE_GATE} is lifted by SpotKube alone" in complaint
+
+    tenant.patch("job/work", SUSPEND)
+    assert tenant.get("job/work")["spec"]["parallelism"] == 4
+    tenant.patch("job/work", {"spec": {"parallelism": 6}})
+    tenant.patch("job/work", RESUME)
+    assert state(tenant.get("job/work")) == (True, HELD)
+
+
+def test_an_owner_may_give_a_divided_job_another_parallelism_as_he_suspends_it(
+    tenant: Person, operator: Person
+) -> None:
+    tenant.create(job(annotations={keys.MIN_PARALLELISM: "2"}, parallelism=4, completions=9))
+    operator.patch("job/work", divided(2, own=4), kind="json")
+
+    tenant.patch("job/work", {"spec": {"suspend": True, "parallelism": 5}})
+
+    assert tenant.get("job/work")["spec"]["parallelism"] == 5
+
+
+def divided(width: int, *, own: int) -> list[Manifest]:
+    """How the operator lets go a Job with fewer pods than its own."""
+    annotations = "/metadata/annotations/"
+    return [
+        {"op": "replace", "path": "/spec/parallelism", "value": width},
+        {"op": "add", "path": annotations + keys.PARALLELISM.replace("/", "~1"), "value": str(own)},
+        {"op": "add", "path": annotations + keys.ADMITTED_AT.replace("/", "~1"), "value": "2026-11-28T12:00:00Z"},
+        {"op": "replace", "path": "/spec/suspend", "value": False},
+    ]
+
+
 def test_other_jobs_are_left_alone(tenant: Person) -> None:
     theirs = {
         "plain": job("plain", labels={}),

@@ -12,6 +12,7 @@ from spotkube.cluster.resources import FAIRQUEUES, JOBS, PRIORITYCLASSES
 from spotkube.controllers.queues import patches
 from spotkube.controllers.queues.capacity import ClusterCapacity, Market, total_of
 from spotkube.controllers.queues.keeping import Keeper
+from spotkube.controllers.queues.overruns import Overruns
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight, pods_of_others, rates_usd_hour
 from spotkube.controllers.queues.standing import Standing, queue_status, standings
@@ -49,6 +50,7 @@ class QueueController:
         self._memory: tuple[Book, Spending] | None = None
         self._lookout = Lookout({}, Market(()))
         self._widths = WidthController(tools)
+        self._overruns = Overruns(self._record)
         self._told: dict[str, str] = {}
         self._told_at = 0.0
         self.let_go = 0
@@ -92,6 +94,7 @@ class QueueController:
             }
             return
         self._told_at = view.now
+        self._overruns.look(view, by_name)
         self.standings = {**standings(scene, decisions), **_strangers(sight)}
         await self._tell(by_name, scene, sight, spending, view.now)
         await self._keeper.keep(book, spending, places(book, scene, self.standings), view.now)
@@ -192,6 +195,7 @@ class QueueController:
 
     async def _write(self, queue: FairQueue, scene: Scene, spending: Spending, now: float) -> None:
         status = queue_status(queue, scene, spending, now)
+        status = status.model_copy(update={"overruns": self._overruns.of(queue.name)})
         if status == queue.status:
             return
         self._tools.require_leader()

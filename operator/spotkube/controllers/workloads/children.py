@@ -8,8 +8,10 @@ is overruled then, and plans count on the Workload's number. Scale by an autosca
 """
 
 import copy
+import math
 from typing import Any, Final
 
+from spotkube.api.fields import parse_duration_seconds
 from spotkube.api.workload import DeploymentSource, JobSource, Placement, StatefulSetSource, Workload
 from spotkube.convert.workloads import digest
 from spotkube.model import labels as keys
@@ -50,9 +52,19 @@ def desired_child(workload: Workload) -> Object | None:
 
 
 def _queue_annotations(workload: Workload) -> Object:
-    held = {keys.HELD_BY_QUEUE: "true"}
-    run_time = workload.spec.expected_run_time
-    return held | ({keys.EXPECTED_RUN_TIME: run_time} if run_time else {})
+    annotations = {keys.HELD_BY_QUEUE: "true"}
+    spec = workload.spec
+    if spec.expected_run_time is not None and spec.job is not None:
+        annotations[keys.EXPECTED_RUN_TIME] = _run_time(spec.expected_run_time, spec.job)
+    if spec.min_parallelism is not None:
+        annotations[keys.MIN_PARALLELISM] = str(spec.min_parallelism)
+    return annotations
+
+
+def _run_time(of_a_pod: str, job: JobSource) -> str:
+    """Of the whole job: its pods run in waves where not all run at the same time."""
+    waves = math.ceil(job.completions / job.parallelism)
+    return of_a_pod if waves == 1 else f"{parse_duration_seconds(of_a_pod) * waves}s"
 
 
 def child_metadata(workload: Workload) -> Object:
