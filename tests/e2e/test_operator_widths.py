@@ -1,5 +1,5 @@
-"""A Job that can be divided makes room for another tenant's as its pods end, and has it back: with a real API server and
-the Job controller of Kubernetes."""
+"""A Job that can be divided makes room for another tenant's as its pods end, and has it back: with a real API server
+and the Job controller of Kubernetes."""
 
 from __future__ import annotations
 
