@@ -46,6 +46,11 @@ def job(**fields: Any) -> Spec:
     return {"job": {"template": pods(restartPolicy="Never"), **fields}}
 
 
+def divisible(completions: int = 9, **fields: Any) -> Spec:
+    spec = {**job(parallelism=4, completions=completions), "queueName": "batch", "minParallelism": 2, **fields}
+    return {name: value for name, value in spec.items() if value is not None}
+
+
 def deployment(**fields: Any) -> Spec:
     return {"deployment": {"template": pods(), **fields}}
 
@@ -146,6 +151,11 @@ WORKLOADS = (
     Case("less than nothing in one pool", "Workload", deployment() | {"spot": {"maxFractionPerPool": -0.1}},
          ZERO_OR_MORE),
     Case("a negative base", "Workload", deployment() | {"spot": {"onDemandBase": -1}}, ZERO_OR_MORE),
+    Case("a job that can be divided", "Workload", divisible()),
+    Case("one of no queue", "Workload", divisible(queueName=None), "minParallelism needs queueName"),
+    Case("one of a single wave", "Workload", divisible(completions=4), "more completions than parallelism"),
+    Case("one that needs more pods than it has", "Workload", divisible(minParallelism=5), "of at least that"),
+    Case("a job that can do without pods", "Workload", divisible(minParallelism=0), "greater than or equal to 1"),
     Case("a job's run time", "Workload", job() | {"expectedRunTime": "1h30m"}),
     Case("a target job's run time", "Workload", target("Job", "batch/v1") | {"expectedRunTime": "90s"}),
     Case("a service's run time", "Workload", deployment() | {"expectedRunTime": "20m"},
@@ -180,6 +190,8 @@ WORKLOADS = (
 
 FAIR_QUEUES = (
     Case("an empty queue", "FairQueue", {}),
+    Case("a run time to keep to", "FairQueue", {"advisoryRunTime": "10m"}),
+    Case("no run time to keep to", "FairQueue", {"advisoryRunTime": "0s"}, POSITIVE_DURATION),
     Case("tenants", "FairQueue", {"tenants": [{"name": "team-a", "weight": 2.5}, {"name": "team-b"}]}),
     Case("a tenant twice", "FairQueue", {"tenants": [{"name": "team-a"}, {"name": "team-a"}]}, "Duplicate value",
          "keep one entry"),

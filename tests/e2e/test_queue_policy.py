@@ -13,7 +13,7 @@ import pytest
 
 from localcluster.cluster import Cluster
 from localcluster.errors import KubectlError
-from spotkube.controllers.queues.kinds.pod import release_patch
+from spotkube.controllers.queues.gates import lift
 from spotkube.convert.pods import to_pod
 from spotkube.model import labels as keys
 from spotkube.model.pods import Pod
@@ -319,6 +319,51 @@ def test_a_running_job_may_be_narrowed_and_not_widened(tenant: Person, operator:
     assert state(tenant.get("job/work")) == (True, HELD)
 
 
+def test_the_width_of_a_divided_job_is_its_queues_until_its_owner_suspends_it(tenant: Person, operator: Person) -> None:
+    divisible = {keys.MIN_PARALLELISM: "2"}
+    tenant.create(job(annotations=divisible, parallelism=4, completions=9))
+    template = {"op": "add", "path": "/spec/template/spec/schedulingGates", "value": [{"name": keys.QUEUE_GATE}]}
+    operator.patch("job/work", [template, *divided(2, own=4)], kind="json")
+    pods = wait_until(lambda: tenant.get("pods")["items"])
+    assert all(one["spec"]["schedulingGates"] == [{"name": keys.QUEUE_GATE}] for one in pods)
+
+    for width in (1, 3):
+        complaint = tenant.refused("job/work", {"spec": {"parallelism": width}})
+    assert "queue 'a' says with how many pods the Job runs" in complaint or "more can't be had" in complaint
+    assert keys.PARALLELISM in tenant.refused("job/work", {"metadata": {"annotations": {keys.PARALLELISM: "9"}}})
+    operator.patch("job/work", {"spec": {"parallelism": 3}})
+    complaint = tenant.refused(f"pod/{pods[0]['metadata']['name']}", {"spec": {"schedulingGates": None}})
+    assert f"{keys.QUEUE_GATE} is lifted by SpotKube alone" in complaint
+
+    tenant.patch("job/work", SUSPEND)
+    assert tenant.get("job/work")["spec"]["parallelism"] == 4
+    tenant.patch("job/work", {"spec": {"parallelism": 6}})
+    tenant.patch("job/work", RESUME)
+    assert state(tenant.get("job/work")) == (True, HELD)
+
+
+def test_an_owner_may_give_a_divided_job_another_parallelism_as_he_suspends_it(
+    tenant: Person, operator: Person
+) -> None:
+    tenant.create(job(annotations={keys.MIN_PARALLELISM: "2"}, parallelism=4, completions=9))
+    operator.patch("job/work", divided(2, own=4), kind="json")
+
+    tenant.patch("job/work", {"spec": {"suspend": True, "parallelism": 5}})
+
+    assert tenant.get("job/work")["spec"]["parallelism"] == 5
+
+
+def divided(width: int, *, own: int) -> list[Manifest]:
+    """How the operator lets go a Job with fewer pods than its own."""
+    annotations = "/metadata/annotations/"
+    return [
+        {"op": "replace", "path": "/spec/parallelism", "value": width},
+        {"op": "add", "path": annotations + keys.PARALLELISM.replace("/", "~1"), "value": str(own)},
+        {"op": "add", "path": annotations + keys.ADMITTED_AT.replace("/", "~1"), "value": "2026-11-28T12:00:00Z"},
+        {"op": "replace", "path": "/spec/suspend", "value": False},
+    ]
+
+
 def test_other_jobs_are_left_alone(tenant: Person) -> None:
     theirs = {
         "plain": job("plain", labels={}),
@@ -437,18 +482,18 @@ def test_pods_of_a_deployment_that_opts_in_are_born_gated_and_only_the_operator_
     assert f"{keys.QUEUE_GATE} is lifted by SpotKube alone" in tenant.refused(what, {"spec": {"schedulingGates": None}})
     assert "can't be changed once it is made" in tenant.refused(what, {"metadata": {"labels": {keys.QUEUE_NAME: None}}})
 
-    operator.patch(what, release_patch(converted(made)), kind="json")
+    operator.patch(what, lift(converted(made)), kind="json")
     assert gates(tenant.get(what)) == []
 
 
 def test_the_gate_is_found_among_others_and_only_where_it_was_seen(tenant: Person, operator: Person) -> None:
     made = tenant.create(pod(labels={keys.QUEUE_NAME: "a"}, schedulingGates=[OTHERS, OURS]))
-    change = release_patch(converted(made))
+    change = lift(converted(made))
     tenant.patch("pod/bare", {"spec": {"schedulingGates": [OURS, QUEUE]}})
 
     with pytest.raises(KubectlError):
         operator.patch("pod/bare", change, kind="json")
-    operator.patch("pod/bare", release_patch(converted(tenant.get("pod/bare"))), kind="json")
+    operator.patch("pod/bare", lift(converted(tenant.get("pod/bare"))), kind="json")
 
     assert gates(tenant.get("pod/bare")) == [OURS["name"]]
     tenant.run("delete", "pod", "bare", "--wait=false")
@@ -464,7 +509,7 @@ def test_a_group_is_named_and_sized_while_it_waits(tenant: Person, operator: Per
     for what in ("pod/bare", "job/work"):
         tenant.patch(what, {"metadata": {"annotations": {keys.POD_GROUP_SIZE: "4"}}})
 
-    operator.patch("pod/bare", release_patch(converted(made)), kind="json")
+    operator.patch("pod/bare", lift(converted(made)), kind="json")
     operator.patch("job/work", LET_GO)
     wait_until(lambda: not is_accepted(tenant, "job/work", larger, "--dry-run=server"), 60, "the policy to be at work")
 

@@ -10,6 +10,7 @@ from controller_builders import World
 from spotkube.cluster.resources import REPLICASETS
 from spotkube.controllers.expected import FIRST_SECONDS, STUCK_SECONDS, ExpectedPods, unmade
 from spotkube.convert.replicasets import ReplicaSet, to_replica_set
+from spotkube.model.labels import QUEUE_GATE
 from spotkube.model.pods import Pod
 from spotkube.model.volumes import ClaimUse
 
@@ -56,6 +57,11 @@ class TestStandIns:
         pod = replace(waiting("a"), claims=(ClaimUse("a-scratch", ephemeral=True),))
 
         assert ExpectedPods().waiting([pod], {OWNER: 2}, now=0) == []
+
+    def test_where_one_waits_for_its_queue_those_to_come_will_as_well(self) -> None:
+        held = waiting("b", created_at=-1, gates=(QUEUE_GATE,))
+
+        assert ExpectedPods().waiting([waiting("a"), held], {OWNER: 2}, now=0) == []
 
     def test_whose_first_pod_is_still_to_come_is_waited_for_a_while(self) -> None:
         expected = ExpectedPods()

@@ -66,4 +66,4 @@ def test_a_workload_says_it_to_its_job() -> None:
     assert child is not None
     annotations = child["metadata"]["annotations"]
     assert annotations[keys.CHECKPOINT_INTERVAL] == "10m"
-    assert annotations[keys.EXPECTED_RUN_TIME] == "2h"
+    assert annotations[keys.EXPECTED_RUN_TIME] == "14400s", "four pods of that length, two at a time"

@@ -204,6 +204,11 @@ def test_foreign_gates_keep_a_pod_out_and_ours_does_not() -> None:
     assert [group.pods for group in groups] == [(ours.uid,)]
 
 
+def test_a_pod_that_waits_for_its_queue_is_kept_out_though_a_workload_s() -> None:
+    held = make_pod(workload="w", gates=(keys.PLACEMENT_GATE, keys.QUEUE_GATE))
+    assert pods_to_place(make_snapshot([held])) == []
+
+
 def test_where_one_was_refused_the_others_are_not_waited_for() -> None:
     refused, untried = make_pod(), make_pod(unschedulable=False)
     elsewhere = make_pod(unschedulable=False, shape=replace(make_shape(), scheduler_name="another"))

@@ -164,6 +164,16 @@ def _with_policy(template: Object) -> Object:
     return template | ({"spec": {**template["spec"], "restartPolicy": "Never"}} if "spec" in template else {})
 
 
+class TestQueue:
+    def test_what_its_queue_wants_to_know_is_on_the_job(self) -> None:
+        child = desired_child(make_job(queueName="batch", minParallelism=1, expectedRunTime="1h30m"))
+
+        assert child is not None
+        annotations = child["metadata"]["annotations"]
+        assert annotations[keys.MIN_PARALLELISM] == "1"
+        assert annotations[keys.EXPECTED_RUN_TIME] == "10800s", "four pods of that length, two at a time"
+
+
 class TestPlacement:
     def test_pods_of_a_job_are_born_gated(self) -> None:
         child = desired_child(make_job())

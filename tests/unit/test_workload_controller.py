@@ -19,6 +19,7 @@ from spotkube.controllers.workloads import WorkloadController, WorkloadView
 from spotkube.controllers.workloads.reconcile import status_patch
 from spotkube.controllers.workloads.refusals import RETRY_SECONDS
 from spotkube.convert.workloads import to_budget, to_source
+from spotkube.model import labels as keys
 from spotkube.model.labels import APPLIED
 from spotkube.model.pods import Pod
 from unit.workload_builders import (
@@ -289,6 +290,26 @@ class TestUpdates:
         spec = server.objects[JOBS.name, "shop", "crunch"]["spec"]
         assert (spec["parallelism"], spec["backoffLimit"]) == (3, 9)
         assert server.events[1:] == []
+
+    async def test_the_parallelism_of_a_job_that_its_queue_divided_is_noted_beside_its_width(
+        self, server: FakeServer, controller: WorkloadController
+    ) -> None:
+        queued = {"queueName": "batch", "minParallelism": 1}
+        server.put(make_job(**queued))
+        await controller.reconcile(server.view())
+        server.merge(
+            JOBS,
+            "crunch",
+            {"metadata": {"annotations": {keys.PARALLELISM: "2"}}, "spec": {"suspend": False, "parallelism": 1}},
+        )
+        await controller.reconcile(server.view())
+        assert server.objects[JOBS.name, "shop", "crunch"]["spec"]["parallelism"] == 1
+
+        server.put(make_job(generation=2, job={"parallelism": 3}, **queued))
+        await controller.reconcile(server.view())
+
+        job = server.objects[JOBS.name, "shop", "crunch"]
+        assert (job["spec"]["parallelism"], job["metadata"]["annotations"][keys.PARALLELISM]) == (1, "3")
 
     async def test_what_does_not_reach_a_job_any_more_is_told(
         self, server: FakeServer, controller: WorkloadController

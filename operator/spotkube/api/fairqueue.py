@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource
-from spotkube.api.fields import Count, LabelKey, Labels, LabelValue, Quantity
+from spotkube.api.fields import Count, LabelKey, Labels, LabelValue, PositiveDuration, Quantity, Time
 from spotkube.api.rules import Keyed, Rule, SpecModel, StatusModel
 from spotkube.model.quantities import parse_quantity
 
@@ -135,6 +135,9 @@ class FairQueueSpec(SpecModel):
     """Quota of each resource; one that is not listed has no limit."""
     budget: Budget = Budget()
     """Limits in dollars."""
+    advisory_run_time: PositiveDuration | None = None
+    """How long a pod should run at most, such as 10m: who waits for a divisible job to give back room waits as long as
+    its pods run. Nothing is ended for it; status tells of pods that run longer. Left out, none does."""
     stop_policy: StopPolicy = StopPolicy.NONE
     """None: work is admitted. Hold: nothing new is admitted. HoldAndDrain: what runs is ended and waits again as
     well."""
@@ -181,6 +184,17 @@ class TenantStatus(StatusModel):
     """What they have cost since the month began, UTC."""
 
 
+class Overrun(StatusModel):
+    """A job with pods that run longer than the queue's advisoryRunTime."""
+
+    job: Annotated[str, Field(max_length=320)]
+    """Its namespace and name."""
+    pods: Count
+    """How many of its pods do."""
+    since: Time
+    """Since when the first of them does: so long it has delayed those who wait for its room."""
+
+
 class FairQueueStatus(ObservedStatus):
     """How the queue stands. Written by SpotKube. Conditions: Active, False while stopPolicy keeps it from admitting
     (Stopped), or what is written can't be meant (Invalid); Overlaps, True and there only while other queues are for
@@ -196,6 +210,8 @@ class FairQueueStatus(ObservedStatus):
     """What it costs, accounted from what really ran at its real price."""
     tenants: Annotated[tuple[TenantStatus, ...], Field(max_length=500)] = ()
     """Those with jobs that wait or run, at most 500."""
+    overruns: Annotated[tuple[Overrun, ...], Field(max_length=20)] = ()
+    """Jobs with pods that run longer than advisoryRunTime, at most 20: those that have done so for longest."""
 
 
 class FairQueue(KubeObject):

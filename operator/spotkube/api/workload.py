@@ -177,6 +177,13 @@ class WorkloadSpec(SpecModel):
             lambda spec: spec.checkpoint_interval is None or spec.is_job,
         ),
         Rule(
+            "!has(self.minParallelism) || (has(self.job) && has(self.queueName)"
+            " && self.minParallelism <= self.job.parallelism && self.job.parallelism < self.job.completions)",
+            "minParallelism needs queueName, and a job with parallelism of at least that and more completions than "
+            "parallelism: correct these, or remove it",
+            lambda spec: spec.min_parallelism is None or _can_be_divided(spec, spec.min_parallelism),
+        ),
+        Rule(
             f"!has(self.minAvailable) || !{_IS_JOB_CEL}",
             "minAvailable is for services only: remove it; to keep a job off spot, set spot.never to true",
             lambda spec: spec.min_available is None or not spec.is_job,
@@ -202,6 +209,11 @@ class WorkloadSpec(SpecModel):
     """How much of it may run on spot nodes. Left out, all of it may."""
     queue_name: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     """The FairQueue that its job stands in. Left out, it runs at once, as services do."""
+    min_parallelism: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """With how many pods at the same time its job can do. Its queue then gives it from so many to job.parallelism: more
+    where nobody else is entitled to the room, fewer when others come, as its pods end. None is ended for it. Its pods
+    are born with the scheduling gate spotkube.io/queue, so that none of them starts while SpotKube is down. Read when
+    the job is made. Left out, it runs with all of them."""
     expected_run_time: PositiveDuration | None = None
     """How long a pod of the job will run, such as 20m or 1h30m; for jobs only. Left out, it is estimated from
     earlier runs."""
@@ -243,6 +255,11 @@ class WorkloadSpec(SpecModel):
         if self.target_ref is not None:
             return Placement.SCHEDULER
         return self.placement or (Placement.PINNED if self.is_job else Placement.SCHEDULER)
+
+
+def _can_be_divided(spec: WorkloadSpec, least: int) -> bool:
+    job = spec.job
+    return job is not None and spec.queue_name is not None and least <= job.parallelism < job.completions
 
 
 class QueuePlace(StatusModel):

@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from spotkube.convert.workloads import SourceKey
+from spotkube.model.labels import QUEUE_GATE
 from spotkube.model.pods import Pod
 
 # An owner that has made no pod for so long is held up by something, as a quota: nothing is bought on its word then.
@@ -103,8 +104,10 @@ def unmade(planned: str) -> SourceKey | None:
 
 
 def _models(pods: Iterable[Pod], missing: Mapping[SourceKey, int]) -> dict[SourceKey, Pod]:
-    """The youngest pod that waits, of each owner that lacks some. Whose volumes are each pod's own can't be copied, and
-    whose pods stand in a queue by themselves, those that it has still to make will wait there."""
+    """The youngest pod that waits, of each owner that lacks some. Whose volumes are each pod's own can't be copied.
+
+    Where pods stand in a queue, those that the owner has still to make will wait there: they count once it lets them.
+    """
     waiting: dict[SourceKey, list[Pod]] = defaultdict(list)
     for pod in pods:
         if pod.node is None and pod.owner and not pod.deleting and missing.get(owner_of(pod), 0) > 0:
@@ -112,7 +115,10 @@ def _models(pods: Iterable[Pod], missing: Mapping[SourceKey, int]) -> dict[Sourc
     return {
         key: max(some, key=lambda pod: (pod.created_at, pod.uid))
         for key, some in waiting.items()
-        if not any(pod.queued is not None or any(use.ephemeral for use in pod.claims) for pod in some)
+        if not any(
+            pod.queued is not None or QUEUE_GATE in pod.gates or any(use.ephemeral for use in pod.claims)
+            for pod in some
+        )
     }
 
 

@@ -77,6 +77,7 @@ def to_pod(raw: Json) -> Pod | None:
         deletion_cost=_deletion_cost(annotations),
         grace_seconds=_grace_seconds(spec),
         created_at=to_timestamp(metadata.get("creationTimestamp")),
+        started_at=to_timestamp(status.get("startTime")),
         claims=to_claim_uses(metadata["namespace"], metadata["name"], spec),
         queued=to_queued_pod(raw),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from spotkube.api.fairqueue import FairQueue
 from spotkube.convert.declared import to_declared
+from spotkube.convert.dividing import Divisible, to_divisible
 from spotkube.convert.pods import to_timestamp
 from spotkube.convert.queued import FOREIGN_QUEUE, to_group
 from spotkube.convert.requests import pod_requests
@@ -44,6 +45,7 @@ class QueuedJob:
     ready: int = 0
     mistake: str = ""
     group: PodGroup | None = None
+    divisible: Divisible | None = None
 
 
 def to_queued_job(raw: Json) -> QueuedJob | None:
@@ -56,6 +58,7 @@ def to_queued_job(raw: Json) -> QueuedJob | None:
     pod = spec["template"]["spec"]
     container = pod["containers"][0]
     declared = to_declared(annotations)
+    divisible, wrong = to_divisible(raw)
     owner = next((one["name"] for one in metadata.get("ownerReferences") or () if one.get("controller")), "")
     return QueuedJob(
         queue=queue,
@@ -72,8 +75,9 @@ def to_queued_job(raw: Json) -> QueuedJob | None:
         checkpoints=declared.checkpoints,
         priority_class=pod.get("priorityClassName") or "",
         ready=int(status.get("ready") or 0),
-        mistake="; ".join(declared.mistakes),
+        mistake="; ".join(filter(None, (*declared.mistakes, wrong))),
         group=to_group(metadata),
+        divisible=divisible,
     )
 
 

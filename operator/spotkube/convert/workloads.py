@@ -43,6 +43,12 @@ class JobFacts:
     queued: QueuedJob | None = None
 
     @property
+    def own_parallelism(self) -> int:
+        """What its owner gave it, where its queue gives it fewer pods as well."""
+        divisible = self.queued.divisible if self.queued is not None else None
+        return self.parallelism if divisible is None else divisible.parallelism
+
+    @property
     def running_wanted(self) -> int:
         """How many pods shall run now."""
         if self.end is not None or self.suspended:

@@ -92,6 +92,13 @@ CHECKPOINT_INTERVAL: Final = f"{GROUP}/checkpoint-interval"
 """Annotation on a Job: how often it saves its work, as in 10m."""
 LAST_CHECKPOINT: Final = f"{GROUP}/last-checkpoint"
 """Annotation on a Job, which the job itself may write: when its work was last saved (RFC 3339)."""
+MIN_PARALLELISM: Final = f"{GROUP}/min-parallelism"
+"""Annotation on a Job of a queue: with how many pods at the same time it can do, so that it may be given fewer than its
+parallelism."""
+PARALLELISM: Final = f"{GROUP}/parallelism"
+"""Annotation on a Job that its queue let go with MIN_PARALLELISM: its own spec.parallelism, in whose stead the Job has
+the number of pods that its queue gives it as long as it is not suspended. The pods of such a Job are born with
+QUEUE_GATE."""
 RUN_SECONDS: Final = f"{GROUP}/run-seconds"
 TERMINATION_SECONDS: Final = f"{GROUP}/termination-seconds"
 NEVER_READY: Final = f"{GROUP}/never-ready"
@@ -101,6 +108,7 @@ SET_BY_USERS: Final = (
     DO_NOT_DISRUPT,
     EXPECTED_RUN_TIME,
     LAST_CHECKPOINT,
+    MIN_PARALLELISM,
     NEVER_READY,
     POD_GROUP_NAME,
     POD_GROUP_SIZE,

@@ -123,7 +123,7 @@ class PodPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A live pod (neither Succeeded nor Failed). Times are seconds since the epoch.
+    """A live pod (neither Succeeded nor Failed). Times are seconds since the epoch; it has not started at 0.
 
     `node` is the Node it is bound to, `nominated` the one it is nominated onto, `admitted_by` the
     UIDs of claims whose nodes it may enter before others. `workload` is "namespace/name" of the
@@ -155,6 +155,7 @@ class Pod:
     deletion_cost: int = 0
     grace_seconds: int = 30
     created_at: float = 0.0
+    started_at: float = 0.0
     claims: tuple[ClaimUse, ...] = ()
     volumes: tuple[AttachedVolume, ...] = ()
     unbound: tuple[ClaimKey, ...] = ()

@@ -149,6 +149,9 @@ class Turn:
         self._again = True
         return True
 
+    def is_put_off(self, queue: str) -> bool:
+        return queue in self._put_off
+
     def close(self, line: Line) -> None:
         """No more of this line."""
         self._closed.add(id(line))

@@ -5,6 +5,7 @@ decides by, `note` keeps what was decided. All of it can be written down and rea
 restart nor a tenant changes the order.
 """
 
+import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -17,10 +18,11 @@ from spotkube.queueing.capacity import Capacity
 from spotkube.queueing.checkpoints import NO_CHECKPOINTS, Checkpoints
 from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.decisions import Decisions, Ending, requeued
+from spotkube.queueing.dividing import Divided, Progress
 from spotkube.queueing.estimates import DEFAULT_SECONDS, Estimate, Source, estimate
 from spotkube.queueing.history import ClassRuns, History
 from spotkube.queueing.jobclasses import JobClass
-from spotkube.queueing.jobs import USD_HOUR, Amounts, Job, Running, Waiting
+from spotkube.queueing.jobs import USD_HOUR, Amounts, Division, Job, OrderKey, Running, Waiting
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.quotas import Ledger
 from spotkube.queueing.rules import DEFAULTS, Rules
@@ -51,6 +53,13 @@ class Seen:
     checkpoints: Checkpoints = NO_CHECKPOINTS
     ready: bool = True
     default_seconds: float = DEFAULT_SECONDS
+    divided: Divided | None = None
+    """Of a divisible one that runs."""
+
+    @property
+    def width(self) -> int:
+        """With how many pods it runs."""
+        return self.job.parallelism if self.divided is None else self.divided.width
 
     @property
     def has_ended(self) -> bool:
@@ -79,6 +88,11 @@ class _Record:
     was_ready: bool = False
     """All its pods were ready once since it was admitted."""
     paid_by_others: float = 0.0
+    width: int | None = None
+    """With how many pods it was admitted."""
+    has_turn: bool = False
+    """It runs, and waits in the clock all the same: pods of it are to begin in their turn."""
+    progress: Progress = field(default_factory=Progress)
 
 
 @dataclass
@@ -102,7 +116,7 @@ class Book:
         """
         if self.clock.seconds is not None and now < self.clock.seconds:
             self._step_back(self.clock.seconds - now)
-        self.clock.advance(now, sum(record.size / _run(record) for record in self._records.values() if record.runs))
+        self.clock.advance(now, sum(r.size / _run(r) * r.progress.part for r in self._records.values() if r.runs))
         self._seen = {one.job.uid: one for one in seen}
         self._weigh(queues, {one.job.queue for one in self._seen.values() if one.job.queue not in queues})
         for uid in [uid for uid in self._records if self._is_over(uid)]:
@@ -120,7 +134,7 @@ class Book:
             job = self._job(uid, record)
             if record.runs or record.after:
                 if uid not in left_for:
-                    running[uid] = self._running(uid, job, record, now)
+                    running[uid] = self._running(uid, job, record, now, ranks.get(uid, (math.inf,)))
             elif uid in ranks:
                 key, until = ranks[uid], record.backoff_until_seconds
                 waiting.append(Waiting(job, key, key, until, record.promised_seconds))
@@ -134,7 +148,7 @@ class Book:
             self._note_ending(ending, scene)
         for admission in decisions.admitted:
             record = self._records[admission.uid]
-            record.nominal, record.after = admission.nominal, admission.after
+            record.nominal, record.after, record.width = admission.nominal, admission.after, admission.width
             record.admitted_seconds = scene.now_seconds
         for reservation in decisions.reservations:
             record = self._records[reservation.uid]
@@ -145,7 +159,7 @@ class Book:
         """What all take that run, or were admitted and wait for others to leave: then in these others' stead."""
         left_for = {uid for record in self._records.values() for uid in record.after}
         return [
-            self._seen[uid].job.full
+            self._seen[uid].job.amounts(self._width(uid, record))
             for uid, record in self._records.items()
             if (record.runs or record.after) and uid not in left_for and uid in self._seen
         ]
@@ -168,6 +182,10 @@ class Book:
         """Whether it asks for no more than it was admitted with."""
         record = self._records.get(job.uid)
         return record is not None and record.runs and not _has_grown(record, job)
+
+    def width_of(self, uid: str) -> int | None:
+        """With how many pods it was admitted last."""
+        return self._records[uid].width if uid in self._records else None
 
     def estimate_of(self, uid: str) -> Estimate | None:
         """What its run is taken to be, since it was submitted."""
@@ -211,6 +229,7 @@ class Book:
         for record in self._records.values():
             record.admitted_seconds = max(0.0, record.admitted_seconds - seconds)
             record.backoff_until_seconds = max(0.0, record.backoff_until_seconds - seconds)
+            record.progress = record.progress.moved(-seconds)
             if record.promised_seconds is not None:
                 record.promised_seconds -= seconds
 
@@ -243,12 +262,13 @@ class Book:
         record, one = self._records.pop(uid), self._seen.get(uid)
         self._made.pop(uid, None)
         if not record.runs and one is not None and one.admitted_seconds is not None:  # it ran between two looks
-            self.clock.dispatch(uid)
-            record.runs, record.admitted_seconds = True, one.admitted_seconds
+            self._begin(record, one, now)
         if not record.runs:
             self.clock.withdraw(uid)
             return
+        self._end_turn(uid, record)
         ran = one.run_seconds if one is not None and one.run_seconds is not None else now - record.admitted_seconds
+        ran *= record.progress.mean_part(record.admitted_seconds, now)
         self.clock.finish(uid, _taken(record, ran))
         if one is not None and one.phase is Phase.SUCCEEDED:
             self.history = self.history.with_run(one.job_class, ran, record.estimate.seconds, now)
@@ -263,18 +283,32 @@ class Book:
             self._hand_over(uid, record, one.job.tenant, now)
         runs = one.phase in (Phase.RUNNING, Phase.LEAVING)
         if runs and not record.runs:
-            self.clock.dispatch(uid)
-            record.runs, record.after, record.promised_seconds = True, (), None
-            if not record.admitted_seconds:  # Nobody remembers with what it was let go.
-                record.amounts = _lasting(one.job)
-            record.admitted_seconds = one.admitted_seconds if one.admitted_seconds is not None else now
+            self._begin(record, one, now)
         elif record.runs and not runs:
-            self.clock.requeue(uid)
-            record.runs = record.leaving = record.was_ready = False
+            if not record.has_turn:
+                self.clock.requeue(uid)
+            record.runs = record.has_turn = record.leaving = record.was_ready = False
             record.paid_by_others = 0.0
-        elif record.runs:
-            self._charge_if_late(uid, record, now)
+        if record.runs:
+            self._go_on(uid, one, record, now)
         record.was_ready = record.runs and (record.was_ready or one.ready)
+
+    @staticmethod
+    def _begin(record: _Record, one: Seen, now: float) -> None:
+        if not record.admitted_seconds:  # Nobody remembers with what it was let go.
+            record.amounts = _lasting(one.job)
+        at = one.admitted_seconds if one.admitted_seconds is not None else now
+        record.runs, record.after, record.promised_seconds = True, (), None
+        record.admitted_seconds, record.has_turn = at, True
+        record.progress = Progress(since_seconds=at)
+
+    def _go_on(self, uid: str, one: Seen, record: _Record, now: float) -> None:
+        """It has its turn until its last pod has begun, or it has had what its size said: then whoever waits is before
+        it."""
+        record.progress = record.progress.turned(one.width / one.job.parallelism, now)
+        if one.divided is None or one.divided.all_begun or record.progress.at(now) >= _run(record):
+            self._end_turn(uid, record)
+            self._charge_if_late(uid, record, now)
 
     def _hand_over(self, uid: str, record: _Record, tenant: str, now: float) -> None:
         """Its namespace is another tenant's now, with whom it stands as if it came at this moment. What it ran so far
@@ -284,11 +318,19 @@ class Book:
             self.clock.withdraw(uid)
             self.clock.submit(uid, record.path, record.size, record.submitted)
             return
-        paid = _taken(record, now - record.admitted_seconds)
+        had_turn, paid = record.has_turn, _taken(record, record.progress.at(now))
+        self._end_turn(uid, record)
         self.clock.finish(uid, paid)
         record.paid_by_others += paid
         self.clock.submit(uid, record.path, max(0.0, record.size - record.paid_by_others), record.submitted)
-        self.clock.dispatch(uid)
+        record.has_turn = True
+        if not had_turn:
+            self._end_turn(uid, record)
+
+    def _end_turn(self, uid: str, record: _Record) -> None:
+        if record.has_turn:
+            self.clock.dispatch(uid)
+        record.has_turn = False
 
     def _submitted(self, uid: str, one: Seen, totals: Amounts) -> _Record:
         job = one.job
@@ -301,9 +343,9 @@ class Book:
 
     def _charge_if_late(self, uid: str, record: _Record, now: float) -> None:
         """What a late job takes beyond its estimate is its tenant's to pay, as soon as it is seen."""
-        elapsed = now - record.admitted_seconds
-        if elapsed > _run(record):
-            self.clock.correct(uid, _taken(record, elapsed))
+        worked = record.progress.at(now)
+        if worked > _run(record):
+            self.clock.correct(uid, _taken(record, worked))
 
     def _job(self, uid: str, record: _Record) -> Job:
         seen, (of, made) = self._seen[uid], self._made.get(uid, (None, None))
@@ -322,14 +364,21 @@ class Book:
             retries=record.retries,
         )
 
-    def _running(self, uid: str, job: Job, record: _Record, now: float) -> Running:
-        one = self._seen[uid]
-        key = (record.admitted_seconds - 1e12,)  # before all that wait
+    def _running(self, uid: str, job: Job, record: _Record, now: float, turn: OrderKey) -> Running:
+        one, division = self._seen[uid], None
+        key: OrderKey = (record.admitted_seconds - 1e12,)  # before all that wait
         leaving = one.phase is Phase.LEAVING or record.leaving
-        ready = record.was_ready or leaving
-        since = record.admitted_seconds or now
+        ready, nominal = record.was_ready or leaving, record.nominal or leaving
+        if one.divided is not None and not leaving:
+            key, pod_seconds = turn, job.run_seconds / one.divided.waves
+            division = Division(one.divided.unfinished, pod_seconds, record.progress.at(now))
+        since, width = record.admitted_seconds or now, self._width(uid, record)
         saved = one.checkpoints.saved_at(since, now)
-        return Running(job, since, job.parallelism, record.nominal or leaving, saved, ready, key, key)
+        return Running(job, since, width, nominal, saved, ready, key, key, division)
+
+    def _width(self, uid: str, record: _Record) -> int:
+        one = self._seen[uid]
+        return one.width if record.runs or record.width is None else min(record.width, one.width)
 
     def _note_ending(self, ending: Ending, scene: Scene) -> None:
         running = scene.running.get(ending.uid)
@@ -383,4 +432,5 @@ def _read(told: Mapping[str, Any]) -> _Record:
     record = _Record(**{**told, "estimate": Estimate(seconds, Source(source), runs, error, words)})
     record.path = (told["path"][0], told["path"][1])
     record.after, record.preemptors = tuple(record.after), tuple(record.preemptors)
+    record.progress = Progress(*told.get("progress", (0.0, 1.0, record.admitted_seconds)))
     return record

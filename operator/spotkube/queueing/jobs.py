@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -83,6 +83,11 @@ class Job:
     def divisible(self) -> bool:
         return self.min_parallelism is not None
 
+    @property
+    def may_preempt(self) -> bool:
+        """Whether others may be ended for it."""
+        return True
+
     @cached_property
     def parallelism(self) -> int:
         """Pods of all its sets."""
@@ -154,6 +159,22 @@ class Waiting:
         return self if self.promised_seconds is not None else replace(self, promised_seconds=start_seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How far a divisible job is that runs."""
+
+    unfinished: int
+    """How many of its pods have still to end well, those that run among them."""
+    pod_seconds: float
+    """Estimate of the run of one pod."""
+    worked_seconds: float
+    """What it has done, as time of its run with all its pods."""
+    target: int | None = None
+    """The width that it is to shrink to as its pods end; None if to none."""
+    shed_seconds: float = 0.0
+    """When it will have shrunk, Unix time."""
+
+
 @dataclass(frozen=True)
 class Running:
     """A job that was admitted."""
@@ -170,6 +191,8 @@ class Running:
     key: OrderKey = ()
     between: OrderKey = ()
     """Both as in `Waiting`: what is given back keeps its place."""
+    division: Division | None = None
+    """Of one that can still change its width. Its `key` is the place at which it asks for more."""
 
     @cached_property
     def amounts(self) -> Amounts:
@@ -185,13 +208,32 @@ class Running:
         that was passed has to be corrected (Tsafrir, Etsion, Feitelson: Backfilling Using System-Generated Predictions
         Rather than User Runtime Estimates, IEEE TPDS 18(6), 2007, section 3).
         """
-        run = max(1e-3, self.job.run_seconds_at(self.width))
-        elapsed = now_seconds - self.admitted_seconds
-        while run <= elapsed:
-            run *= 2
-        return self.admitted_seconds + run
+        if self.division is None:
+            elapsed = now_seconds - self.admitted_seconds
+            return self.admitted_seconds + not_passed(self.job.run_seconds_at(self.width), elapsed)
+        done, target = self.division.worked_seconds, self.division.target
+        left = not_passed(self.job.run_seconds, done) - done
+        return now_seconds + left * self.job.parallelism / max(1, self.width if target is None else target)
+
+    def leaving(self, now_seconds: float) -> Iterator[tuple[float, Amounts]]:
+        """When it gives back how much."""
+        division = self.division
+        if division is None or division.target is None:
+            yield self.end_seconds(now_seconds), self.amounts
+            return
+        kept = self.job.amounts(division.target)
+        yield division.shed_seconds, {name: amount - kept.get(name, 0) for name, amount in self.amounts.items()}
+        yield self.end_seconds(now_seconds), kept
 
     def unsaved_seconds(self, now_seconds: float) -> float:
         """How much of its run would have to be done again."""
         since = self.admitted_seconds if self.checkpoint_seconds is None else self.checkpoint_seconds
         return max(0.0, now_seconds - max(since, self.admitted_seconds))
+
+
+def not_passed(estimate_seconds: float, elapsed_seconds: float) -> float:
+    """The estimate, doubled as often as it takes until it is above what has passed."""
+    run = max(1e-3, estimate_seconds)
+    while run <= elapsed_seconds:
+        run *= 2
+    return run

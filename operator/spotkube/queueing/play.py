@@ -36,7 +36,8 @@ class Play:
         self._next: list[tuple[float, int, str, Amounts]] = []
         self._count = 0
         for one in scene.running.values():
-            self._will_leave(one.end_seconds(scene.now_seconds), one.job.queue, one.amounts)
+            for seconds, amounts in one.leaving(scene.now_seconds):
+                self._will_leave(seconds, one.job.queue, amounts)
 
     def __iter__(self) -> Iterator[tuple[float, Job, int]]:
         names = [name for name, queue in self._scene.queues.items() if queue.stop is Stop.NONE]

@@ -60,7 +60,7 @@ class Ends:
 
     def __init__(self, running: Iterable[Running], now_seconds: float) -> None:
         self._now_seconds = now_seconds
-        self._ends: list[tuple[float, str, Running]] = []
+        self._ends: list[tuple[float, str, str, Amounts]] = []
         self._new = list(running)
         self._gone: set[str] = set()
 
@@ -72,10 +72,14 @@ class Ends:
 
     def __iter__(self) -> Iterator[Leaving]:
         if self._new:  # Most cycles reserve nothing, and need no order.
-            self._ends += [(one.end_seconds(self._now_seconds), one.job.uid, one) for one in self._new]
-            self._ends.sort()
+            self._ends += [
+                (end, one.job.uid, one.job.queue, amounts)
+                for one in self._new
+                for end, amounts in one.leaving(self._now_seconds)
+            ]
+            self._ends.sort(key=lambda leaves: leaves[:2])
             self._new = []
-        return ((end, one.job.queue, one.amounts) for end, uid, one in self._ends if uid not in self._gone)
+        return ((end, queue, amounts) for end, uid, queue, amounts in self._ends if uid not in self._gone)
 
     def first(self) -> float | None:
         """When the first one ends."""

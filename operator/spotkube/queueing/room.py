@@ -1,5 +1,6 @@
 """Room for a job on three levels: its queue's own limit, what its cohort shares, and what the cluster can hold."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,6 +39,10 @@ def counted(name: str, cluster: Amounts) -> bool:
     """Whether a cluster with these amounts limits the resource: what is not named there is none of, but for pods and
     dollars, which need not be named."""
     return name in cluster or name not in (PODS, USD_HOUR)
+
+
+def _anything(_queue: str, _amounts: Amounts) -> bool:
+    return True
 
 
 class Room:
@@ -83,20 +88,26 @@ class Room:
                     return Lack(level, name, amount, max(0, left))
         return None
 
-    def width(self, job: Job) -> int:
-        """With how many pods the job fits; 0 if with fewer than it needs."""
-        if self.lack(job.queue, job.full) is None:
-            return job.parallelism
-        if not job.divisible:
+    def width(self, job: Job, may_have: Callable[[str, Amounts], bool] = _anything) -> int:
+        """With how many pods the job fits; 0 if with fewer than it needs. What `may_have` denies of the queue and the
+        amounts it is not given beyond its least width."""
+
+        def fits(amounts: Amounts) -> bool:
+            return may_have(job.queue, amounts) and self.lack(job.queue, amounts) is None
+
+        if not job.divisible or fits(job.full):
+            return job.parallelism if self.lack(job.queue, job.full) is None else 0
+        least = job.least_width
+        if self.lack(job.queue, job.amounts(least)) is not None:
             return 0
-        low, high = job.least_width - 1, job.parallelism
+        low, high = least, job.parallelism
         while high - low > 1:
             middle = (low + high) // 2
-            if self.lack(job.queue, job.amounts(middle)) is None:
+            if fits(job.amounts(middle)):
                 low = middle
             else:
                 high = middle
-        return low if low >= job.least_width else 0
+        return low
 
     def spare(self, level: Level, queue: str, amounts: Amounts) -> dict[str, int]:
         """What is left on a level of each of these resources that is limited there."""

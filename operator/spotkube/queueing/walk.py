@@ -56,13 +56,19 @@ class Walk:
             self._leave_out(line, job, over)
         elif self._would_borrow(job) and self._turn.put_off(job.queue):
             return
-        elif width := self._room.width(job):
+        elif width := self._width(job):
             self._admit_unless_in_the_way(waiting, line, width)
         else:
             self._preempt_or_reserve(waiting, line)
 
     def _would_borrow(self, job: Job) -> bool:
         return self._room.ledger.would_borrow(job.queue, job.amounts(job.least_width))
+
+    def _width(self, job: Job) -> int:
+        """With how many pods it may run; as long as others have not had what is their own, no more than is its own."""
+        if self._turn.is_put_off(job.queue):
+            return self._room.width(job)
+        return self._room.width(job, self._room.ledger.within_nominal)
 
     def _never(self, job: Job) -> Reason | None:
         queue = self._scene.queues[job.queue]
@@ -144,7 +150,7 @@ class Walk:
 
     def _may_preempt(self, job: Job, amounts: Amounts) -> bool:
         """Whether there may be victims: quick, and true too often. Who has no weight has no claim on anybody."""
-        if self._scene.queues[job.queue].comes_last(job.tenant):
+        if not job.may_preempt or self._scene.queues[job.queue].comes_last(job.tenant):
             return False
         if job.priority > self._lowest_priority.get(job.queue, job.priority):
             return True

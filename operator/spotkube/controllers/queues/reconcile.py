@@ -15,16 +15,17 @@ from spotkube.controllers.queues.conditions import LASTING, Troubles, conditions
 from spotkube.controllers.queues.figures import Figures
 from spotkube.controllers.queues.keeping import Keeper
 from spotkube.controllers.queues.kinds import Member, Terms, all_kinds
+from spotkube.controllers.queues.overruns import Overruns
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight
 from spotkube.controllers.queues.standing import Standing, of_members, queue_status, standings
+from spotkube.controllers.queues.widths import WidthController, crews, pod_starts
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.queues import admits_namespace
 from spotkube.model.labels import API_VERSION
 from spotkube.model.resources import CPU
 from spotkube.queueing.book import Book, Phase
-from spotkube.queueing.cycle import decide
 from spotkube.queueing.decisions import Cause, Decisions
 from spotkube.queueing.gangs import is_late
 from spotkube.queueing.jobs import USD_HOUR, Amounts
@@ -32,6 +33,7 @@ from spotkube.queueing.queues import Queue
 from spotkube.queueing.scene import Scene
 from spotkube.queueing.spending import Spending
 from spotkube.queueing.tenants import Tenants
+from spotkube.queueing.widths import share
 
 # What a share is a share of where neither quotas nor pool limits say so: the order goes by ratios of shares.
 _UNBOUNDED_MILLI_CPU = 1_000_000
@@ -57,13 +59,15 @@ class QueueController:
         self._kinds = all_kinds(tools)
         self._lookout = Lookout(self._kinds)
         self._terms = Terms({}, Market(()), Tenants())
+        self._widths = WidthController(tools)
+        self._overruns = Overruns(tools.recorder)
         self._causes: dict[str, Cause] = {}
         self._told: dict[str, str] = {}
         self._troubles = Troubles()
         self._told_invalid: Mapping[str, str] = {}
         self._told_at = 0.0
         self.let_go = 0
-        """How many objects the last cycle let go."""
+        """How many objects the last cycle let go, or made room for in Jobs that are divided."""
         self.standings: Mapping[str, Standing] = {}
         """Of Jobs and pods that wait, by uid, as they were last told."""
 
@@ -93,9 +97,12 @@ class QueueController:
         others = pods_of_others(view, self._kinds)
         capacity = ClusterCapacity.of(view, total, self._terms.market, others, book.admitted())
         scene = book.scene(view.now, models, capacity, spending.of_queues())
-        decisions = decide(scene)
+        crew_of = crews(view, view.sources.values())
+        shared = share(scene, pod_starts(crew_of, view.now))
+        scene, decisions = shared.scene, shared.decisions
         book.note(decisions, scene)
         await self._carry_out(decisions, sight, book, view.now)
+        self.let_go += await self._widths.carry_out(crew_of, shared.widths)
         if not self._has_to_tell(decisions, scene):
             gone = {one.uid for one in decisions.admitted}
             self.standings = {
@@ -111,6 +118,7 @@ class QueueController:
         there = {self._terms.tenants.of(name) for name, _ in view.snapshot.namespaces}
         by_job = {one.uid: one for one in self.standings.values()}
         self._figures.stand(scene, totals, by_job, spending.rates_usd_hour, there)
+        self._overruns.look(view, by_name)
         await self._tell(by_name, scene, sight, spending, view.now)
         await self._keeper.keep(book, spending, places(book, scene, waiting), view.now)
 
@@ -141,10 +149,10 @@ class QueueController:
         """Who is ended first. Of groups all members; what a killed operator left undone is found in the cluster."""
         leaving = book.leaving()
         self._note_causes(decisions, leaving, sight)
-        going = {*book.due(), *(one.uid for one in decisions.admitted if not one.after)}
-        going |= sight.late(book.covers) - leaving
+        admitted = (one.uid for one in decisions.admitted if not one.after)
+        going = dict.fromkeys([*book.due(), *admitted, *sorted(sight.late(book.covers) - leaving)])
         await each(sight.members_of(leaving, Phase.RUNNING), lambda found: self._take_back(*found))
-        await each(sight.members_of(going, Phase.WAITING), lambda found: self._let_go(*found, sight, now))
+        await each(sight.members_of(going, Phase.WAITING), lambda found: self._let_go(*found, sight, book, now))
         await each(sight.unheld, lambda member: member.kind.hold(member))
 
     def _note_causes(self, decisions: Decisions, leaving: frozenset[str], sight: Sight) -> None:
@@ -153,8 +161,8 @@ class QueueController:
             self._tools.metrics.queue_preemptions_total.labels(sight.members[uid][0].queue, cause.value).inc()
         self._causes = {uid: cause for uid, cause in {**self._causes, **news}.items() if uid in leaving}
 
-    async def _let_go(self, uid: str, member: Member, sight: Sight, now: float) -> None:
-        if await member.kind.let_go(member, now):
+    async def _let_go(self, uid: str, member: Member, sight: Sight, book: Book, now: float) -> None:
+        if await member.kind.let_go(member, book.width_of(uid), now):
             self.let_go += 1
             if member is sight.members[uid][0]:
                 account = member.queue, member.seen.job.tenant
@@ -223,6 +231,7 @@ class QueueController:
     async def _write(self, queue: FairQueue, scene: Scene, spending: Spending, now: float) -> None:
         found = conditions(queue, self._troubles, now)
         status = queue_status(queue, scene, spending, self._terms.tenants, found)
+        status = status.model_copy(update={"overruns": self._overruns.of(queue.name)})
         if status == queue.status:
             return
         self._tools.require_leader()

@@ -8,8 +8,10 @@ is overruled then, and plans count on the Workload's number. Scale by an autosca
 """
 
 import copy
+import math
 from typing import Any, Final
 
+from spotkube.api.fields import parse_duration_seconds
 from spotkube.api.workload import DeploymentSource, JobSource, Placement, StatefulSetSource, Workload
 from spotkube.controllers.workloads.templates import forbidden_names
 from spotkube.convert.workloads import digest
@@ -51,11 +53,21 @@ def desired_child(workload: Workload) -> Object | None:
 
 
 def _queue_annotations(workload: Workload) -> Object:
-    declared = {
-        keys.EXPECTED_RUN_TIME: workload.spec.expected_run_time,
-        keys.CHECKPOINT_INTERVAL: workload.spec.checkpoint_interval,
-    }
-    return {keys.HELD_BY_QUEUE: "true"} | {key: value for key, value in declared.items() if value}
+    annotations = {keys.HELD_BY_QUEUE: "true"}
+    spec = workload.spec
+    if spec.expected_run_time is not None and spec.job is not None:
+        annotations[keys.EXPECTED_RUN_TIME] = _run_time(spec.expected_run_time, spec.job)
+    if spec.min_parallelism is not None:
+        annotations[keys.MIN_PARALLELISM] = str(spec.min_parallelism)
+    if spec.checkpoint_interval is not None:
+        annotations[keys.CHECKPOINT_INTERVAL] = spec.checkpoint_interval
+    return annotations
+
+
+def _run_time(of_a_pod: str, job: JobSource) -> str:
+    """Of the whole job: its pods run in waves where not all run at the same time."""
+    waves = math.ceil(job.completions / job.parallelism)
+    return of_a_pod if waves == 1 else f"{parse_duration_seconds(of_a_pod) * waves}s"
 
 
 def child_metadata(workload: Workload) -> Object:

@@ -49,6 +49,8 @@ def reason_of(pod: Pod, outlook: Outlook) -> str:
         return f"a node is recommended only: set mode of NodePool {pool} to Apply"
     if reason := outlook.unplaceable.get(pod.uid):
         return reason
+    if keys.QUEUE_GATE in pod.gates and pod.queued is None:
+        return "its queue gives its job fewer pods at the moment, and it follows when one of them has ended"
     if foreign is not None:
         return f"held by scheduling gate {foreign}, which whoever set it must remove"
     if claim := outlook.expected.get(pod.uid):

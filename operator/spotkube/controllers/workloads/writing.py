@@ -12,7 +12,7 @@ An object of that name that is not controlled by the Workload is never touched.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
-from spotkube.api.workload import SourceKind, Workload
+from spotkube.api.workload import JobSource, SourceKind, Workload
 from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.events import EventType, ObjectRef
@@ -21,7 +21,7 @@ from spotkube.controllers.workloads.budgets import desired_budget
 from spotkube.controllers.workloads.children import MalformedTemplateError, Object, desired_child
 from spotkube.controllers.workloads.refusals import Refusals, is_refusal
 from spotkube.controllers.workloads.status import Problem
-from spotkube.convert.workloads import Budget, Source, to_budget, to_source
+from spotkube.convert.workloads import Budget, JobFacts, Source, to_budget, to_source
 from spotkube.model import labels as keys
 
 RESOURCES: Final[Mapping[SourceKind, Resource]] = {
@@ -159,14 +159,10 @@ class Writer:
                 " it anew"
             )
             self._say(workload, "Warning", "JobIsFixed", message, "UpdateChild")
-        change = {}
-        if job.parallelism != wanted.parallelism:
-            change["parallelism"] = wanted.parallelism
-        if job.backoff_limit != wanted.backoff_limit:
-            change["backoffLimit"] = wanted.backoff_limit
+        change = _job_change(job, wanted)
         if not change:
             return source
-        answer = await self._client.patch(JOBS, source.name, {"spec": change}, namespace=source.namespace)
+        answer = await self._client.patch(JOBS, source.name, change, namespace=source.namespace)
         self._observe(JOBS, answer)
         return to_source(answer)
 
@@ -225,6 +221,19 @@ def _not_ours(workload: Workload, source: Source) -> Problem:
         message = f"{name} of an earlier Workload of this name is still there: wait until Kubernetes has removed it"
         return Problem("PredecessorLeaves", message)
     return _name_taken(name, "use a targetRef to it, or give the Workload another name")
+
+
+def _job_change(job: JobFacts, wanted: JobSource) -> Object:
+    """A merge patch. Of a Job that its queue has divided the parallelism is its queue's; its own is noted beside."""
+    spec, metadata = {}, {}
+    if job.own_parallelism != wanted.parallelism:
+        if job.queued is not None and job.queued.divisible is not None and job.queued.divisible.is_divided:
+            metadata["annotations"] = {keys.PARALLELISM: str(wanted.parallelism)}
+        else:
+            spec["parallelism"] = wanted.parallelism
+    if job.backoff_limit != wanted.backoff_limit:
+        spec["backoffLimit"] = wanted.backoff_limit
+    return {name: part for name, part in (("metadata", metadata), ("spec", spec)) if part}
 
 
 def _name_taken(name: str, remedy: str, *, holds_pods: bool = True) -> Problem:

@@ -9,6 +9,7 @@ from spotkube.cluster.resources import JOBS
 from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.queues.kinds import jobpatches
 from spotkube.controllers.queues.kinds.protocol import Member, Terms
+from spotkube.controllers.queues.widths import divided
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.queues import QueuedJob
@@ -67,8 +68,8 @@ class JobKind:
         queued = source.job.queued if source is not None and source.job is not None else None
         return queued.queue if queued is not None else None
 
-    async def let_go(self, member: Member, now: float) -> bool:
-        return await self._patch(member, jobpatches.let_go(member.made_of, now))
+    async def let_go(self, member: Member, width: int | None, now: float) -> bool:
+        return await self._patch(member, jobpatches.let_go(member.made_of, now, width))
 
     async def take_back(self, member: Member) -> bool:
         return await self._patch(member, jobpatches.take_back(member.made_of))
@@ -105,8 +106,9 @@ def _is_unheld(job: JobFacts, queued: QueuedJob, now: float) -> bool:
 
 def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, terms: Terms) -> Seen:
     requests = ResourceList({name: amount for name, amount in queued.requests.items() if name != PODS})
-    width, price = max(1, source.replicas), terms.market.usd_hour(queued.requests)
-    single_wave = width > 1 and job.completions in (None, width)
+    divisible, price = queued.divisible, terms.market.usd_hour(queued.requests)
+    width = max(1, source.replicas) if divisible is None else divisible.parallelism
+    single_wave = divisible is None and width > 1 and job.completions in (None, width)
     ran = queued.ended_at - queued.started_at if queued.ended_at and queued.started_at else None
     return Seen(
         Job(
@@ -118,6 +120,7 @@ def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, terms:
             submitted_seconds=queued.created_at,
             priority=terms.priorities.get(queued.priority_class, 0),
             price_usd_hour=None if price is None else price * width,
+            min_parallelism=None if divisible is None else divisible.min_parallelism,
             gang=single_wave,
         ),
         # By namespace, so that estimates stand when the namespace is given to another tenant.
@@ -128,4 +131,5 @@ def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, terms:
         run_seconds=ran,
         checkpoints=queued.checkpoints,
         ready=queued.ready + job.succeeded >= width,
+        divided=divided(job) if phase in (Phase.RUNNING, Phase.LEAVING) else None,
     )

@@ -3,19 +3,22 @@
 from datetime import UTC, datetime
 
 from spotkube.cluster.transport import Object, Objects
+from spotkube.controllers.queues import widths
 from spotkube.convert.workloads import Source
 from spotkube.model import labels as keys
 
 
-def let_go(source: Source, now: float) -> Objects:
-    """The Job makes its pods."""
-    return [*_unchanged(source, suspended=True), _suspend(False), _annotate(keys.ADMITTED_AT, _rfc3339(now))]
+def let_go(source: Source, now: float, width: int | None = None) -> Objects:
+    """The Job makes its pods; a divisible one so many, or all where that is None."""
+    at = _annotate(keys.ADMITTED_AT, _rfc3339(now))
+    return [*_unchanged(source, suspended=True), *widths.divide(source, width), _suspend(False), at]
 
 
 def take_back(source: Source) -> Objects:
     """The Job controller ends its pods; it waits again."""
     held = [_annotate(keys.HELD_BY_QUEUE, "true")]
-    return [*_unchanged(source, suspended=False), _suspend(True), *(held if not _is_held(source) else [])]
+    held = [] if _is_held(source) else held
+    return [*_unchanged(source, suspended=False), _suspend(True), *widths.make_whole(source), *held]
 
 
 def hold(source: Source) -> dict[str, object]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from spotkube.cluster.errors import Conflict, Invalid, NotFound, TooManyRequests
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import PODS
-from spotkube.cluster.transport import Objects
+from spotkube.controllers.queues.gates import lift
 from spotkube.controllers.queues.kinds.protocol import Member, Terms
 from spotkube.controllers.queues.kinds.successors import Successors
 from spotkube.controllers.toolbox import Toolbox
@@ -71,13 +71,11 @@ class PodKind:
     def queue_of(self, pod: Pod, view: View) -> str | None:
         return pod.queued.queue if pod.queued is not None else None
 
-    async def let_go(self, member: Member, now: float) -> bool:
+    async def let_go(self, member: Member, width: int | None, now: float) -> bool:
         self._tools.require_leader()
         pod: Pod = member.made_of
         try:
-            raw = await self._tools.client.patch(
-                PODS, pod.name, release_patch(pod), namespace=pod.namespace, kind="json"
-            )
+            raw = await self._tools.client.patch(PODS, pod.name, lift(pod), namespace=pod.namespace, kind="json")
         except (NotFound, Conflict, Invalid):
             return False  # it is gone, or is not as it was seen: the next cycle looks again
         self._tools.cache.feed(PODS, "MODIFIED", raw)
@@ -96,16 +94,6 @@ class PodKind:
 
     async def hold(self, member: Member) -> None:
         """A pod can only be born gated; one that runs is never `unheld`."""
-
-
-def release_patch(pod: Pod) -> Objects:
-    """Lifts the queue's gate and no other; fails when gates have changed meanwhile."""
-    path = f"/spec/schedulingGates/{pod.gates.index(QUEUE_GATE)}"
-    return [
-        {"op": "test", "path": "/metadata/uid", "value": pod.uid},
-        {"op": "test", "path": path, "value": {"name": QUEUE_GATE}},
-        {"op": "remove", "path": path},
-    ]
 
 
 def _was_never_begun(pod: Pod) -> bool:

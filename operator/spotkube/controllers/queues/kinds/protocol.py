@@ -78,8 +78,9 @@ class Kind(Protocol):
     def queue_of(self, pod: Pod, view: View) -> str | None:
         """The queue that the pod runs in, if it is one that an object of this kind made, or is."""
 
-    async def let_go(self, member: Member, now: float) -> bool:
-        """It may make its pods, or run; False if it is not as it was seen. Raises ApiError, NotLeading."""
+    async def let_go(self, member: Member, width: int | None, now: float) -> bool:
+        """It may make its pods (of one that can be divided, `width`; None: all), or run. False if it is not as it was
+        seen. Raises ApiError, NotLeading."""
 
     async def take_back(self, member: Member) -> bool:
         """Its pods end, and it, or what is made in its place, waits again; False if it can't be done now. It is asked

@@ -1,0 +1,116 @@
+"""A Job that can be divided makes room for another tenant's as its pods end, and has it back: with a real API server
+and the Job controller of Kubernetes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import pytest
+
+from spotkube.cluster.resources import FAIRQUEUES, JOBS, PODS
+from spotkube.model import labels as keys
+from support import wait_until
+from support_operator import Object, Site, Story, name_of
+
+CORES, POD_SECONDS = 4, 8
+
+
+@pytest.fixture
+def queue(site: Site, story: Story) -> Iterator[str]:
+    story.make_pool()
+    name = f"queue-{story.namespace}"
+    resources = [{"name": "cpu", "nominalQuota": str(CORES)}]
+    spec = {"resources": resources, "advisoryRunTime": f"{POD_SECONDS * 10}s"}
+    story.apply({"apiVersion": keys.API_VERSION, "kind": "FairQueue", "metadata": {"name": name}, "spec": spec})
+    yield name
+    site.cluster.kubectl("delete", FAIRQUEUES.name, name, "--wait=false")
+
+
+@pytest.fixture
+def other_tenant(site: Site, story: Story) -> Iterator[str]:
+    name = f"{story.namespace}-b"
+    site.cluster.kubectl("create", "namespace", name)
+    yield name
+    site.cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def job(
+    story: Story, name: str, queue: str, *, pods: int, completions: int, run: str, namespace: str = "", least: str = ""
+) -> Object:
+    """As its owner writes it."""
+    template = story.template("1", annotations={"spotkube.io/run-seconds": f"{POD_SECONDS}s"})
+    template["spec"]["restartPolicy"] = "Never"
+    metadata = {
+        "name": name,
+        "namespace": namespace or story.namespace,
+        "labels": {keys.QUEUE_NAME: queue},
+        "annotations": {keys.EXPECTED_RUN_TIME: run, **({keys.MIN_PARALLELISM: least} if least else {})},
+    }
+    spec = {"parallelism": pods, "completions": completions, "template": template}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+
+
+class Watcher:
+    """What became of the pods of a namespace: looked at as often as one can."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.last: dict[str, Object] = {}
+        self.ended_before_time: list[str] = []
+
+    def look(self) -> None:
+        there = {pod["metadata"]["uid"]: pod for pod in self.story.site.reader.list(PODS, self.story.namespace)}
+        for uid, before in self.last.items():
+            pod = there.get(uid)
+            ran = before["status"]["phase"] == "Running" or before["spec"].get("nodeName")
+            done = before["status"]["phase"] in ("Succeeded", "Failed")
+            if ran and not done and (pod is None or pod["metadata"].get("deletionTimestamp")):
+                self.ended_before_time.append(name_of(before))
+        self.last = there
+
+    @property
+    def running(self) -> int:
+        return sum(pod["status"]["phase"] == "Running" for pod in self.last.values())
+
+
+def starts(story: Story, namespace: str) -> list[Object]:
+    found = story.site.reader.list(PODS, namespace)
+    return [pod for pod in found if pod["status"]["phase"] == "Running"]
+
+
+def test_a_wide_job_makes_room_as_its_pods_end_and_has_it_back(story: Story, queue: str, other_tenant: str) -> None:
+    watcher = Watcher(story)
+
+    def wait(condition: Callable[[], bool], what: str) -> None:
+        def looked() -> bool:
+            watcher.look()
+            story.site.check()
+            return condition()
+
+        wait_until(looked, 120, lambda: f"{what}\n{story.describe()}\n{story.site.log()}")
+
+    story.apply(job(story, "wide", queue, pods=8, completions=200, run="30m", least="1"))
+    wait(lambda: watcher.running == CORES, "the wide job to fill the queue")
+    made = story.site.reader.get(JOBS, "wide", story.namespace)
+    assert made is not None
+    assert made["metadata"]["annotations"][keys.PARALLELISM] == "8"
+
+    story.apply(job(story, "other", queue, pods=2, completions=2, run="10s", namespace=other_tenant))
+    submitted = story.site.reader.list(JOBS, other_tenant)[0]
+    wait(lambda: len(starts(story, other_tenant)) == 2, "the other tenant's job to run")
+    (pod, _) = starts(story, other_tenant)
+    waited = seconds_between(submitted["metadata"]["creationTimestamp"], pod["status"]["startTime"])
+    print(f"the other tenant's job waited for {waited:.0f} s, where a pod runs for {POD_SECONDS}")
+    assert watcher.running <= CORES - 2
+
+    wait(lambda: not starts(story, other_tenant) and watcher.running == CORES, "the wide job to have its room back")
+    assert not watcher.ended_before_time
+    killed = story.kubectl("get", "events", "--field-selector=reason=Killing", "-o", "name")
+    assert not killed.strip()
+    failed = (story.site.reader.get(JOBS, "wide", story.namespace) or {})["status"].get("failed", 0)
+    assert failed == 0
+
+
+def seconds_between(before: str, after: str) -> float:
+    return (datetime.fromisoformat(after) - datetime.fromisoformat(before)).total_seconds()
