@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from queue_support import NOON, cluster, make_job, make_queue
 from spotkube.model.resources import MAX_AMOUNT, ResourceList
-from spotkube.queueing.book import Book, Phase, Seen
+from spotkube.queueing.book import Book
 from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.cycle import decide
 from spotkube.queueing.jobclasses import JobClass
 from spotkube.queueing.jobs import PodSet
 from spotkube.queueing.queues import Queue
+from spotkube.queueing.seen import Phase, Seen
 from spotkube.queueing.spending import Spending
 
 TOTALS = {"cpu": 10_000}

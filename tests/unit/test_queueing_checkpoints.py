@@ -10,13 +10,14 @@ from queue_support import NOON, World, make_job, make_queue
 from spotkube.convert.declared import to_declared
 from spotkube.model import labels as keys
 from spotkube.model.resources import ResourceList
-from spotkube.queueing.book import Book, Phase, Seen
+from spotkube.queueing.book import Book
 from spotkube.queueing.capacity import Aggregate
 from spotkube.queueing.checkpoints import Checkpoints
 from spotkube.queueing.jobclasses import JobClass
 from spotkube.queueing.jobs import Running
 from spotkube.queueing.preemption import loss_usd
 from spotkube.queueing.rules import DEFAULTS
+from spotkube.queueing.seen import Phase, Seen
 
 START = NOON - 3600
 

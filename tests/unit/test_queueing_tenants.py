@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from queue_support import NOON, make_job, make_queue
 from spotkube.model.resources import ResourceList
-from spotkube.queueing.book import Book, Phase, Seen
+from spotkube.queueing.book import Book
 from spotkube.queueing.jobclasses import JobClass
+from spotkube.queueing.seen import Phase, Seen
 from spotkube.queueing.tenants import Tenants
 
 TOTALS = {"cpu": 10_000}

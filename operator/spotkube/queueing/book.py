@@ -8,91 +8,23 @@ restart nor a tenant changes the order.
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
-from spotkube.model.resources import PODS
 from spotkube.queueing.backlog import Backlog
 from spotkube.queueing.budgets import Spent
 from spotkube.queueing.capacity import Capacity
-from spotkube.queueing.checkpoints import NO_CHECKPOINTS, Checkpoints
 from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.decisions import Decisions, Ending, requeued
-from spotkube.queueing.dividing import Divided, Progress
-from spotkube.queueing.estimates import DEFAULT_SECONDS, Estimate, Source, estimate
+from spotkube.queueing.dividing import Progress
+from spotkube.queueing.estimates import Estimate, estimate
 from spotkube.queueing.history import ClassRuns, History
-from spotkube.queueing.jobclasses import JobClass
-from spotkube.queueing.jobs import USD_HOUR, Amounts, Division, Job, OrderKey, Running, Waiting
+from spotkube.queueing.jobs import Amounts, Division, Job, OrderKey, Running, Waiting
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.quotas import Ledger
+from spotkube.queueing.records import Record, dominant_share, lasting
 from spotkube.queueing.rules import DEFAULTS, Rules
 from spotkube.queueing.scene import Scene
-
-
-class Phase(StrEnum):
-    """Where a job is, as the cluster shows it. One that is LEAVING is suspended and still has pods."""
-
-    WAITING = "Waiting"
-    RUNNING = "Running"
-    LEAVING = "Leaving"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A job that names a queue. Of `job` its estimates are still to be filled in; `run_seconds` is how long it ran,
-    `default_seconds` what is assumed where nothing else is known."""
-
-    job: Job
-    job_class: JobClass
-    phase: Phase
-    declared_seconds: float | None = None
-    admitted_seconds: float | None = None
-    run_seconds: float | None = None
-    checkpoints: Checkpoints = NO_CHECKPOINTS
-    ready: bool = True
-    default_seconds: float = DEFAULT_SECONDS
-    divided: Divided | None = None
-    """Of a divisible one that runs."""
-
-    @property
-    def width(self) -> int:
-        """With how many pods it runs."""
-        return self.job.parallelism if self.divided is None else self.divided.width
-
-    @property
-    def has_ended(self) -> bool:
-        return self.phase in (Phase.SUCCEEDED, Phase.FAILED)
-
-
-@dataclass
-class _Record:
-    """What is fixed at submission, and what was decided since."""
-
-    path: tuple[str, str]
-    size: float
-    estimate: Estimate
-    submitted: float
-    amounts: dict[str, int]
-    runs: bool = False
-    admitted_seconds: float = 0.0
-    nominal: bool = True
-    after: tuple[str, ...] = ()
-    promised_seconds: float | None = None
-    preemptors: tuple[str, ...] = ()
-    retries: int = 0
-    backoff_until_seconds: float = 0.0
-    leaving: bool = False
-    """It was ended, and has not left yet."""
-    was_ready: bool = False
-    """All its pods were ready once since it was admitted."""
-    paid_by_others: float = 0.0
-    width: int | None = None
-    """With how many pods it was admitted."""
-    has_turn: bool = False
-    """It runs, and waits in the clock all the same: pods of it are to begin in their turn."""
-    progress: Progress = field(default_factory=Progress)
+from spotkube.queueing.seen import Phase, Seen
 
 
 @dataclass
@@ -102,7 +34,7 @@ class Book:
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(levels=2))
     history: History = field(default_factory=History)
     rules: Rules = DEFAULTS
-    _records: dict[str, _Record] = field(default_factory=dict)
+    _records: dict[str, Record] = field(default_factory=dict)
     _seen: dict[str, Seen] = field(default_factory=dict)
     _weights: dict[tuple[str, ...], float] = field(default_factory=dict)
     _made: dict[str, tuple[Seen, Job]] = field(default_factory=dict)
@@ -116,7 +48,7 @@ class Book:
         """
         if self.clock.seconds is not None and now < self.clock.seconds:
             self._step_back(self.clock.seconds - now)
-        self.clock.advance(now, sum(r.size / _run(r) * r.progress.part for r in self._records.values() if r.runs))
+        self.clock.advance(now, sum(r.size / r.run_seconds * r.progress.part for r in self._records.values() if r.runs))
         self._seen = {one.job.uid: one for one in seen}
         self._weigh(queues, {one.job.queue for one in self._seen.values() if one.job.queue not in queues})
         for uid in [uid for uid in self._records if self._is_over(uid)]:
@@ -181,7 +113,7 @@ class Book:
     def covers(self, job: Job) -> bool:
         """Whether it asks for no more than it was admitted with."""
         record = self._records.get(job.uid)
-        return record is not None and record.runs and not _has_grown(record, job)
+        return record is not None and record.runs and not record.has_grown(job)
 
     def width_of(self, uid: str) -> int | None:
         """With how many pods it was admitted last."""
@@ -203,7 +135,7 @@ class Book:
         return {
             "clock": self.clock.state(),
             "weights": [[list(path), weight] for path, weight in self._weights.items()],
-            "records": {uid: _written(record) for uid, record in self._records.items()},
+            "records": {uid: record.written() for uid, record in self._records.items()},
             "history": {
                 tenant: {key: [runs.run_seconds, runs.ratios, runs.last_seconds] for key, runs in classes.items()}
                 for tenant, classes in self.history.tenants.items()
@@ -220,7 +152,7 @@ class Book:
         return cls(
             clock=VirtualClock.restored(state["clock"], levels=2),
             history=History(history),
-            _records={uid: _read(told) for uid, told in state["records"].items()},
+            _records={uid: Record.read(told) for uid, told in state["records"].items()},
             _weights={tuple(path): weight for path, weight in state["weights"]},
         )
 
@@ -269,13 +201,13 @@ class Book:
         self._end_turn(uid, record)
         ran = one.run_seconds if one is not None and one.run_seconds is not None else now - record.admitted_seconds
         ran *= record.progress.mean_part(record.admitted_seconds, now)
-        self.clock.finish(uid, _taken(record, ran))
+        self.clock.finish(uid, record.taken(ran))
         if one is not None and one.phase is Phase.SUCCEEDED:
             self.history = self.history.with_run(one.job_class, ran, record.estimate.seconds, now)
 
     def _follow(self, uid: str, one: Seen, now: float, totals: Amounts) -> None:
         record = self._records.get(uid) or self._submitted(uid, one, totals)
-        if not record.runs and one.phase is Phase.WAITING and _has_grown(record, one.job):
+        if not record.runs and one.phase is Phase.WAITING and record.has_grown(one.job):
             # What it asks for now was not what its place was given for.
             self._close(uid, now)
             record = self._submitted(uid, one, totals)
@@ -294,23 +226,23 @@ class Book:
         record.was_ready = record.runs and (record.was_ready or one.ready)
 
     @staticmethod
-    def _begin(record: _Record, one: Seen, now: float) -> None:
+    def _begin(record: Record, one: Seen, now: float) -> None:
         if not record.admitted_seconds:  # Nobody remembers with what it was let go.
-            record.amounts = _lasting(one.job)
+            record.amounts = lasting(one.job)
         at = one.admitted_seconds if one.admitted_seconds is not None else now
         record.runs, record.after, record.promised_seconds = True, (), None
         record.admitted_seconds, record.has_turn = at, True
         record.progress = Progress(since_seconds=at)
 
-    def _go_on(self, uid: str, one: Seen, record: _Record, now: float) -> None:
+    def _go_on(self, uid: str, one: Seen, record: Record, now: float) -> None:
         """It has its turn until its last pod has begun, or it has had what its size said: then whoever waits is before
         it."""
         record.progress = record.progress.turned(one.width / one.job.parallelism, now)
-        if one.divided is None or one.divided.all_begun or record.progress.at(now) >= _run(record):
+        if one.divided is None or one.divided.all_begun or record.progress.at(now) >= record.run_seconds:
             self._end_turn(uid, record)
             self._charge_if_late(uid, record, now)
 
-    def _hand_over(self, uid: str, record: _Record, tenant: str, now: float) -> None:
+    def _hand_over(self, uid: str, record: Record, tenant: str, now: float) -> None:
         """Its namespace is another tenant's now, with whom it stands as if it came at this moment. What it ran so far
         is its former tenant's to pay."""
         record.path = record.path[0], tenant
@@ -318,7 +250,7 @@ class Book:
             self.clock.withdraw(uid)
             self.clock.submit(uid, record.path, record.size, record.submitted)
             return
-        had_turn, paid = record.has_turn, _taken(record, record.progress.at(now))
+        had_turn, paid = record.has_turn, record.taken(record.progress.at(now))
         self._end_turn(uid, record)
         self.clock.finish(uid, paid)
         record.paid_by_others += paid
@@ -327,27 +259,27 @@ class Book:
         if not had_turn:
             self._end_turn(uid, record)
 
-    def _end_turn(self, uid: str, record: _Record) -> None:
+    def _end_turn(self, uid: str, record: Record) -> None:
         if record.has_turn:
             self.clock.dispatch(uid)
         record.has_turn = False
 
-    def _submitted(self, uid: str, one: Seen, totals: Amounts) -> _Record:
+    def _submitted(self, uid: str, one: Seen, totals: Amounts) -> Record:
         job = one.job
         told = estimate(one.job_class, self.history, one.declared_seconds, one.default_seconds)
         size = dominant_share(job.full, totals) * told.seconds
-        record = _Record((job.queue, job.tenant), size, told, job.submitted_seconds, _lasting(job))
+        record = Record((job.queue, job.tenant), size, told, job.submitted_seconds, lasting(job))
         self.clock.submit(uid, record.path, size, job.submitted_seconds)
         self._records[uid] = record
         return record
 
-    def _charge_if_late(self, uid: str, record: _Record, now: float) -> None:
+    def _charge_if_late(self, uid: str, record: Record, now: float) -> None:
         """What a late job takes beyond its estimate is its tenant's to pay, as soon as it is seen."""
         worked = record.progress.at(now)
-        if worked > _run(record):
-            self.clock.correct(uid, _taken(record, worked))
+        if worked > record.run_seconds:
+            self.clock.correct(uid, record.taken(worked))
 
-    def _job(self, uid: str, record: _Record) -> Job:
+    def _job(self, uid: str, record: Record) -> Job:
         seen, (of, made) = self._seen[uid], self._made.get(uid, (None, None))
         if made is None or of is not seen or (made.preemptors, made.retries) != (record.preemptors, record.retries):
             made = self._filled(seen.job, record)
@@ -355,7 +287,7 @@ class Book:
         return made
 
     @staticmethod
-    def _filled(job: Job, record: _Record) -> Job:
+    def _filled(job: Job, record: Record) -> Job:
         return replace(
             job,
             run_seconds=record.estimate.seconds,
@@ -364,7 +296,7 @@ class Book:
             retries=record.retries,
         )
 
-    def _running(self, uid: str, job: Job, record: _Record, now: float, turn: OrderKey) -> Running:
+    def _running(self, uid: str, job: Job, record: Record, now: float, turn: OrderKey) -> Running:
         one, division = self._seen[uid], None
         key: OrderKey = (record.admitted_seconds - 1e12,)  # before all that wait
         leaving = one.phase is Phase.LEAVING or record.leaving
@@ -376,7 +308,7 @@ class Book:
         saved = one.checkpoints.saved_at(since, now)
         return Running(job, since, width, nominal, saved, ready, key, key, division)
 
-    def _width(self, uid: str, record: _Record) -> int:
+    def _width(self, uid: str, record: Record) -> int:
         one = self._seen[uid]
         return one.width if record.runs or record.width is None else min(record.width, one.width)
 
@@ -390,47 +322,3 @@ class Book:
         record.preemptors, record.retries = waits.job.preemptors, waits.job.retries
         record.backoff_until_seconds = waits.backoff_until_seconds
         record.after = ()  # what was promised to it is another's now
-
-
-def dominant_share(amounts: Amounts, totals: Amounts) -> float:
-    """The largest part that it is of any resource; of what no total is known, or nothing but pods, it is none."""
-    shares = [amount / totals[name] for name, amount in amounts.items() if totals.get(name) and name not in _UNSHARED]
-    return max(shares, default=0.0)
-
-
-_UNSHARED = (PODS, USD_HOUR)
-
-
-def _has_grown(record: _Record, job: Job) -> bool:
-    return any(amount > record.amounts.get(name, 0) for name, amount in _lasting(job).items())
-
-
-def _lasting(job: Job) -> dict[str, int]:
-    """What it takes, without its price, which changes by itself."""
-    return {name: amount for name, amount in job.full.items() if name != USD_HOUR}
-
-
-def _run(record: _Record) -> float:
-    return max(1e-3, record.estimate.seconds)
-
-
-def _taken(record: _Record, ran_seconds: float) -> float:
-    """What it has taken in so much time, as its size is counted, that its tenant pays."""
-    return max(0.0, record.size * max(0.0, ran_seconds) / _run(record) - record.paid_by_others)
-
-
-def _written(record: _Record) -> dict[str, Any]:
-    told = record.estimate
-    return {
-        **{name: value for name, value in vars(record).items() if name != "estimate"},
-        "estimate": [told.seconds, told.source.value, told.runs, told.error_ratio, told.words],
-    }
-
-
-def _read(told: Mapping[str, Any]) -> _Record:
-    seconds, source, runs, error, words = told["estimate"]
-    record = _Record(**{**told, "estimate": Estimate(seconds, Source(source), runs, error, words)})
-    record.path = (told["path"][0], told["path"][1])
-    record.after, record.preemptors = tuple(record.after), tuple(record.preemptors)
-    record.progress = Progress(*told.get("progress", (0.0, 1.0, record.admitted_seconds)))
-    return record

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 
 from spotkube.controllers.queues.standing import Standing
 from spotkube.metrics import Metrics
-from spotkube.queueing.book import Book, Phase, Seen, dominant_share
+from spotkube.queueing.book import Book
 from spotkube.queueing.decisions import Cause
 from spotkube.queueing.estimates import Source
 from spotkube.queueing.fairness import entitlements, jain, served
 from spotkube.queueing.jobs import Amounts
 from spotkube.queueing.queues import Queue
+from spotkube.queueing.records import dominant_share
 from spotkube.queueing.scene import Scene
+from spotkube.queueing.seen import Phase, Seen
 from spotkube.queueing.spending import Account
 
 # A wait that is shorter counts as this long: the ratio of moments says nothing.

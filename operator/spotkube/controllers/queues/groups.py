@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from spotkube.controllers.queues.kinds import Member
 from spotkube.model.resources import ResourceList
-from spotkube.queueing.book import Phase, Seen
 from spotkube.queueing.jobclasses import JobClass, owner_pattern
 from spotkube.queueing.jobs import Job, PodSet
+from spotkube.queueing.seen import Phase, Seen
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,13 @@ from spotkube.controllers.view import View
 from spotkube.convert.queues import admits_namespace
 from spotkube.model.labels import API_VERSION
 from spotkube.model.resources import CPU
-from spotkube.queueing.book import Book, Phase
+from spotkube.queueing.book import Book
 from spotkube.queueing.decisions import Cause, Decisions
 from spotkube.queueing.gangs import is_late
 from spotkube.queueing.jobs import USD_HOUR, Amounts
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.scene import Scene
+from spotkube.queueing.seen import Phase
 from spotkube.queueing.spending import Spending
 from spotkube.queueing.tenants import Tenants
 from spotkube.queueing.widths import share

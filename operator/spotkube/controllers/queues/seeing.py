@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from spotkube.controllers.queues.groups import Gang, gang_of, single_of
 from spotkube.controllers.queues.kinds import Kind, Member, Terms
 from spotkube.controllers.view import View
-from spotkube.queueing.book import Phase, Seen
 from spotkube.queueing.jobs import Job
+from spotkube.queueing.seen import Phase, Seen
 
 _GroupKey = tuple[str, str, str]
 """Namespace, name of the group, and queue."""

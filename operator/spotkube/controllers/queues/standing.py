@@ -14,11 +14,11 @@ from spotkube.api.fairqueue import (
 )
 from spotkube.controllers.queues.seeing import Sight
 from spotkube.model.resources import PODS, ResourceList
-from spotkube.queueing.book import Phase
 from spotkube.queueing.decisions import Decisions
 from spotkube.queueing.forecast import Start, forecast
 from spotkube.queueing.jobs import USD_HOUR
 from spotkube.queueing.scene import Scene
+from spotkube.queueing.seen import Phase
 from spotkube.queueing.spending import Spending
 from spotkube.queueing.tenants import Tenants
 

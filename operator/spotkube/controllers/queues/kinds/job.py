@@ -16,9 +16,9 @@ from spotkube.convert.queues import QueuedJob
 from spotkube.convert.workloads import JobEnd, JobFacts, Source
 from spotkube.model.pods import Pod
 from spotkube.model.resources import PODS, ResourceList
-from spotkube.queueing.book import Phase, Seen
 from spotkube.queueing.jobclasses import JobClass, owner_pattern
 from spotkube.queueing.jobs import Job, PodSet
+from spotkube.queueing.seen import Phase, Seen
 
 # A Job that began before anybody could hold it back is let be; suspending it would end its pods.
 HOLD_WITHIN_SECONDS = 60.0

@@ -21,10 +21,10 @@ from spotkube.model.labels import QUEUE_GATE
 from spotkube.model.pods import Pod
 from spotkube.model.queued import QueuedPod
 from spotkube.model.resources import ResourceList
-from spotkube.queueing.book import Phase, Seen
 from spotkube.queueing.estimates import DEFAULT_SECONDS
 from spotkube.queueing.jobclasses import JobClass, owner_pattern
 from spotkube.queueing.jobs import Job, PodSet
+from spotkube.queueing.seen import Phase, Seen
 
 SERVICE_SECONDS = 3600.0
 """How long a pod of a Deployment or StatefulSet is taken to run where nobody says: services don't end, and what one

@@ -9,7 +9,7 @@ from spotkube.controllers.queues.capacity import Market
 from spotkube.controllers.view import View
 from spotkube.model.pods import Pod
 from spotkube.model.queued import PodGroup
-from spotkube.queueing.book import Phase, Seen
+from spotkube.queueing.seen import Phase, Seen
 from spotkube.queueing.tenants import Tenants
 
 
