@@ -7,8 +7,11 @@ from typing import TypeVar
 
 from spotkube.api.common import KubeObject
 from spotkube.cluster.cache import Cache
-from spotkube.cluster.client import KubeClient
+from spotkube.cluster.client import KubeClient, PatchKind
+from spotkube.cluster.errors import Conflict, Invalid, NotFound
 from spotkube.cluster.events import EventRecorder, EventType, ObjectRef
+from spotkube.cluster.resources import Resource
+from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.displaced import DisplacedPods
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.metrics import Metrics
@@ -40,6 +43,18 @@ class Toolbox:
         """To be called right before each call that changes anything. Raises NotLeading."""
         if not self.is_leader():
             raise NotLeading
+
+    async def patched(self, resource: Resource, namespace: str | None, name: str, change: Object | Objects) -> bool:
+        """Writes a merge patch, or a JSON patch with tests; False if the object is gone or not as it was seen, so that
+        it is to be looked at again. Raises NotLeading, and ApiError for all else."""
+        self.require_leader()
+        kind: PatchKind = "merge" if isinstance(change, dict) else "json"
+        try:
+            raw = await self.client.patch(resource, name, change, namespace=namespace, kind=kind)
+        except (NotFound, Conflict, Invalid):
+            return False
+        self.cache.feed(resource, "MODIFIED", raw)
+        return True
 
     def event(self, about: KubeObject, reason: str, message: str, action: str, type_: EventType = "Normal") -> None:
         meta = about.metadata

@@ -12,8 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from spotkube.cluster.errors import Conflict, Invalid, NotFound
-from spotkube.cluster.resources import JOBS, PODS, Resource
+from spotkube.cluster.resources import JOBS, PODS
 from spotkube.cluster.transport import Objects
 from spotkube.controllers.expected import owner_of
 from spotkube.controllers.queues.gates import lift
@@ -118,18 +117,10 @@ class WidthController:
             {"op": "test", "path": _PARALLELISM, "value": step.crew.parallelism},
             {"op": "replace", "path": _PARALLELISM, "value": step.parallelism},
         ]
-        await self._patch(JOBS, source.namespace, source.name, operations)
+        await self._tools.patched(JOBS, source.namespace, source.name, operations)
 
     async def _let_go(self, pod: Pod) -> None:
-        await self._patch(PODS, pod.namespace, pod.name, lift(pod))
-
-    async def _patch(self, resource: Resource, namespace: str, name: str, operations: Objects) -> None:
-        self._tools.require_leader()
-        try:
-            raw = await self._tools.client.patch(resource, name, operations, namespace=namespace, kind="json")
-        except (NotFound, Conflict, Invalid):
-            return  # it is gone, or is not as it was seen: the next cycle looks again
-        self._tools.cache.feed(resource, "MODIFIED", raw)
+        await self._tools.patched(PODS, pod.namespace, pod.name, lift(pod))
 
 
 def divide(source: Source, width: int | None) -> Objects:

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from spotkube.cluster.client import PatchKind
-from spotkube.cluster.errors import Conflict, Invalid, NotFound
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import JOBS
 from spotkube.cluster.transport import Object, Objects
@@ -78,15 +76,7 @@ class JobKind:
         await self._patch(member, jobpatches.hold(member.made_of))
 
     async def _patch(self, member: Member, change: Object | Objects) -> bool:
-        self._tools.require_leader()
-        about = member.about
-        kind: PatchKind = "merge" if isinstance(change, dict) else "json"
-        try:
-            raw = await self._tools.client.patch(JOBS, about.name, change, namespace=about.namespace, kind=kind)
-        except (NotFound, Conflict, Invalid):
-            return False  # it is gone, or is not as it was seen: the next cycle looks again
-        self._tools.cache.feed(JOBS, "MODIFIED", raw)
-        return True
+        return await self._tools.patched(JOBS, member.namespace, member.about.name, change)
 
 
 def _phase(job: JobFacts, queued: QueuedJob) -> Phase | None:

@@ -8,7 +8,7 @@ by eviction: a gated one is made in its place. A bare pod is made by nobody agai
 import logging
 from collections.abc import Iterable
 
-from spotkube.cluster.errors import Conflict, Invalid, NotFound, TooManyRequests
+from spotkube.cluster.errors import TooManyRequests
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import PODS
 from spotkube.controllers.queues.gates import lift
@@ -72,14 +72,8 @@ class PodKind:
         return pod.queued.queue if pod.queued is not None else None
 
     async def let_go(self, member: Member, width: int | None, now: float) -> bool:
-        self._tools.require_leader()
         pod: Pod = member.made_of
-        try:
-            raw = await self._tools.client.patch(PODS, pod.name, lift(pod), namespace=pod.namespace, kind="json")
-        except (NotFound, Conflict, Invalid):
-            return False  # it is gone, or is not as it was seen: the next cycle looks again
-        self._tools.cache.feed(PODS, "MODIFIED", raw)
-        return True
+        return await self._tools.patched(PODS, pod.namespace, pod.name, lift(pod))
 
     async def take_back(self, member: Member) -> bool:
         self._tools.require_leader()
