@@ -1,6 +1,5 @@
 """The queue in one cycle: sees its jobs, decides whose turn it is, lets them go, and says why the others wait."""
 
-import itertools
 import logging
 from collections.abc import Iterable, Mapping
 
@@ -41,9 +40,9 @@ _UNBOUNDED_MILLI_CPU = 1_000_000
 # Few are told in each cycle how they stand. Many are not, since that takes longer than to decide: about a tenth of the
 # time goes into it, and a restart may forget as much of the order as came since.
 _TOLD_EACH_CYCLE = 500
-_TOLD_A_SECOND = 1000
+_TOLD_A_SECOND = 500
 # An Event costs the API server as much as an admission does.
-_EVENTS_AT_ONCE = 100
+_EVENTS_AT_ONCE = 25
 logger = logging.getLogger(__name__)
 
 
@@ -197,8 +196,9 @@ class QueueController:
         self._told = {uid: reason for uid, reason in self._told.items() if uid in self.standings}
         there = {one.uid: one for some in sight.members.values() for one in some}
         there |= {one.member.uid: one.member for one in sight.refused}
-        news = ((uid, one) for uid, one in self.standings.items() if self._told.get(uid) != one.reason and uid in there)
-        for uid, standing in itertools.islice(news, _EVENTS_AT_ONCE):
+        news = [(uid, one) for uid, one in self.standings.items() if self._told.get(uid) != one.reason and uid in there]
+        news.sort(key=lambda item: item[1].reason not in LASTING)
+        for uid, standing in news[:_EVENTS_AT_ONCE]:
             self._told[uid] = standing.reason
             type_ = "Warning" if standing.reason in LASTING else "Normal"
             self._record(there[uid], type_, "Waits", f"{standing.reason}: {standing.message}")
