@@ -15,9 +15,11 @@ from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError, Forbidden, Invalid, Unavailable
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import DEPLOYMENTS, JOBS, PODDISRUPTIONBUDGETS, WORKLOADS, Resource
+from spotkube.controllers.queues.standing import Standing
 from spotkube.controllers.workloads import WorkloadController, WorkloadView
 from spotkube.controllers.workloads.reconcile import status_patch
 from spotkube.controllers.workloads.refusals import RETRY_SECONDS
+from spotkube.controllers.workloads.waiting import Outlook
 from spotkube.convert.workloads import to_budget, to_source
 from spotkube.model import labels as keys
 from spotkube.model.labels import APPLIED
@@ -212,6 +214,27 @@ class TestQuiet:
         await controller.reconcile(server.view(pods, now=NOW + 3600))
 
         assert server.calls == []
+
+    async def test_of_thousands_that_wait_for_a_queue_fifty_are_told_a_second(
+        self, server: FakeServer, controller: WorkloadController
+    ) -> None:
+        for number in range(120):
+            server.put(make_job(f"job-{number}", queueName="batch"))
+        await controller.reconcile(server.view())
+        told = []
+
+        for second in range(1, 4):
+            server.calls.clear()
+            view = server.view(now=NOW + second)
+            queued = {
+                one.uid: Standing(one.uid, "batch", "Quota", "too little is left") for one in view.sources.values()
+            }
+            await controller.reconcile(replace(view, outlook=Outlook(queued=queued)))
+            told.append(server.calls.count("merge workloads/job-7/status"))
+            told.append(len(server.calls))
+
+        assert told[1::2] == [50, 50, 20]
+        assert sum(told[::2]) == 1
 
     async def test_neither_does_a_restart(self, server: FakeServer, controller: WorkloadController) -> None:
         server.put(make_workload(minAvailable=1))

@@ -24,6 +24,9 @@ from spotkube.model.pods import Pod
 WRITERS = 16
 """Workloads written for at the same time; the client's rate limit holds besides."""
 
+TOLD_A_SECOND = 50
+"""So many Workloads that wait for their queue are told in a second how they stand; the others in later cycles."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -53,6 +56,7 @@ class WorkloadController:
         self._recorder = recorder
         self._observe = observe
         self._writer = Writer(client, recorder, observe)
+        self._allowance = Allowance(TOLD_A_SECOND)
 
     async def reconcile(self, view: WorkloadView) -> None:
         """One pass over all Workloads. What goes wrong with one is told there and does not stop the others."""
@@ -61,6 +65,7 @@ class WorkloadController:
         for pod in view.pods:
             if (key := workload_of(pod, targets)) is not None:
                 pods[key].append(pod)
+        self._allowance.grow(view.now)
         limit = asyncio.Semaphore(WRITERS)
 
         async def guarded(workload: Workload) -> None:
@@ -101,7 +106,7 @@ class WorkloadController:
 
     async def _write_status(self, workload: Workload, status: WorkloadStatus, problem: Problem | None) -> None:
         change = status_patch(workload.status, status)
-        if not change:
+        if not change or (status.queue is not None and problem is None and not self._allowance.take()):
             return
         if problem is not None and _is_news(workload.status, problem):
             self._recorder.record(ref_of(workload), "Warning", problem.reason, problem.message, "Reconcile")
@@ -113,6 +118,25 @@ class WorkloadController:
             subresource="status",
         )
         self._observe(WORKLOADS, answer)
+
+
+class Allowance:
+    """So many a second on average, and no more at once than in a second."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = self._left = per_second
+        self._at = 0.0
+
+    def grow(self, now: float) -> None:
+        """At a moment (Unix time); where the clock stepped back, nothing has passed."""
+        self._left = min(self._per_second, self._left + self._per_second * max(0.0, now - self._at))
+        self._at = now
+
+    def take(self) -> bool:
+        """Whether one more is allowed."""
+        allowed = self._left >= 1
+        self._left -= allowed
+        return allowed
 
 
 def status_patch(old: WorkloadStatus, new: WorkloadStatus) -> Object:
