@@ -20,6 +20,7 @@ from spotkube.queueing.estimates import Estimate, Source, estimate
 from spotkube.queueing.history import ClassRuns, History
 from spotkube.queueing.jobclasses import JobClass
 from spotkube.queueing.jobs import USD_HOUR, Amounts, Job, Running, Waiting
+from spotkube.queueing.outcomes import Outcomes
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.quotas import Ledger
 from spotkube.queueing.rules import DEFAULTS, Rules
@@ -79,6 +80,7 @@ class Book:
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(levels=2))
     history: History = field(default_factory=History)
     rules: Rules = DEFAULTS
+    outcomes: Outcomes = field(default_factory=Outcomes)
     _records: dict[str, _Record] = field(default_factory=dict)
     _seen: dict[str, Seen] = field(default_factory=dict)
     _weights: dict[tuple[str, ...], float] = field(default_factory=dict)
@@ -115,7 +117,8 @@ class Book:
                 waiting.append(Waiting(job, key, key, until, record.promised_seconds))
         ledger = Ledger.of(queues, (one for one in running.values() if one.job.queue in queues))
         known = {uid: one for uid, one in running.items() if one.job.queue in queues}
-        return Scene(now, queues, Backlog(queues, waiting), known, ledger, capacity, spent, self.rules)
+        backlog, errors = Backlog(queues, waiting), self.outcomes.errors
+        return Scene(now, queues, backlog, known, ledger, capacity, spent, self.rules, self.clock, errors)
 
     def note(self, decisions: Decisions, scene: Scene) -> None:
         """Keeps what was decided. Who waits for victims to leave is `due` when they have."""
@@ -165,6 +168,7 @@ class Book:
         return {
             "clock": self.clock.state(),
             "weights": [[list(path), weight] for path, weight in self._weights.items()],
+            "outcomes": self.outcomes.state(),
             "records": {uid: _written(record) for uid, record in self._records.items()},
             "history": {
                 tenant: {key: [runs.run_seconds, runs.ratios, runs.last_seconds] for key, runs in classes.items()}
@@ -182,6 +186,7 @@ class Book:
         return cls(
             clock=VirtualClock.restored(state["clock"], levels=2),
             history=History(history),
+            outcomes=Outcomes.restored(state["outcomes"]) if "outcomes" in state else Outcomes(),
             _records={uid: _read(told) for uid, told in state["records"].items()},
             _weights={tuple(path): weight for path, weight in state["weights"]},
         )
@@ -211,8 +216,10 @@ class Book:
         if not record.runs and one is not None and one.admitted_seconds is not None:  # it ran between two looks
             self.clock.dispatch(uid)
             record.runs, record.admitted_seconds = True, one.admitted_seconds
+            self.outcomes.started(uid, record.admitted_seconds)
         if not record.runs:
             self.clock.withdraw(uid)
+            self.outcomes.forget(uid)
             return
         ran = one.run_seconds if one is not None and one.run_seconds is not None else now - record.admitted_seconds
         self.clock.finish(uid, record.size * max(0.0, ran) / _run(record))
@@ -230,6 +237,7 @@ class Book:
             self.clock.dispatch(uid)
             record.runs, record.after, record.promised_seconds = True, (), None
             record.admitted_seconds = one.admitted_seconds if one.admitted_seconds is not None else now
+            self.outcomes.started(uid, record.admitted_seconds)
         elif record.runs and not runs:
             self.clock.requeue(uid)
             record.runs = False

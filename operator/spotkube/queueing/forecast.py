@@ -1,19 +1,22 @@
 """When the jobs that wait will start, and how sure that is.
 
-The start is that of the queue played forward (`play.Play`). Around it stands a range that is meant for four starts of
-five. If half of the runs are off by no more than a factor r, and errors are lognormal, then the logarithm of a run's
-error has the standard deviation ln(r) / 0.6745. A wait of m runs, one after the other, is off by less by the root of m;
-but runs of one class err together, and one that ends early or late changes who passes whom, so that no more than
-MOST_RUNS count. Played with random errors, 6 to 9 of 10 starts fall into the range: the fewer, the smaller the errors
-and the more they go together. New submissions and budgets of a day or month are not foreseen, which can make a start
-later, nor is reclaim, which can make it earlier.
+The queue is played forward: by its own cycles as far as that is cheap (`ahead`), then faster (`play`). New submissions
+are not foreseen, nor budgets of a day or month where the fast part begins; the errors that were made lately, of which
+that is a part, correct it and make the range that is meant for four starts of five (`outcomes`).
+
+As long as too few errors are known the range is from those of the estimates of runs. If half of the runs are off by no
+more than a factor r, and errors are lognormal, then the logarithm of a run's error has the standard deviation ln(r) /
+0.6745. A wait of m runs, one after the other, is off by less by the root of m; but runs of one class err together, and
+one that ends early or late changes who passes whom, so that no more than MOST_RUNS count.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from spotkube.queueing.ahead import Ahead
 from spotkube.queueing.jobs import Job
+from spotkube.queueing.outcomes import Waits
 from spotkube.queueing.play import Play
 from spotkube.queueing.scene import Scene
 
@@ -30,6 +33,8 @@ class Start:
     start_seconds: float
     low_seconds: float
     high_seconds: float
+    played_seconds: float
+    """When it starts in the queue played forward, uncorrected."""
 
 
 class _Seen:
@@ -60,11 +65,24 @@ def forecast(scene: Scene) -> Mapping[str, Start]:
     now, seen, found = scene.now_seconds, _Seen(), dict[str, Start]()
     for one in scene.running.values():
         seen.add(one.job, one.width)
-    for at_seconds, job, width in Play(scene):
-        factor = seen.factor(at_seconds - now)
-        seen.add(job, width)
+    played = list(_played(scene))
+    waits = scene.errors.waits([at - now for at, _, _ in played]) if scene.errors.known else []
+    for number, (at_seconds, job, width) in enumerate(played):
         wait = at_seconds - now
+        factor = seen.factor(wait)
+        seen.add(job, width)
         waiting = scene.backlog.get(job.uid)
-        pause = now if waiting is None else max(now, waiting.backoff_until_seconds)
-        found[job.uid] = Start(*(max(pause, now + one) for one in (wait, wait / factor, wait * factor)))
+        if waiting is None or job.uid in found:
+            continue  # It runs, and is ended and begun again; or it has begun before.
+        told = waits[number] if waits else Waits(wait, wait / factor, wait * factor)
+        pause = max(now, waiting.backoff_until_seconds)
+        start, low, high = (max(pause, now + one) for one in (told.seconds, told.low_seconds, told.high_seconds))
+        found[job.uid] = Start(start, low, high, at_seconds)
     return found
+
+
+def _played(scene: Scene) -> Iterator[tuple[float, Job, int]]:
+    ahead = Ahead(scene)
+    ahead.play()
+    yield from ahead.starts
+    yield from Play(ahead.scene)

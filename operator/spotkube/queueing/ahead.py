@@ -1,0 +1,157 @@
+"""Plays the queue forward by its own cycles and its own clock: what is found is what would be decided.
+
+It is exact if runs take as long as estimated and nothing else is submitted, and it costs more the more wait and run. So
+it goes only as far as LOOKS allow, and `play` goes on from there, which is fast since it leaves the order as it is. The
+order is not: a job that passes others moves its tenant's and its queue's next ones back.
+"""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from spotkube.queueing.backlog import Backlog
+from spotkube.queueing.capacity import Capacity, Refusal
+from spotkube.queueing.cycle import decide
+from spotkube.queueing.decisions import Admission, Decisions, requeued, started
+from spotkube.queueing.jobs import Amounts, Job, Running
+from spotkube.queueing.scene import Scene
+
+LOOKS = 15_000
+"""About a tenth of a second on a slow core."""
+_LOOKS_A_CYCLE = 50
+
+
+@dataclass(frozen=True)
+class _Played:
+    """The sums of a capacity, as they are when other jobs run. What it refuses is not foreseen."""
+
+    whole: Capacity
+    now: Amounts | None
+
+    def room(self) -> Amounts | None:
+        return self.now
+
+    def most(self) -> Amounts | None:
+        return self.whole.most()
+
+    def refusals(self, placed: Sequence[tuple[Job, int]]) -> Mapping[str, Refusal]:
+        return {}
+
+
+class Ahead:
+    """After `play`, `starts` are what began so far (Unix time), and `scene` is what the rest begins with."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._begun = scene
+        self._clock = None if scene.clock is None else scene.clock.copy()
+        self._now = scene.now_seconds
+        self._backlog = Backlog(scene.queues, scene.backlog)
+        # That its pods will be ready is what an estimate begins with.
+        self._running = {uid: replace(one, ready=True) for uid, one in scene.running.items()}
+        self._end_of = {uid: one.end_seconds(self._now) for uid, one in self._running.items()}
+        self._ends = [(end, uid) for uid, end in self._end_of.items()]
+        heapq.heapify(self._ends)
+        self._room = None if (room := scene.capacity.room()) is None else dict(room)
+        self._ledger = scene.ledger.copy()
+        self.starts: list[tuple[float, Job, int]] = []
+
+    @property
+    def scene(self) -> Scene:
+        return replace(
+            self._begun,
+            now_seconds=self._now,
+            backlog=self._backlog,
+            running=self._running,
+            ledger=self._ledger,
+            capacity=_Played(self._begun.capacity, self._room),
+        )
+
+    def play(self, looks: int = LOOKS) -> None:
+        """Until nothing happens any more, or so many jobs were looked at."""
+        while looks > 0:
+            decisions = decide(self.scene)
+            moved = self._carry_out(decisions)
+            looks -= _LOOKS_A_CYCLE + len(self._running) + (len(self._backlog) if moved else 0)
+            if moved:
+                self._rank()
+            if not (decisions.admitted or decisions.ended) and not self._pass_time():
+                return
+
+    def _carry_out(self, decisions: Decisions) -> bool:
+        """Whether the order has changed for it."""
+        moved = bool(decisions.ended)
+        for ending in decisions.ended:
+            one = self._leave(ending.uid)
+            self._backlog.put(requeued(one, ending, self._now, self._begun.rules))
+            if self._clock is not None:
+                self._clock.requeue(ending.uid)
+        for admission in decisions.admitted:
+            moved = self._start(admission) or moved
+        for reservation in decisions.reservations:
+            waiting = self._backlog.get(reservation.uid)
+            if waiting is not None and waiting.promised_seconds is None and reservation.start_seconds is not None:
+                self._backlog.put(waiting.promised(reservation.start_seconds))
+        return moved
+
+    def _start(self, admission: Admission) -> bool:
+        """Whether others move back for it: those whom it has passed, by the clock."""
+        uid = admission.uid
+        waiting = self._backlog.get(uid)
+        assert waiting is not None, f"{uid} is admitted and does not wait"
+        self._backlog.remove(uid)
+        one = self._running[uid] = replace(started(waiting, admission, self._now), ready=True)
+        end = self._end_of[uid] = one.end_seconds(self._now)
+        heapq.heappush(self._ends, (end, uid))
+        self._change(one, 1)
+        self.starts.append((self._now, one.job, one.width))
+        if self._clock is None:
+            return False
+        passes = self._clock.first() != uid
+        self._clock.dispatch(uid)
+        return passes
+
+    def _leave(self, uid: str) -> Running:
+        one = self._running.pop(uid)
+        del self._end_of[uid]
+        self._change(one, -1)
+        return one
+
+    def _change(self, one: Running, sign: int) -> None:
+        """What is left once it uses its amounts (1), or no longer (-1)."""
+        (self._ledger.add if sign > 0 else self._ledger.remove)(one.job.queue, one.amounts)
+        if self._room is not None:
+            for name in self._room.keys() & one.amounts.keys():
+                self._room[name] -= sign * one.amounts[name]
+
+    def _rank(self) -> None:
+        if self._clock is not None:
+            ranks = {uid: (float(rank),) for rank, uid in enumerate(self._clock.in_order())}
+            waiting = (replace(one, key=key, between=key) for one in self._backlog if (key := ranks.get(one.job.uid)))
+            self._backlog = Backlog(self._begun.queues, waiting)
+
+    def _pass_time(self) -> bool:
+        """To the next end of a job or of a pause; whether there is one."""
+        moments = [one.backoff_until_seconds for one in self._backlog if one.backoff_until_seconds > self._now]
+        if (end := self._next_end()) is not None:
+            moments.append(end)
+        if not moments:
+            return False
+        self._now = max(self._now, min(moments))
+        if self._clock is not None:
+            self._clock.advance(self._now, self._pace())
+        while (end := self._next_end()) is not None and end <= self._now:
+            uid = heapq.heappop(self._ends)[1]
+            self._leave(uid)
+            if self._clock is not None:
+                self._clock.finish(uid)
+        return True
+
+    def _next_end(self) -> float | None:
+        while self._ends and self._end_of.get(self._ends[0][1]) != self._ends[0][0]:
+            heapq.heappop(self._ends)
+        return self._ends[0][0] if self._ends else None
+
+    def _pace(self) -> float:
+        """What the clock goes on by, as `Book.meet` lets it."""
+        assert self._clock is not None
+        return sum(self._clock.size(uid) / max(1e-3, one.job.run_seconds) for uid, one in self._running.items())
