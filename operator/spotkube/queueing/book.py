@@ -93,7 +93,7 @@ class Book:
         The clock goes on at the pace of what is in use: with more, its ideal would be ahead of the cluster
         (docs/queueing.md).
         """
-        self.clock.advance(now, sum(record.size / _run(record) for record in self._records.values() if record.runs))
+        self.clock.advance(now, self.clock.capacity)
         self._weigh(queues)
         self._seen = {one.job.uid: one for one in seen}
         for uid in [uid for uid in self._records if self._is_over(uid)]:
@@ -101,6 +101,7 @@ class Book:
         there = (one for one in self._seen.values() if not one.has_ended)
         for one in sorted(there, key=lambda one: (one.job.submitted_seconds, one.job.uid)):
             self._follow(one.job.uid, one, now, totals)
+        self.clock.advance(now, sum(record.size / _run(record) for record in self._records.values() if record.runs))
 
     def scene(self, now: float, queues: Mapping[str, Queue], capacity: Capacity, spent: Mapping[str, Spent]) -> Scene:
         """All that a cycle looks at. Whose victims are still leaving has its place already, in their stead."""

@@ -143,6 +143,15 @@ class VirtualClock:
             raise ValueError(f"path: {path!r} has no weight; give one to {self._levels} names or fewer")
         self._shares.weigh(path, checked_weight(weight))
 
+    @property
+    def capacity(self) -> float:
+        """What `advance` was told last."""
+        return self._capacity
+
+    def runs(self, job: str) -> bool:
+        """Whether it was dispatched, and neither finished nor put back."""
+        return job in self._running
+
     def size(self, job: str) -> float:
         """Of one that waits or runs, as it was submitted."""
         running = self._running.get(job)

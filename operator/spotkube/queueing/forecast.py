@@ -1,8 +1,9 @@
 """When the jobs that wait will start, and how sure that is.
 
-The queue is played forward: by its own cycles as far as that is cheap (`ahead`), then faster (`play`). New submissions
-are not foreseen, nor budgets of a day or month where the fast part begins; the errors that were made lately, of which
-that is a part, correct it and make the range that is meant for four starts of five (`outcomes`).
+The queue is played forward: by its own cycles as far as that is cheap (`ahead`), then faster (`play`), and who still
+waits when that has cost enough is told by the work before him (`pace`). What is not foreseen is new submissions, what
+the planner refuses, and what budgets of a day or month have left later. The errors that were made lately, of which that
+is a part, correct it and make the range that is meant for four starts of five (`outcomes`).
 
 As long as too few errors are known the range is from those of the estimates of runs. If half of the runs are off by no
 more than a factor r, and errors are lognormal, then the logarithm of a run's error has the standard deviation ln(r) /
@@ -11,12 +12,12 @@ one that ends early or late changes who passes whom, so that no more than MOST_R
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from spotkube.queueing.ahead import Ahead
+from spotkube.queueing.ahead import MOST_WAITING, Ahead
 from spotkube.queueing.jobs import Job
-from spotkube.queueing.outcomes import Waits
+from spotkube.queueing.outcomes import Start, Waits
+from spotkube.queueing.pace import Begun, at_pace
 from spotkube.queueing.play import Play
 from spotkube.queueing.scene import Scene
 
@@ -24,17 +25,8 @@ QUARTILE = 0.6745
 TENTH = 1.2816
 """Standard deviations from the middle within which half, and four fifths, of a normal distribution lie."""
 MOST_RUNS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Unix times: when it is likeliest, and the range for four of five."""
-
-    start_seconds: float
-    low_seconds: float
-    high_seconds: float
-    played_seconds: float
-    """When it starts in the queue played forward, uncorrected."""
+LOOKS, LOOKS_A_JOB = 2000, 2
+"""What the fast part may cost: about a tenth of a second for 500 that wait, and a second for 10,000."""
 
 
 class _Seen:
@@ -65,7 +57,7 @@ def forecast(scene: Scene) -> Mapping[str, Start]:
     now, seen, found = scene.now_seconds, _Seen(), dict[str, Start]()
     for one in scene.running.values():
         seen.add(one.job, one.width)
-    played = list(_played(scene))
+    played = _played(scene)
     waits = scene.errors.waits([at - now for at, _, _ in played]) if scene.errors.known else []
     for number, (at_seconds, job, width) in enumerate(played):
         wait = at_seconds - now
@@ -81,8 +73,14 @@ def forecast(scene: Scene) -> Mapping[str, Start]:
     return found
 
 
-def _played(scene: Scene) -> Iterator[tuple[float, Job, int]]:
-    ahead = Ahead(scene)
-    ahead.play()
-    yield from ahead.starts
-    yield from Play(ahead.scene)
+def _played(scene: Scene) -> list[Begun]:
+    """In order of time, but for those whom the play doesn't come to."""
+    begun = list[Begun]()
+    if len(scene.backlog) <= MOST_WAITING:
+        ahead = Ahead(scene)
+        ahead.play()
+        begun += ahead.starts
+        scene = ahead.scene
+    play = Play(scene, LOOKS + LOOKS_A_JOB * len(scene.backlog))
+    begun += play
+    return begun if play.looks > 0 else [*begun, *at_pace(scene, begun)]

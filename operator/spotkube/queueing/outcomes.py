@@ -10,7 +10,7 @@ Candes: Adaptive Conformal Inference Under Distribution Shift, NeurIPS 2021).
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,17 @@ SURE = 0.4
 STEP = 0.05
 MOST_WIDENED = 8.0
 _MOST_LOG = 20.0  # Nothing is off by e^20; exponents beyond would get infinite.
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Unix times: when it is likeliest, and the range for four of five."""
+
+    start_seconds: float
+    low_seconds: float
+    high_seconds: float
+    played_seconds: float
+    """When it starts in the queue played forward, uncorrected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class Errors:
         log = math.log((_time(waited_seconds) + SLACK_SECONDS) / (_time(played_seconds) + SLACK_SECONDS))
         widened = self.widened * math.exp(STEP * ((0.0 if inside else 1.0) - OUTSIDE))
         bounded = min(MOST_WIDENED, max(1 / MOST_WIDENED, widened))
-        return Errors((*self.logs, log)[-ERRORS_KEPT:], bounded)
+        return Errors((*self.logs, round(log, 4))[-ERRORS_KEPT:], bounded)
 
     @property
     def known(self) -> bool:
@@ -77,17 +88,15 @@ class Outcomes:
     _told: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
     """By UID: when, and then as seconds from there what was played, low and high."""
 
-    def tell(self, now: float, told: Iterable[tuple[str, float, Waits]]) -> None:
-        """These (UID, seconds in the play, what was said) are told so now. Only the first time counts."""
-        for uid, played_seconds, waits in told:
-            if uid not in self._told and len(self._told) < MOST_TOLD:
-                numbers = now, played_seconds, waits.low_seconds, waits.high_seconds
-                self._told[uid] = (
-                    round(numbers[0], 1),
-                    round(numbers[1], 1),
-                    round(numbers[2], 1),
-                    round(numbers[3], 1),
-                )
+    def tell(self, now: float, starts: Mapping[str, Start]) -> None:
+        """Those who wait (by UID) are told so now. Only the first time counts."""
+        for uid, start in starts.items():
+            if len(self._told) >= MOST_TOLD:
+                return
+            if uid not in self._told:
+                times = start.played_seconds, start.low_seconds, start.high_seconds
+                played, low, high = (round(time - now, 1) for time in times)
+                self._told[uid] = now, played, low, high
 
     def started(self, uid: str, at: float) -> None:
         """It starts at this Unix time."""
@@ -103,9 +112,8 @@ class Outcomes:
 
     def state(self) -> dict[str, Any]:
         """As plain numbers and names, for JSON."""
-        logs = [round(one, 4) for one in self.errors.logs]
         return {
-            "errors": logs,
+            "errors": list(self.errors.logs),
             "widened": self.errors.widened,
             "told": {uid: list(it) for uid, it in self._told.items()},
         }

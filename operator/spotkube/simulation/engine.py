@@ -62,6 +62,7 @@ class EngineCluster:
     _seen: dict[str, Seen] = field(default_factory=dict)
     _takes: dict[str, float] = field(default_factory=dict)
     _ends: list[tuple[float, str]] = field(default_factory=list)
+    _pauses: list[float] = field(default_factory=list)
 
     def play(self, arrivals: Iterable[Arrival], watch: Watch = lambda moment: None) -> None:
         """Until all have ended that ever can."""
@@ -76,7 +77,7 @@ class EngineCluster:
 
     def _next(self, coming: list[Arrival]) -> float | None:
         """When something happens next; a pause that ends is something, too."""
-        moments = [self._ends[0][0]] if self._ends else []
+        moments = self._pauses + ([self._ends[0][0]] if self._ends else [])
         moments += [coming[-1].job.submitted_seconds] if coming else []
         return min(moments, default=None)
 
@@ -106,6 +107,7 @@ class EngineCluster:
         for ending in decisions.ended:
             self._seen[ending.uid] = replace(self._seen[ending.uid], phase=Phase.WAITING, admitted_seconds=None)
         self._let_go((*self.book.due(), *(one.uid for one in decisions.admitted if not one.after)), now)
+        self._pauses = [one.backoff_until_seconds for one in scene.backlog if one.backoff_until_seconds > now]
         watch(Moment(scene, decisions, self.book))
         return bool(decisions.ended or decisions.admitted)
 

@@ -14,7 +14,7 @@ from spotkube.controllers.queues.capacity import ClusterCapacity, Market, total_
 from spotkube.controllers.queues.keeping import Keeper
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight, pods_of_others, rates_usd_hour
-from spotkube.controllers.queues.standing import Standing, queue_status, standings
+from spotkube.controllers.queues.standing import Standing, queue_status, standings, starts_of
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.queues import admits_namespace, to_queue
@@ -88,6 +88,7 @@ class QueueController:
             return
         self._told_at = view.now
         self.standings = {**standings(scene, decisions), **_strangers(sight)}
+        book.outcomes.tell(view.now, starts_of(self.standings))
         await self._tell(by_name, scene, sight, spending, view.now)
         await self._keeper.keep(book, spending, places(book, scene, self.standings), view.now)
 
