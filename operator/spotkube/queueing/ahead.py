@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 from spotkube.queueing.backlog import Backlog
 from spotkube.queueing.capacity import Capacity, Refusal
-from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.cycle import decide
-from spotkube.queueing.decisions import Admission, Decisions, requeued, started
+from spotkube.queueing.decisions import Admission, Decisions, Ending, requeued, started
 from spotkube.queueing.jobs import Amounts, Job, Running
 from spotkube.queueing.scene import Scene
 
@@ -46,7 +45,7 @@ class Ahead:
 
     def __init__(self, scene: Scene) -> None:
         self._begun = scene
-        self._clock = None if scene.clock is None else _dispatched(scene.clock.copy(), scene.running)
+        self._clock = None if scene.clock is None else scene.clock.copy()
         self._now = scene.now_seconds
         self._backlog = Backlog(scene.queues, scene.backlog)
         # That its pods will be ready is what an estimate begins with.
@@ -56,6 +55,8 @@ class Ahead:
         heapq.heapify(self._ends)
         self._room = None if (room := scene.capacity.room()) is None else dict(room)
         self._ledger = scene.ledger.copy()
+        # Who was admitted and waits for others to leave is let go by the next cycle.
+        self._due = [one.job for uid, one in scene.running.items() if self._clock and not self._clock.runs(uid)]
         self.starts: list[tuple[float, Job, int]] = []
 
     @property
@@ -71,30 +72,38 @@ class Ahead:
 
     def play(self, looks: int = LOOKS) -> None:
         """Until nothing happens any more, or so many jobs were looked at."""
-        while looks > 0:
-            decisions = decide(self.scene)
+        goes_on = True
+        while goes_on and looks > 0:
+            decisions, due = decide(self.scene), bool(self._due)
             moved = self._carry_out(decisions)
             looks -= _LOOKS_A_CYCLE + len(self._running) + (len(self._backlog) if moved else 0)
             if moved:
                 self._rank()
-            if not (decisions.admitted or decisions.ended) and not self._pass_time():
-                return
+            goes_on = bool(decisions.admitted or decisions.ended or due) or self._pass_time()
+        self._let_go(self._due)
 
     def _carry_out(self, decisions: Decisions) -> bool:
         """Whether the order has changed for it."""
-        moved = bool(decisions.ended)
-        for ending in decisions.ended:
-            one = self._leave(ending.uid)
-            self._backlog.put(requeued(one, ending, self._now, self._begun.rules))
-            if self._clock is not None:
-                self._clock.requeue(ending.uid)
-        begun = [self._start(admission) for admission in decisions.admitted]
-        moved = self._dispatch(begun) or moved
+        ended = [self._take_back(ending) for ending in decisions.ended]
+        back = [job for job in ended if job not in self._due]
+        self._due = [job for job in self._due if job not in ended]
+        begun, self._due = self._due, []
+        for admission in decisions.admitted:
+            (self._due if admission.after else begun).append(self._start(admission))
+        self._let_go(begun)
         for reservation in decisions.reservations:
             waiting = self._backlog.get(reservation.uid)
             if waiting is not None and waiting.promised_seconds is None and reservation.start_seconds is not None:
                 self._backlog.put(waiting.promised(reservation.start_seconds))
-        return moved
+        return self._tell_clock(back, begun)
+
+    def _let_go(self, begun: Iterable[Job]) -> None:
+        self.starts += [(self._now, job, self._running[job.uid].width) for job in begun]
+
+    def _take_back(self, ending: Ending) -> Job:
+        one = self._leave(ending.uid)
+        self._backlog.put(requeued(one, ending, self._now, self._begun.rules))
+        return one.job
 
     def _start(self, admission: Admission) -> Job:
         uid = admission.uid
@@ -105,19 +114,19 @@ class Ahead:
         end = self._end_of[uid] = one.end_seconds(self._now)
         heapq.heappush(self._ends, (end, uid))
         self._change(one, 1)
-        self.starts.append((self._now, one.job, one.width))
         return one.job
 
-    def _dispatch(self, begun: Iterable[Job]) -> bool:
-        """Whether others move back for it: those whom they have passed, by the clock. It is told so in the order in
-        which the book sees them run."""
+    def _tell_clock(self, back: Iterable[Job], begun: Iterable[Job]) -> bool:
+        """Whether others move for it: those who were passed, by the clock. It is told in the order in which the book
+        sees its jobs."""
         if self._clock is None:
             return False
-        passed = False
-        for job in sorted(begun, key=lambda one: (one.submitted_seconds, one.uid)):
-            passed = passed or self._clock.first() != job.uid
-            self._clock.dispatch(job.uid)
-        return passed
+        moved = False
+        both = [(job, self._clock.requeue) for job in back] + [(job, self._clock.dispatch) for job in begun]
+        for job, tell in sorted(both, key=lambda one: (one[0].submitted_seconds, one[0].uid)):
+            moved = moved or tell == self._clock.requeue or self._clock.first() != job.uid
+            tell(job.uid)
+        return moved
 
     def _leave(self, uid: str) -> Running:
         one = self._running.pop(uid)
@@ -154,7 +163,7 @@ class Ahead:
             uid = heapq.heappop(self._ends)[1]
             self._leave(uid)
             if self._clock is not None:
-                self._clock.finish(uid)
+                self._clock.finish(uid, self._clock.size(uid))
         return True
 
     def _next_end(self) -> float | None:
@@ -166,11 +175,3 @@ class Ahead:
         """What the clock goes on by, as `Book.meet` lets it."""
         assert self._clock is not None
         return sum(self._clock.size(uid) / max(1e-3, one.job.run_seconds) for uid, one in self._running.items())
-
-
-def _dispatched(clock: VirtualClock, uids: Iterable[str]) -> VirtualClock:
-    """Who was admitted and waits for others to leave has not been dispatched yet."""
-    for uid in uids:
-        if not clock.runs(uid):
-            clock.dispatch(uid)
-    return clock

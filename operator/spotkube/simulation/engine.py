@@ -77,9 +77,16 @@ class EngineCluster:
 
     def _next(self, coming: list[Arrival]) -> float | None:
         """When something happens next; a pause that ends is something, too."""
+        while self._ends and not self._will_end(*self._ends[0]):
+            heapq.heappop(self._ends)
         moments = self._pauses + ([self._ends[0][0]] if self._ends else [])
         moments += [coming[-1].job.submitted_seconds] if coming else []
         return min(moments, default=None)
+
+    def _will_end(self, end: float, uid: str) -> bool:
+        """Whether it has not been taken back since."""
+        one = self._seen.get(uid)
+        return one is not None and one.admitted_seconds is not None and one.admitted_seconds + self._takes[uid] == end
 
     def _submit(self, one: Arrival) -> None:
         job = one.job
@@ -90,10 +97,8 @@ class EngineCluster:
     def _end_due(self, now: float) -> None:
         while self._ends and self._ends[0][0] <= now:
             end, uid = heapq.heappop(self._ends)
-            one = self._seen[uid]
-            started = one.admitted_seconds
-            if one.phase is Phase.RUNNING and started is not None and started + self._takes[uid] <= now:
-                self._seen[uid] = replace(one, phase=Phase.SUCCEEDED, run_seconds=end - started)
+            if self._will_end(end, uid):
+                self._seen[uid] = replace(self._seen[uid], phase=Phase.SUCCEEDED, run_seconds=self._takes[uid])
 
     def _cycle(self, now: float, watch: Watch) -> bool:
         """Whether something was decided, so that another has to follow."""
@@ -106,10 +111,11 @@ class EngineCluster:
         self.book.note(decisions, scene)
         for ending in decisions.ended:
             self._seen[ending.uid] = replace(self._seen[ending.uid], phase=Phase.WAITING, admitted_seconds=None)
-        self._let_go((*self.book.due(), *(one.uid for one in decisions.admitted if not one.after)), now)
+        going = [*self.book.due(), *(one.uid for one in decisions.admitted if not one.after)]
+        self._let_go(going, now)
         self._pauses = [one.backoff_until_seconds for one in scene.backlog if one.backoff_until_seconds > now]
         watch(Moment(scene, decisions, self.book))
-        return bool(decisions.ended or decisions.admitted)
+        return bool(decisions.ended or going)
 
     def _let_go(self, uids: Iterable[str], now: float) -> None:
         for uid in uids:
