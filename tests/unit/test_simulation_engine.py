@@ -39,10 +39,10 @@ def test_who_lends_takes_back_and_the_victim_goes_on_later() -> None:
         for one in moment.decisions.admitted:
             runs[one.uid] = runs.get(one.uid, 0) + 1
 
-    cluster.play([arrival("own", 4, 60), arrival("borrows", 4, 60), arrival("lender", 4, 30, at=5, queue="b")], watch)
-    assert ended == [(5, "borrows", Cause.RECLAIMED)]
-    assert minutes_of(cluster) == {"own": 0, "borrows": 0, "lender": 5}
-    assert runs == {"own": 1, "borrows": 2, "lender": 1}
+    cluster.play([arrival("first", 4, 60), arrival("second", 4, 60), arrival("lender", 4, 30, at=5, queue="b")], watch)
+    assert ended == [(5, "second", Cause.RECLAIMED)]
+    assert minutes_of(cluster) == {"first": 0, "second": 0, "lender": 5}
+    assert runs == {"first": 1, "second": 2, "lender": 1}
 
 
 def test_what_was_run_is_remembered_for_the_next_of_its_kind() -> None:
