@@ -19,6 +19,7 @@ from spotkube.queueing.dividing import Progress
 from spotkube.queueing.estimates import Estimate, estimate
 from spotkube.queueing.history import ClassRuns, History
 from spotkube.queueing.jobs import Amounts, Division, Job, OrderKey, Running, Waiting
+from spotkube.queueing.outcomes import Outcomes
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.quotas import Ledger
 from spotkube.queueing.records import Record, dominant_share, lasting
@@ -34,6 +35,7 @@ class Book:
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(levels=2))
     history: History = field(default_factory=History)
     rules: Rules = DEFAULTS
+    outcomes: Outcomes = field(default_factory=Outcomes)
     _records: dict[str, Record] = field(default_factory=dict)
     _seen: dict[str, Seen] = field(default_factory=dict)
     _weights: dict[tuple[str, ...], float] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Book:
         """
         if self.clock.seconds is not None and now < self.clock.seconds:
             self._step_back(self.clock.seconds - now)
-        self.clock.advance(now, sum(r.size / r.run_seconds * r.progress.part for r in self._records.values() if r.runs))
+        self.clock.advance(now, self.clock.capacity)
         self._seen = {one.job.uid: one for one in seen}
         self._weigh(queues, {one.job.queue for one in self._seen.values() if one.job.queue not in queues})
         for uid in [uid for uid in self._records if self._is_over(uid)]:
@@ -56,6 +58,7 @@ class Book:
         news = (one for uid, one in self._seen.items() if not one.has_ended and not self._waits_on(uid, one))
         for one in sorted(news, key=lambda one: (one.job.submitted_seconds, one.job.uid)):
             self._follow(one.job.uid, one, now, totals)
+        self.clock.advance(now, sum(r.size / r.run_seconds * r.progress.part for r in self._records.values() if r.runs))
 
     def scene(self, now: float, queues: Mapping[str, Queue], capacity: Capacity, spent: Mapping[str, Spent]) -> Scene:
         """All that a cycle looks at. Whose victims are still leaving has its place already, in their stead."""
@@ -72,7 +75,8 @@ class Book:
                 waiting.append(Waiting(job, key, key, until, record.promised_seconds))
         ledger = Ledger.of(queues, (one for one in running.values() if one.job.queue in queues))
         known = {uid: one for uid, one in running.items() if one.job.queue in queues}
-        return Scene(now, queues, Backlog(queues, waiting), known, ledger, capacity, spent, self.rules)
+        backlog, errors = Backlog(queues, waiting), self.outcomes.errors
+        return Scene(now, queues, backlog, known, ledger, capacity, spent, self.rules, self.clock, errors)
 
     def note(self, decisions: Decisions, scene: Scene) -> None:
         """Keeps what was decided. Who waits for victims to leave is `due` when they have."""
@@ -135,6 +139,7 @@ class Book:
         return {
             "clock": self.clock.state(),
             "weights": [[list(path), weight] for path, weight in self._weights.items()],
+            "outcomes": self.outcomes.state(),
             "records": {uid: record.written() for uid, record in self._records.items()},
             "history": {
                 tenant: {key: [runs.run_seconds, runs.ratios, runs.last_seconds] for key, runs in classes.items()}
@@ -152,6 +157,7 @@ class Book:
         return cls(
             clock=VirtualClock.restored(state["clock"], levels=2),
             history=History(history),
+            outcomes=Outcomes.restored(state["outcomes"]) if "outcomes" in state else Outcomes(),
             _records={uid: Record.read(told) for uid, told in state["records"].items()},
             _weights={tuple(path): weight for path, weight in state["weights"]},
         )
@@ -195,8 +201,10 @@ class Book:
         self._made.pop(uid, None)
         if not record.runs and one is not None and one.admitted_seconds is not None:  # it ran between two looks
             self._begin(record, one, now)
+            self.outcomes.started(uid, record.admitted_seconds)
         if not record.runs:
             self.clock.withdraw(uid)
+            self.outcomes.forget(uid)
             return
         self._end_turn(uid, record)
         ran = one.run_seconds if one is not None and one.run_seconds is not None else now - record.admitted_seconds
@@ -216,6 +224,7 @@ class Book:
         runs = one.phase in (Phase.RUNNING, Phase.LEAVING)
         if runs and not record.runs:
             self._begin(record, one, now)
+            self.outcomes.started(uid, record.admitted_seconds)
         elif record.runs and not runs:
             if not record.has_turn:
                 self.clock.requeue(uid)

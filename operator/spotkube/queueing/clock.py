@@ -148,6 +148,20 @@ class VirtualClock:
             raise ValueError(f"path: {path!r} has no weight; give one to {self._levels} names or fewer")
         self._shares.weigh(path, checked_weight(weight))
 
+    @property
+    def capacity(self) -> float:
+        """What `advance` was told last."""
+        return self._capacity
+
+    def runs(self, job: str) -> bool:
+        """Whether it was dispatched, and neither finished nor put back."""
+        return job in self._running
+
+    def size(self, job: str) -> float:
+        """Of one that waits or runs, as it was submitted."""
+        running = self._running.get(job)
+        return running.entry.size if running is not None else self._get(self._waiting, job, "wait or run").size
+
     def place(self, job: str) -> Place:
         """Why it stands where it stands. O(m log m) for the m jobs before it in its flow."""
         return self.places([job])[job][0]
@@ -194,6 +208,10 @@ class VirtualClock:
         }
         clock._shares.restore(state["shares"], clock._waiting)
         return clock
+
+    def copy(self) -> "VirtualClock":
+        """One that goes on by itself."""
+        return VirtualClock.restored(self.state(), self._levels)
 
     @property
     def _present(self) -> float:

@@ -1,19 +1,23 @@
 """When the jobs that wait will start, and how sure that is.
 
-The start is that of the queue played forward (`play.Play`). Around it stands a range that is meant for four starts of
-five. If half of the runs are off by no more than a factor r, and errors are lognormal, then the logarithm of a run's
-error has the standard deviation ln(r) / 0.6745. A wait of m runs, one after the other, is off by less by the root of m;
-but runs of one class err together, and one that ends early or late changes who passes whom, so that no more than
-MOST_RUNS count. Played with random errors, 6 to 9 of 10 starts fall into the range: the fewer, the smaller the errors
-and the more they go together. New submissions and budgets of a day or month are not foreseen, which can make a start
-later, nor is reclaim, which can make it earlier.
+The queue is played forward: by its own cycles as far as that is cheap (`ahead`), then faster (`play`), and who still
+waits when that has cost enough is told by the work before him (`pace`). What is not foreseen is new submissions, what
+the planner refuses, and what budgets of a day or month have left later. The errors that were made lately, of which that
+is a part, correct it and make the range that is meant for four starts of five (`outcomes`).
+
+As long as too few errors are known the range is from those of the estimates of runs. If half of the runs are off by no
+more than a factor r, and errors are lognormal, then the logarithm of a run's error has the standard deviation ln(r) /
+0.6745. A wait of m runs, one after the other, is off by less by the root of m; but runs of one class err together, and
+one that ends early or late changes who passes whom, so that no more than MOST_RUNS count.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from spotkube.queueing.ahead import MOST_WAITING, Ahead
 from spotkube.queueing.jobs import Job
+from spotkube.queueing.outcomes import Start, Waits
+from spotkube.queueing.pace import Begun, at_pace
 from spotkube.queueing.play import Play
 from spotkube.queueing.scene import Scene
 
@@ -21,15 +25,8 @@ QUARTILE = 0.6745
 TENTH = 1.2816
 """Standard deviations from the middle within which half, and four fifths, of a normal distribution lie."""
 MOST_RUNS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Unix times: when it is likeliest, and the range for four of five."""
-
-    start_seconds: float
-    low_seconds: float
-    high_seconds: float
+LOOKS, LOOKS_A_JOB = 2000, 2
+"""What the fast part may cost: about a tenth of a second for 500 that wait, and a second for 10,000."""
 
 
 class _Seen:
@@ -60,11 +57,30 @@ def forecast(scene: Scene) -> Mapping[str, Start]:
     now, seen, found = scene.now_seconds, _Seen(), dict[str, Start]()
     for one in scene.running.values():
         seen.add(one.job, one.width)
-    for at_seconds, job, width in Play(scene):
-        factor = seen.factor(at_seconds - now)
-        seen.add(job, width)
+    played = _played(scene)
+    waits = scene.errors.waits([at - now for at, _, _ in played]) if scene.errors.known else []
+    for number, (at_seconds, job, width) in enumerate(played):
         wait = at_seconds - now
+        factor = seen.factor(wait)
+        seen.add(job, width)
         waiting = scene.backlog.get(job.uid)
-        pause = now if waiting is None else max(now, waiting.backoff_until_seconds)
-        found[job.uid] = Start(*(max(pause, now + one) for one in (wait, wait / factor, wait * factor)))
+        if waiting is None or job.uid in found:
+            continue  # It runs, and is ended and begun again; or it has begun before.
+        told = waits[number] if waits else Waits(wait, wait / factor, wait * factor)
+        pause = max(now, waiting.backoff_until_seconds)
+        start, low, high = (max(pause, now + one) for one in (told.seconds, told.low_seconds, told.high_seconds))
+        found[job.uid] = Start(start, low, high, at_seconds)
     return found
+
+
+def _played(scene: Scene) -> list[Begun]:
+    """In order of time, but for those whom the play doesn't come to."""
+    begun = list[Begun]()
+    if len(scene.backlog) <= MOST_WAITING:
+        ahead = Ahead(scene)
+        ahead.play()
+        begun += ahead.starts
+        scene = ahead.scene
+    play = Play(scene, LOOKS + LOOKS_A_JOB * len(scene.backlog))
+    begun += play
+    return begun if play.looks > 0 else [*begun, *at_pace(scene, begun)]

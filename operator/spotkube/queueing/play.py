@@ -5,6 +5,7 @@ line may pass a reservation. To be fast, only those lines are looked at again on
 """
 
 import heapq
+import math
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,10 +19,12 @@ from spotkube.queueing.scene import Scene
 
 
 class Play:
-    """Iterates over (start in Unix time, job, pods), in order of time."""
+    """Iterates over (start in Unix time, job, pods), in order of time, until so many jobs were `looks`ed at."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, looks: float = math.inf) -> None:
         self._scene = scene
+        self.looks = looks
+        """What is left of them; above zero if the play came to its end."""
         self.now_seconds = scene.now_seconds
         cluster = scene.capacity.room()
         self._room = Room(scene.ledger.copy(), cluster)
@@ -44,7 +47,7 @@ class Play:
         lines = [line for name in names for line in self._scene.backlog.lines(name)]
         while True:
             yield from self._admit(lines)
-            if not self._next:
+            if not self._next or self.looks <= 0:
                 return
             lines = self._advance()
 
@@ -92,6 +95,7 @@ class Play:
     def _admit(self, lines: list[Line]) -> Iterator[tuple[float, Job, int]]:
         turn = Turn(self._scene.backlog, [(line, self._places[id(line)]) for line in lines])
         for waiting, line in turn:
+            self.looks -= 1
             job = waiting.job
             if job.missing_pods > 0:
                 self._places[id(line)] += 1

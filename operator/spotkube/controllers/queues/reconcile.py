@@ -17,7 +17,7 @@ from spotkube.controllers.queues.kinds import Member, Terms, all_kinds
 from spotkube.controllers.queues.overruns import Overruns
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight
-from spotkube.controllers.queues.standing import Standing, of_members, queue_status, standings
+from spotkube.controllers.queues.standing import Standing, of_members, queue_status, standings, starts_of
 from spotkube.controllers.queues.widths import WidthController, crews, pod_starts
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
@@ -114,6 +114,7 @@ class QueueController:
         self._told_at = view.now
         self._troubles = Troubles(invalid, overlaps(tuple(admits.items())))
         waiting = told(standings(scene, decisions), self._troubles)
+        book.outcomes.tell(view.now, starts_of(waiting))
         self.standings = told(of_members(waiting, sight), self._troubles)
         there = {self._terms.tenants.of(name) for name, _ in view.snapshot.namespaces}
         by_job = {one.uid: one for one in self.standings.values()}

@@ -15,8 +15,9 @@ from spotkube.api.fairqueue import (
 from spotkube.controllers.queues.seeing import Sight
 from spotkube.model.resources import PODS, ResourceList
 from spotkube.queueing.decisions import Decisions
-from spotkube.queueing.forecast import Start, forecast
+from spotkube.queueing.forecast import forecast
 from spotkube.queueing.jobs import USD_HOUR
+from spotkube.queueing.outcomes import Start
 from spotkube.queueing.scene import Scene
 from spotkube.queueing.seen import Phase
 from spotkube.queueing.spending import Spending
@@ -52,6 +53,11 @@ def standings(scene: Scene, decisions: Decisions) -> dict[str, Standing]:
         )
         found[job.uid] = Standing(job.uid, job.queue, why, words, starts.get(job.uid))
     return found
+
+
+def starts_of(told: Mapping[str, Standing]) -> dict[str, Start]:
+    """By uid, of those that have one."""
+    return {uid: one.start for uid, one in told.items() if one.start is not None}
 
 
 def of_members(waiting: Mapping[str, Standing], sight: Sight) -> dict[str, Standing]:

@@ -14,7 +14,7 @@ from spotkube.model.cluster import Claim, Node
 from spotkube.model.offerings import SPOT
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
-from spotkube.queueing.forecast import Start
+from spotkube.queueing.outcomes import Start
 
 PLACED: Final = "Placed"
 READY: Final = "Ready"
