@@ -221,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--log", type=Path, help="a log of your own; then only that is played")
     parser.add_argument("--load", type=float, default=0.9, help="work over capacity [0.9]")
-    parser.add_argument("--window", type=int, default=5000, help="jobs of a scene [5000]")
+    parser.add_argument("--window", type=int, default=3000, help="jobs of a scene [3000]")
     parser.add_argument("--estimates", type=Estimates, choices=list(Estimates), help="one way only [all three]")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn [0]")
     parser.add_argument("--only", metavar="WORDS", default="", help="the scenes whose name has these words in it")
