@@ -19,10 +19,10 @@ SLACK_SECONDS = 60.0
 ERRORS_KEPT = 200
 LEAST_ERRORS = 20
 """With fewer, nothing is known yet."""
-MOST_TOLD = 2000
+MOST_TOLD = 1000
 """Of so many that wait it is kept what they were told."""
 OUTSIDE = 0.2
-SURE = 0.4
+SURE = 0.3
 """The play is corrected by what all but these parts of the errors, smallest and largest, agree on."""
 STEP = 0.05
 MOST_WIDENED = 8.0

@@ -176,7 +176,7 @@ def _start(why: Explanation) -> Iterator[str]:
     if job.earliest_start is not None and job.latest_start is not None:
         yield (
             f"Four of five such jobs start between {moment(job.earliest_start, now)} and "
-            f"{moment(job.latest_start, now)} UTC, as long as nobody submits something that goes first."
+            f"{moment(job.latest_start, now)} UTC, if things go on as lately."
         )
 
 
