@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from spotkube.api import CapacityPlan, FairQueue, NodeClaim, NodePool, Workload
@@ -198,7 +198,7 @@ class Observer:
         now = self._clock()
         self._placement.inherit(self._displaced.settle(pods, now))
         self._placement.inherit(self._expected.settle(pods, self._placement.planned, now))
-        missing = _missing(sources, self._replica_sets.values(), pods)
+        missing = _missing(sources, self._replica_sets.values(), pods, self._displaced.owners)
         displaced = self._displaced.waiting(missing)
         made_anew = Counter(owner_of(pod) for pod in displaced)
         # A StatefulSet makes its pods one after the other.
@@ -248,13 +248,19 @@ class Observer:
 
 
 def _missing(
-    sources: Mapping[SourceKey, Source], replica_sets: Iterable[ReplicaSet], pods: Iterable[Pod]
+    sources: Mapping[SourceKey, Source],
+    replica_sets: Iterable[ReplicaSet],
+    pods: Iterable[Pod],
+    displaced: Collection[SourceKey],
 ) -> dict[SourceKey, int]:
-    """How many pods each Job, StatefulSet and ReplicaSet has still to make, and can."""
+    """How many pods each Job, StatefulSet and ReplicaSet has still to make, and can. Of thousands of Jobs that wait or
+    have ended none is named but those of which pods were `displaced`."""
     there = Counter(owner_of(pod) for pod in pods if not pod.deleting)
-    wanted = {
-        key: source.replicas if source.job is None else source.job.running_wanted for key, source in sources.items()
-    }
+    wanted = {}
+    for key, source in sources.items():
+        number = source.replicas if source.job is None else source.job.running_wanted
+        if number or key in displaced:
+            wanted[key] = number
     wanted |= {one.key: 0 if one.blocked else one.replicas for one in replica_sets}
     return {key: max(0, number - there[key]) for key, number in wanted.items()}
 

@@ -13,6 +13,8 @@ from spotkube.convert.replicasets import ReplicaSet, to_replica_set
 from spotkube.model.labels import QUEUE_GATE
 from spotkube.model.pods import Pod
 from spotkube.model.volumes import ClaimUse
+from spotkube.observe import _missing
+from unit.workload_builders import make_job, make_source
 
 OWNER = ("default", "ReplicaSet/web")
 
@@ -24,6 +26,17 @@ def waiting(name: str, created_at: float = 0.0, **wants: Any) -> Pod:
 def replica_set(replicas: int = 3, **status: Any) -> dict[str, Any]:
     metadata = {"name": "web", "namespace": "shop", "uid": "uid-rs", "resourceVersion": "1"}
     return {"metadata": metadata, "spec": {"replicas": replicas}, "status": status}
+
+
+class TestWhoLacksPods:
+    def test_a_job_that_waits_is_named_only_if_pods_of_it_were_evicted(self) -> None:
+        jobs = {name: make_source(make_job(name), suspend=True) for name in ("taken-back", "waits")}
+        runs = make_source(make_job("runs"))
+        sources = {one.key: one for one in (*jobs.values(), runs)}
+
+        found = _missing(sources, (), (), {jobs["taken-back"].key})
+
+        assert found == {jobs["taken-back"].key: 0, runs.key: runs.replicas}
 
 
 class TestStandIns:

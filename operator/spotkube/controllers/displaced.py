@@ -27,6 +27,11 @@ class DisplacedPods:
         """Who followed whom lately: uid of the displaced pod -> uid of the new one."""
         return {displaced: uid for uid, (displaced, _) in self._heirs.items()}
 
+    @property
+    def owners(self) -> frozenset[tuple[str, str]]:
+        """Of those without an heir: namespace and "Kind/name"."""
+        return frozenset((pod.namespace, pod.owner) for pod in self._pods.values())
+
     def add(self, pod: Pod, now: float) -> None:
         """A bare pod is not remembered: nobody makes it anew."""
         if pod.owner:

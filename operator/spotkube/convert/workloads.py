@@ -80,10 +80,11 @@ class Source:
     selector: Json = field(default_factory=dict)
     applied: str = ""
     spec_digest: str = ""
+    key: SourceKey = field(init=False, repr=False, compare=False)
+    """Namespace and "Kind/name"; kept, as each cycle asks for those of thousands."""
 
-    @property
-    def key(self) -> SourceKey:
-        return self.namespace, f"{self.kind}/{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", (self.namespace, f"{self.kind}/{self.name}"))
 
 
 @dataclass(frozen=True, slots=True)
