@@ -51,6 +51,10 @@ def divisible(completions: int = 9, **fields: Any) -> Spec:
     return {name: value for name, value in spec.items() if value is not None}
 
 
+def roles(*names: str, **fields: Any) -> Spec:
+    return {"roles": [{"name": name, **job()} for name in names], **fields}
+
+
 def deployment(**fields: Any) -> Spec:
     return {"deployment": {"template": pods(), **fields}}
 
@@ -95,7 +99,8 @@ def quota(**fields: Any) -> Spec:
     return {"resources": [{"name": "cpu", "nominalQuota": "10", **fields}]}
 
 
-NEED_ONE_SOURCE = "set exactly one of job, deployment, statefulSet and targetRef"
+OTHER_ROLES = "roles can't be added, renamed or taken out"
+NEED_ONE_SOURCE = "set exactly one of job, roles, deployment, statefulSet and targetRef"
 SPOT_EXCLUSIVE = "never, onDemandBase and spotFraction exclude each other: keep one of them"
 VALUES_FIT = "give In and NotIn at least one, Gt and Lt exactly one, Exists and DoesNotExist none"
 NOT_NEGATIVE = "a quantity may not be negative: write 0 for none, or leave the entry out for no limit"
@@ -105,6 +110,18 @@ POSITIVE_DURATION = "must be a duration above zero"
 
 WORKLOADS = (
     Case("a job", "Workload", job()),
+    Case("a job of two roles", "Workload", roles("leader", "workers", queueName="batch", expectedRunTime="1h")),
+    Case("as many roles as there may be", "Workload", roles(*(f"role-{n}" for n in range(16)))),
+    Case("more roles than there may be", "Workload", roles(*(f"role-{n}" for n in range(17))), "16"),
+    Case("no role", "Workload", roles(), NEED_ONE_SOURCE),
+    Case("roles and a job", "Workload", roles("leader") | job(), NEED_ONE_SOURCE),
+    Case("two roles of one name", "Workload", roles("leader", "leader"), "Duplicate value", "leader"),
+    Case("a role that is no DNS label", "Workload", roles("Leader"), "not a DNS label"),
+    Case("a long name of role and Workload", "Workload", roles("r" * 58), name="case"),
+    Case("one that is too long", "Workload", roles("r" * 59), "shorten one of the two names"),
+    Case("roles that can be divided", "Workload", roles("leader", queueName="q", minParallelism=1),
+         "minParallelism needs queueName"),
+    Case("roles that must stay available", "Workload", roles("leader", minAvailable=1), "for services only"),
     Case("a deployment", "Workload", deployment(replicas=3)),
     Case("a stateful set", "Workload", stateful_set(podManagementPolicy="Parallel")),
     Case("a target", "Workload", target("Deployment")),
@@ -334,6 +351,11 @@ CHANGES = (
            FROZEN_SET),
     Change("more volumes", "Workload", stateful_set(), {"statefulSet": {"volumeClaimTemplates": [VOLUME]}}, FROZEN_SET),
     Change("no volumes in other words", "Workload", stateful_set(), {"statefulSet": {"volumeClaimTemplates": []}}),
+    Change("more pods of a role", "Workload", roles("leader", "workers"),
+           {"roles": [{"name": "leader", **job()}, {"name": "workers", "job": {"parallelism": 2, **job()["job"]}}]}),
+    Change("a role taken out", "Workload", roles("leader", "workers"), roles("leader"), OTHER_ROLES),
+    Change("a role more", "Workload", roles("leader"), roles("leader", "workers"), OTHER_ROLES),
+    Change("a role renamed", "Workload", roles("leader", "workers"), roles("leader", "others"), OTHER_ROLES),
     Change("from job to service", "Workload", job(), deployment() | {"job": None}, OTHER_SOURCE),
     Change("from own to target", "Workload", deployment(), target("Deployment") | {"deployment": None}, OTHER_SOURCE),
     Change("another target", "Workload", target("Deployment"), {"targetRef": {"name": "b"}}, "targetRef can't change"),

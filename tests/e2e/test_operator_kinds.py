@@ -94,6 +94,29 @@ def test_a_group_of_jobs_starts_with_all_or_none(story: Story, queue: str) -> No
     story.wait(lambda: all(job["status"].get("succeeded") for job in jobs(story).values()), "both to end")
 
 
+def test_roles_of_a_workload_wait_together_and_start_together(story: Story, queue: str) -> None:
+    first = story.job("first", 3, 600, "1", queueName=queue)
+    story.apply(first)
+    story.wait_running(3, "first")
+    parts = {"leader": 1, "workers": 2}
+    roles = [{"name": name, "job": story.job(name, pods, 5, "1")["spec"]["job"]} for name, pods in parts.items()]
+    story.apply(story.workload("train", roles=roles, queueName=queue))
+
+    place = story.wait(lambda: story.status("train").get("queue"), "its place in the queue to be told")
+    story.settle()
+    made = {name: job for name, job in jobs(story).items() if name.startswith("train")}
+    assert place["reason"] == "Quota"
+    assert sorted(made) == ["train-leader", "train-workers"]
+    assert all(job["spec"]["suspend"] for job in made.values())
+    assert story.status("train")["waitingFor"].count("waits in queue") == 1
+
+    story.kubectl("delete", "workloads.spotkube.io", "first")
+
+    story.wait(lambda: any(c["reason"] == "JobComplete" for c in story.status("train")["conditions"]), "both to end")
+    started = [job["status"]["startTime"] for name, job in jobs(story).items() if name.startswith("train")]
+    assert len(started) == 2
+
+
 def jobs(story: Story) -> dict[str, Object]:
     return {name_of(job): job for job in story.site.reader.list(JOBS, story.namespace)}
 

@@ -145,6 +145,47 @@ def test_jobs_and_cron_jobs() -> None:
     assert any("CronJob asleep" in note for note in manifests.notes)
 
 
+def test_roles_of_a_workload_make_their_pods_less_those_that_are_there() -> None:
+    job = f"template: {{spec: {{restartPolicy: Never, {CONTAINERS}}}}}"
+    manifests = read(f"""
+apiVersion: spotkube.io/v1alpha1
+kind: Workload
+metadata: {{name: train}}
+spec:
+  roles:
+  - {{name: leader, job: {{{job}}}}}
+  - {{name: workers, job: {{completions: 4, parallelism: 3, {job}}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: train-workers-x
+  labels: {{spotkube.io/workload: train}}
+  ownerReferences: [{{apiVersion: batch/v1, kind: Job, name: train-workers, uid: u, controller: true}}]
+spec: {{{CONTAINERS}}}
+""")
+
+    assert owners(manifests) == {
+        "default/Job/train-workers": 1,
+        "default/Workload/train-leader": 1,
+        "default/Workload/train-workers": 2,
+    }
+    assert {pod.workload for pod in manifests.snapshot.pods} == {"default/train"}
+    assert [rule.replicas for rule in manifests.snapshot.workloads] == [4]
+
+
+def test_a_mistake_in_a_role_is_found_where_it_is() -> None:
+    pods = "template: {spec: {restartPolicy: Never, containers: [{name: a, resources: {requests: {cpu: x}}}]}}"
+    words = complaint(f"""
+apiVersion: spotkube.io/v1alpha1
+kind: Workload
+metadata: {{name: train}}
+spec: {{roles: [{{name: leader, job: {{{pods}}}}}]}}
+""")
+
+    assert "spec.roles[0].job.template.spec.containers[0].resources.requests" in words
+
+
 def test_pods_with_gates_of_others_are_said() -> None:
     manifests = read(deployment(spec=CONTAINERS + "\n      schedulingGates: [{name: example.com/quota}]"))
     assert any("2 pods have scheduling gates of others" in note for note in manifests.notes)

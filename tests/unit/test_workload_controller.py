@@ -86,7 +86,12 @@ class FakeServer:
         return copy.deepcopy(self.objects[key])
 
     async def delete(
-        self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None
+        self,
+        resource: Resource,
+        name: str,
+        *,
+        namespace: str | None = None,
+        uid: str | None = None,
     ) -> bool:
         self.calls.append(f"delete {resource.plural}/{name}")
         assert self.objects.pop((resource.name, namespace, name))["metadata"]["uid"] == uid

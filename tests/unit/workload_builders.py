@@ -30,7 +30,7 @@ def make_workload(
     name: str = "web", *, generation: int = 1, status: Object | None = None, uid: str | None = None, **spec: Any
 ) -> Workload:
     """A Deployment of two pods unless `spec` says what else runs."""
-    if not {"job", "deployment", "statefulSet", "targetRef"} & spec.keys():
+    if not {"job", "roles", "deployment", "statefulSet", "targetRef"} & spec.keys():
         spec["deployment"] = {"replicas": 2, "template": make_template()}
     metadata = {"name": name, "namespace": "shop", "uid": uid or f"uid-{name}", "generation": generation}
     return Workload.from_dict({"metadata": metadata, "spec": spec, "status": status or {}})
@@ -40,6 +40,14 @@ def make_job(name: str = "crunch", *, restart_policy: str = "Never", **kwargs: A
     """A job of four pods, two at a time."""
     job = {"completions": 4, "parallelism": 2, "template": make_template(restart_policy), **kwargs.pop("job", {})}
     return make_workload(name, job=job, **kwargs)
+
+
+def make_roles(name: str = "train", **kwargs: Any) -> Workload:
+    """A leader, and two workers of four pods in all."""
+    template = make_template("Never")
+    workers = {"completions": 4, "parallelism": 2, "template": template}
+    roles = [{"name": "leader", "job": {"template": template}}, {"name": "workers", "job": workers}]
+    return make_workload(name, **{"roles": roles, **kwargs})
 
 
 def make_target_ref(name: str = "api", kind: str = "Deployment") -> Object:

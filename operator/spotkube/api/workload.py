@@ -1,5 +1,6 @@
 """Workload: what has to run, and how much of it may run on spot."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -19,8 +20,10 @@ from spotkube.api.fields import (
     Time,
     UsdPerHour,
 )
-from spotkube.api.rules import Rule, SpecModel, StatusModel
+from spotkube.api.rules import Keyed, Rule, SpecModel, StatusModel
 from spotkube.api.templates import PodTemplate, VolumeClaimTemplate
+
+_DNS_LABEL: Final = re.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 class SourceKind(StrEnum):
@@ -62,6 +65,23 @@ class JobSource(SpecModel):
     """How many failed pods the job bears before it counts as failed."""
     template: PodTemplate
     """The job's pods, a core/v1 PodTemplateSpec. restartPolicy must be Never or OnFailure. Can't change."""
+
+
+class JobRole(SpecModel):
+    """One of several jobs that are one: all of them start together."""
+
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=61),
+        Rule(
+            "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+            "not a DNS label: write lower-case letters, digits and '-', with a letter or digit at both ends",
+            lambda name: _DNS_LABEL.fullmatch(name) is not None,
+        ),
+    ]
+    """Its Job is called after the Workload and this, as in WORKLOAD-NAME."""
+    job: JobSource
+    """What it runs."""
 
 
 class DeploymentSource(SpecModel):
@@ -144,23 +164,32 @@ class SpotPolicy(SpecModel):
     placement Pinned to be surely held, as onDemandBase does. Left out: what the NodePool says."""
 
 
-_SOURCES_CEL: Final = "[has(self.job), has(self.deployment), has(self.statefulSet), has(self.targetRef)]"
-_IS_JOB_CEL: Final = "(has(self.job) || (has(self.targetRef) && self.targetRef.kind == 'Job'))"
+_SOURCES_CEL: Final = (
+    "[has(self.job), has(self.roles) && size(self.roles) > 0, has(self.deployment), has(self.statefulSet),"
+    " has(self.targetRef)]"
+)
+_IS_JOB_CEL: Final = "(has(self.job) || has(self.roles) || (has(self.targetRef) && self.targetRef.kind == 'Job'))"
 
 
 class WorkloadSpec(SpecModel):
-    """What runs (exactly one of job, deployment, statefulSet and targetRef), and under which rules."""
+    """What runs (exactly one of job, roles, deployment, statefulSet and targetRef), and under which rules."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             f"{_SOURCES_CEL}.filter(is_set, is_set).size() == 1",
-            "a Workload says once what runs: set exactly one of job, deployment, statefulSet and targetRef",
-            lambda spec: [spec.job, spec.deployment, spec.stateful_set, spec.target_ref].count(None) == 3,
+            "a Workload says once what runs: set exactly one of job, roles, deployment, statefulSet and targetRef",
+            lambda spec: [spec.job, spec.roles or None, *_others(spec)].count(None) == 4,
         ),
         Rule(
-            "has(self.job) == has(oldSelf.job) && has(self.deployment) == has(oldSelf.deployment)"
+            "has(self.job) == has(oldSelf.job) && has(self.roles) == has(oldSelf.roles)"
+            " && has(self.deployment) == has(oldSelf.deployment)"
             " && has(self.statefulSet) == has(oldSelf.statefulSet) && has(self.targetRef) == has(oldSelf.targetRef)",
             "what runs can't turn into another kind: create a second Workload for it and delete this one",
+        ),
+        Rule(
+            "!has(self.roles) || !has(oldSelf.roles) || (size(self.roles) == size(oldSelf.roles)"
+            " && self.roles.all(role, oldSelf.roles.exists(old, old.name == role.name)))",
+            "roles can't be added, renamed or taken out: create a second Workload with them and delete this one",
         ),
         Rule(
             "!has(self.targetRef) || !has(oldSelf.targetRef) || self.targetRef == oldSelf.targetRef",
@@ -197,6 +226,9 @@ class WorkloadSpec(SpecModel):
 
     job: JobSource | None = None
     """A batch job: pods that run to their end. Made as a batch/v1 Job of the Workload's name."""
+    roles: Annotated[tuple[JobRole, ...], Field(max_length=16), Keyed(("name",))] = ()
+    """A job of several roles, such as a leader and its workers: at most 16 batch/v1 Jobs, each of its own name. In a
+    queue they start together or not at all."""
     deployment: DeploymentSource | None = None
     """A service of interchangeable pods. Made as an apps/v1 Deployment of the Workload's name."""
     stateful_set: StatefulSetSource | None = None
@@ -241,7 +273,7 @@ class WorkloadSpec(SpecModel):
         """What runs: the kind that is made, or the kind of the target."""
         if self.target_ref is not None:
             return self.target_ref.kind
-        if self.job is not None:
+        if self.job is not None or self.roles:
             return SourceKind.JOB
         return SourceKind.DEPLOYMENT if self.deployment is not None else SourceKind.STATEFUL_SET
 
@@ -255,6 +287,10 @@ class WorkloadSpec(SpecModel):
         if self.target_ref is not None:
             return Placement.SCHEDULER
         return self.placement or (Placement.PINNED if self.is_job else Placement.SCHEDULER)
+
+
+def _others(spec: WorkloadSpec) -> list[SpecModel | None]:
+    return [spec.deployment, spec.stateful_set, spec.target_ref]
 
 
 def _can_be_divided(spec: WorkloadSpec, least: int) -> bool:
@@ -312,6 +348,11 @@ class Workload(KubeObject):
             "the name becomes a label value and part of pod names: choose one of at most 63 characters, or 52 "
             "for a statefulSet",
             lambda workload: len(workload.name) <= (52 if workload.spec.stateful_set is not None else 63),
+        ),
+        Rule(
+            "!has(self.spec.roles) || self.spec.roles.all(role, size(self.metadata.name) + size(role.name) < 63)",
+            "the Job of a role is called WORKLOAD-ROLE, at most 63 characters: shorten one of the two names",
+            lambda workload: all(len(workload.name) + len(role.name) < 63 for role in workload.spec.roles),
         ),
     )
     resource: ClassVar[Resource] = Resource(

@@ -56,7 +56,7 @@ def to_snapshot(documents: Sequence[Document], offerings: Sequence[Offering], mi
     workloads = {ref_of(d): Workload.from_dict(d.content) for d in objects.of_kind("Workload")}
     targets = targets_in(workloads, objects, mistakes)
     admission = Admission(objects.of_kind("PriorityClass"), objects.of_kind("RuntimeClass"))
-    sources = dict(sources_of(objects, targets, admission, mistakes))
+    sources = tuple(sources_of(objects, targets, admission, mistakes))
     nodes = _nodes(objects, mistakes)
     pods = _pods(objects, sources, targets, admission, mistakes)
     names = {node.name for node in nodes}
@@ -121,7 +121,7 @@ def _nodes(objects: Objects, mistakes: Mistakes) -> list[Node]:
 
 def _pods(
     objects: Objects,
-    sources: Mapping[Ref, Source],
+    sources: Sequence[tuple[Ref, Source]],
     targets: Mapping[Ref, str],
     admission: Admission,
     mistakes: Mistakes,
@@ -131,11 +131,11 @@ def _pods(
     # A daemon's pod comes with its node.
     kept = [pod for pod in live if pod is not None and (pod.node or not pod.daemon)]
     found = [(pod if pod.node else replace(pod, unschedulable=True), _maker(pod, objects)) for pod in kept]
-    made = Counter(maker for _, maker in found)
+    made = Counter((maker, owner) for pod, maker in found for owner in {"", pod.owner})
     pods = [_owned(pod, maker, targets) for pod, maker in found]
-    for ref, source in sources.items():
+    for ref, source in sources:
         with mistakes.collected():
-            pods += source.pods(made[ref])
+            pods += source.pods(made[ref, source.owner])
     return pods
 
 
@@ -187,10 +187,12 @@ def _owned(pod: Pod, maker: Ref | None, targets: Mapping[Ref, str]) -> Pod:
     return replace(pod, workload=workload or pod.workload)
 
 
-def _rules(workloads: Mapping[Ref, Workload], sources: Mapping[Ref, Source]) -> Iterator[WorkloadRule]:
-    replicas = {source.workload: source.replicas for source in sources.values()}
+def _rules(workloads: Mapping[Ref, Workload], sources: Sequence[tuple[Ref, Source]]) -> Iterator[WorkloadRule]:
+    replicas = Counter[str | None]()
+    for _, source in sources:
+        replicas[source.workload] += source.replicas
     for (_, namespace, name), workload in workloads.items():
-        yield to_workload_rule(workload, replicas.get(f"{namespace}/{name}", 0))
+        yield to_workload_rule(workload, replicas[f"{namespace}/{name}"])
 
 
 def _notes(snapshot: Snapshot, objects: Objects, *, assumed: bool, elsewhere: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spotkube.api.workload import Workload
+from spotkube.api.workload import JobRole, Workload
 from spotkube.convert import schemas
 from spotkube.convert.admission import Admission
 from spotkube.convert.checks import checked, converted
@@ -13,7 +13,7 @@ from spotkube.convert.documents import Document, ManifestError, Mistakes
 from spotkube.convert.objects import Objects, Ref, controller_of, ref_of
 from spotkube.convert.pods import to_labels, to_shape
 from spotkube.convert.storage import to_claim_uses
-from spotkube.convert.workloads import wanted_replicas
+from spotkube.convert.workloads import child_name, wanted_replicas
 from spotkube.model.pods import Pod
 
 Json = Mapping[str, Any]
@@ -31,6 +31,16 @@ class Source:
     workload: str | None = None
     first: int = 1
     claim_templates: tuple[Json, ...] = ()
+    role: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.role or self.document.name
+
+    @property
+    def owner(self) -> str:
+        """Of pods that exist, where one document makes several kinds of pods; "" where it makes one."""
+        return f"Job/{self.role}" if self.role else ""
 
     def pods(self, already: int) -> list[Pod]:
         """The pods that are still to be made when there are so many `already`."""
@@ -44,16 +54,16 @@ class Source:
         return [
             Pod(
                 # Padded, since pods of one group are taken in the order of their uids.
-                uid=f"{document.kind}/{document.namespace}/{document.name}/{number:07}",
+                uid=f"{document.kind}/{document.namespace}/{self.name}/{number:07}",
                 namespace=document.namespace,
-                name=f"{document.name}-{number}",
+                name=f"{self.name}-{number}",
                 labels=to_labels(labels),
                 shape=shape,
-                owner=f"{document.kind}/{document.name}",
+                owner=f"{document.kind}/{self.name}",
                 workload=self.workload,
                 gates=gates,
                 unschedulable=True,
-                claims=to_claim_uses(document.namespace, f"{document.name}-{number}", spec, self.claim_templates),
+                claims=to_claim_uses(document.namespace, f"{self.name}-{number}", spec, self.claim_templates),
             )
             for number in range(self.first + already, self.first + self.replicas)
         ]
@@ -64,16 +74,22 @@ def sources_of(
 ) -> Iterator[tuple[Ref, Source]]:
     """Every object that makes pods and that no other one in the files makes itself."""
     for ref, document in objects.items():
-        read = _READERS.get(document.kind)
-        if read is None or objects.root(ref) != ref:
+        if objects.root(ref) != ref or (document.kind == "CronJob" and _runs(ref, objects)):
             continue
-        source = None
+        found: tuple[Source, ...] = ()
         with mistakes.collected():
-            source = read(document)
-        if source is None or (document.kind == "CronJob" and _runs(ref, objects)):
-            continue
-        template = {**source.template, "spec": admission.admit(source.template["spec"])}
-        yield ref, replace(source, workload=source.workload or targets.get(ref), template=template)
+            found = _read(document)
+        for source in found:
+            template = {**source.template, "spec": admission.admit(source.template["spec"])}
+            yield ref, replace(source, workload=source.workload or targets.get(ref), template=template)
+
+
+def _read(document: Document) -> tuple[Source, ...]:
+    if document.kind == "Workload":
+        return _own_templates(document)
+    read = _READERS.get(document.kind)
+    source = read(document) if read is not None else None
+    return (source,) if source is not None else ()
 
 
 def targets_in(workloads: Mapping[Ref, Workload], objects: Objects, mistakes: Mistakes) -> dict[Ref, str]:
@@ -141,17 +157,25 @@ def _at_once(spec: Json, succeeded: int) -> int:
     return min(parallelism, max(0, int(spec["completions"]) - succeeded))
 
 
-def _own_template(document: Document) -> Source | None:
+def _own_templates(document: Document) -> tuple[Source, ...]:
     workload = Workload.from_dict(document.content)
     spec = workload.spec
     made = spec.job or spec.deployment or spec.stateful_set
-    if made is None:
-        return None
+    if made is None and not spec.roles:
+        return ()
     checked(schemas.WorkloadTemplates, document)
+    if made is None:
+        return tuple(_role(document, workload, role) for role in spec.roles)
     first = 0 if spec.stateful_set else 1
     _, namespace, name = ref_of(document)
     templates = tuple(spec.stateful_set.volume_claim_templates) if spec.stateful_set else ()
-    return Source(document, wanted_replicas(workload), made.template, f"{namespace}/{name}", first, templates)
+    return (Source(document, wanted_replicas(workload), made.template, f"{namespace}/{name}", first, templates),)
+
+
+def _role(document: Document, workload: Workload, role: JobRole) -> Source:
+    _, namespace, name = ref_of(document)
+    replicas = min(role.job.parallelism, role.job.completions)
+    return Source(document, replicas, role.job.template, f"{namespace}/{name}", role=child_name(workload, role))
 
 
 _READERS: Mapping[str, Callable[[Document], Source | None]] = {
@@ -161,5 +185,4 @@ _READERS: Mapping[str, Callable[[Document], Source | None]] = {
     "ReplicationController": _replicated,
     "Job": _job,
     "CronJob": _cron_job,
-    "Workload": _own_template,
 }

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from spotkube.api.fields import parse_duration_seconds
-from spotkube.api.workload import SourceKind, SpotPolicy, Workload
+from spotkube.api.workload import JobRole, SourceKind, SpotPolicy, Workload
 from spotkube.convert.queues import QueuedJob, to_queued_job
 from spotkube.convert.selectors import to_label_selector
 from spotkube.model import labels as keys
@@ -159,8 +159,9 @@ def to_spot_rule(spot: SpotPolicy) -> SpotRule:
 def wanted_replicas(workload: Workload, target: Source | None = None) -> int:
     """How many pods the Workload wants at the same time: by its own template, or else by its target (0 without)."""
     spec = workload.spec
-    if spec.job is not None:
-        return min(spec.job.parallelism, spec.job.completions)
+    jobs = [role.job for role in spec.roles] or ([spec.job] if spec.job is not None else [])
+    if jobs:
+        return sum(min(job.parallelism, job.completions) for job in jobs)
     service = spec.deployment or spec.stateful_set
     if service is not None:
         return service.replicas
@@ -192,11 +193,21 @@ def key_of(workload: Workload) -> str:
     return f"{workload.metadata.namespace}/{workload.name}"
 
 
-def source_key(workload: Workload) -> SourceKey:
-    """Where its source is found: the target, or the child of its own name."""
+def child_name(workload: Workload, role: JobRole | None = None) -> str:
+    return workload.name if role is None else f"{workload.name}-{role.name}"
+
+
+def source_key(workload: Workload, role: JobRole | None = None) -> SourceKey:
+    """Where its source is found: the target, the child of its own name, or that of a role."""
     target = workload.spec.target_ref
-    name = target.name if target is not None else workload.name
+    name = target.name if target is not None else child_name(workload, role)
     return workload.metadata.namespace or "", f"{workload.spec.source_kind}/{name}"
+
+
+def source_of(workload: Workload) -> str:
+    """What runs, in words of at most 320 characters: "Kind/name", or "Roles/" with the names of the roles."""
+    roles = ",".join(role.name for role in workload.spec.roles)
+    return f"Roles/{roles}"[:320] if roles else source_key(workload)[1]
 
 
 def targets_of(workloads: Iterable[Workload]) -> dict[SourceKey, str]:

@@ -12,9 +12,9 @@ import math
 from typing import Any, Final
 
 from spotkube.api.fields import parse_duration_seconds
-from spotkube.api.workload import DeploymentSource, JobSource, Placement, StatefulSetSource, Workload
+from spotkube.api.workload import DeploymentSource, JobRole, JobSource, Placement, StatefulSetSource, Workload
 from spotkube.controllers.workloads.templates import forbidden_names
-from spotkube.convert.workloads import digest
+from spotkube.convert.workloads import child_name, digest, wanted_replicas
 from spotkube.model import labels as keys
 from spotkube.model.offerings import SPOT
 from spotkube.model.pods import DEFAULT_SCHEDULER
@@ -32,31 +32,36 @@ class MalformedTemplateError(ValueError):
     """The pod template has a field of a wrong type, so that nothing can be added to it, or names of ours."""
 
 
-def desired_child(workload: Workload) -> Object | None:
-    """What is made under the Workload's name; None for a `targetRef`. Raises MalformedTemplateError."""
+def desired_child(workload: Workload, role: JobRole | None = None) -> Object | None:
+    """What is made under the Workload's name, or for one of its roles; None for a `targetRef`. Raises
+    MalformedTemplateError."""
     spec = workload.spec
-    source = spec.job or spec.deployment or spec.stateful_set
+    source = (role.job if role is not None else spec.job) or spec.deployment or spec.stateful_set
     if source is None:
         return None
     template = _pod_template(workload, source.template)
     child: Object = {
         "apiVersion": "batch/v1" if spec.is_job else "apps/v1",
         "kind": str(spec.source_kind),
-        "metadata": child_metadata(workload),
+        "metadata": child_metadata(workload) | {"name": child_name(workload, role)},
         "spec": _child_spec(workload, source) | {"template": template},
     }
     child["metadata"]["annotations"] = {keys.APPLIED: _digest(workload, child)}
     if spec.is_job and spec.queue_name:
         child["metadata"]["labels"][keys.QUEUE_NAME] = spec.queue_name
-        child["metadata"]["annotations"] |= _queue_annotations(workload)
+        if role is not None:
+            child["metadata"]["labels"][keys.POD_GROUP_NAME] = workload.name
+            child["metadata"]["annotations"][keys.POD_GROUP_SIZE] = str(wanted_replicas(workload))
+        if isinstance(source, JobSource):
+            child["metadata"]["annotations"] |= _queue_annotations(workload, source)
     return child
 
 
-def _queue_annotations(workload: Workload) -> Object:
+def _queue_annotations(workload: Workload, job: JobSource) -> Object:
     annotations = {keys.HELD_BY_QUEUE: "true"}
     spec = workload.spec
-    if spec.expected_run_time is not None and spec.job is not None:
-        annotations[keys.EXPECTED_RUN_TIME] = _run_time(spec.expected_run_time, spec.job)
+    if spec.expected_run_time is not None:
+        annotations[keys.EXPECTED_RUN_TIME] = _run_time(spec.expected_run_time, job)
     if spec.min_parallelism is not None:
         annotations[keys.MIN_PARALLELISM] = str(spec.min_parallelism)
     if spec.checkpoint_interval is not None:

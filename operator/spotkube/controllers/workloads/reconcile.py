@@ -15,6 +15,7 @@ from spotkube.api.workload import Workload, WorkloadStatus
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.resources import WORKLOADS, Resource
 from spotkube.controllers.workloads.children import Object
+from spotkube.controllers.workloads.roles import combined, failure
 from spotkube.controllers.workloads.status import READY, NodeFacts, Problem, is_over, workload_status
 from spotkube.controllers.workloads.waiting import Outlook
 from spotkube.controllers.workloads.writing import Client, Observe, Recorder, Writer, ref_of
@@ -86,8 +87,10 @@ class WorkloadController:
         source = view.sources.get(source_key(workload))
         if workload.spec.target_ref is not None:
             source, problem = _find_target(workload, source, targets)
-        elif source is None and is_over(workload):
+        elif is_over(workload) and not _is_there(workload, view):
             return
+        elif workload.spec.roles:
+            source, problem = await self._ensure_roles(workload, view)
         else:
             source, problem = await self._writer.ensure_child(workload, source, view.now)
         budget = view.budgets.get((workload.metadata.namespace or "", workload.name))
@@ -103,6 +106,17 @@ class WorkloadController:
             problem=problem,
         )
         await self._write_status(workload, status, problem)
+
+    async def _ensure_roles(self, workload: Workload, view: WorkloadView) -> tuple[Source | None, Problem | None]:
+        """All roles as one, None as long as one of them is missing; with the first problem."""
+        there, problems = list[Source](), list[Problem | None]()
+        for role in workload.spec.roles:
+            known = view.sources.get(source_key(workload, role))
+            source, problem = await self._writer.ensure_child(workload, known, view.now, role)
+            there += [source] if source is not None else []
+            problems.append(problem)
+        first = next((problem for problem in [*problems, failure(there)] if problem is not None), None)
+        return combined(there) if len(there) == len(workload.spec.roles) else None, first
 
     async def _write_status(self, workload: Workload, status: WorkloadStatus, problem: Problem | None) -> None:
         change = status_patch(workload.status, status)
@@ -156,6 +170,10 @@ def _without_nulls(value: object) -> object:
 def _is_news(old: WorkloadStatus, problem: Problem) -> bool:
     ready = find_condition(old.conditions, READY)
     return ready is None or (ready.reason, ready.message) != (problem.reason, problem.message)
+
+
+def _is_there(workload: Workload, view: WorkloadView) -> bool:
+    return all(source_key(workload, role) in view.sources for role in workload.spec.roles or (None,))
 
 
 def _find_target(

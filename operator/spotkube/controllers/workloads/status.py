@@ -9,7 +9,7 @@ from typing import Final
 from spotkube.api.common import Condition, ConditionStatus, with_condition
 from spotkube.api.workload import PodManagementPolicy, QueuePlace, Workload, WorkloadStatus
 from spotkube.controllers.workloads.waiting import Outlook, count_of, in_one_line, pods_waiting
-from spotkube.convert.workloads import JobEnd, Source, source_key, to_spot_rule, wanted_replicas
+from spotkube.convert.workloads import JobEnd, Source, source_of, to_spot_rule, wanted_replicas
 from spotkube.model.cluster import Claim, Node
 from spotkube.model.offerings import SPOT
 from spotkube.model.pods import Pod
@@ -104,7 +104,7 @@ def workload_status(
     return WorkloadStatus(
         observed_generation=workload.metadata.generation,
         conditions=_conditions(workload, source, counts, problem, now),
-        source=source_key(workload)[1],
+        source=source_of(workload),
         replicas=counts.wanted,
         ready_replicas=counts.ready,
         nodes=len({pod.node for pod in placed}),

@@ -12,7 +12,7 @@ An object of that name that is not controlled by the Workload is never touched.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
-from spotkube.api.workload import JobSource, SourceKind, Workload
+from spotkube.api.workload import JobRole, JobSource, SourceKind, Workload
 from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.events import EventType, ObjectRef
@@ -21,7 +21,7 @@ from spotkube.controllers.workloads.budgets import desired_budget
 from spotkube.controllers.workloads.children import MalformedTemplateError, Object, desired_child
 from spotkube.controllers.workloads.refusals import Refusals, is_refusal
 from spotkube.controllers.workloads.status import Problem
-from spotkube.convert.workloads import Budget, JobFacts, Source, to_budget, to_source
+from spotkube.convert.workloads import Budget, JobFacts, Source, child_name, to_budget, to_source
 from spotkube.model import labels as keys
 
 RESOURCES: Final[Mapping[SourceKind, Resource]] = {
@@ -68,34 +68,34 @@ class Writer:
         self._recorder = recorder
         self._observe = observe
         self._refusals = Refusals()
-        self._desired: dict[str, tuple[int | None, Object]] = {}
+        self._desired: dict[tuple[str, str], tuple[int | None, Object]] = {}
         self._left_behind: dict[tuple[str, str], tuple[str, str]] = {}
 
     def forget_all_but(self, workload_uids: Collection[str]) -> None:
         """Drop what is remembered of Workloads that are gone."""
         self._refusals.forget_all_but(workload_uids)
-        self._desired = {uid: desired for uid, desired in self._desired.items() if uid in workload_uids}
+        self._desired = {key: desired for key, desired in self._desired.items() if key[0] in workload_uids}
         self._left_behind = {key: spec for key, spec in self._left_behind.items() if key[0] in workload_uids}
 
     async def ensure_child(
-        self, workload: Workload, source: Source | None, now: float
+        self, workload: Workload, source: Source | None, now: float, role: JobRole | None = None
     ) -> tuple[Source | None, Problem | None]:
         """The child as it is now (None: there is none of ours), and why it is not as it should be.
 
         Raises ApiError where the API server could not be asked: try again in the next cycle.
         """
-        name = f"{workload.spec.source_kind}/{workload.name}"
+        name = f"{workload.spec.source_kind}/{child_name(workload, role)}"
         if source is not None and source.controller != workload.metadata.uid:
             return None, _not_ours(workload, source)
         try:
-            desired = self._desired_child(workload)
+            desired = self._desired_child(workload, role)
         except MalformedTemplateError as error:
             return source, Problem("TemplateInvalid", f"{name} is not made: {error}", holds_pods=source is None)
         applied, uid = _applied(desired), workload.metadata.uid or ""
         if problem := self._refusals.standing(uid, name, applied, now):
             return source, problem
         try:
-            changed = await self._bring_child(workload, source, desired)
+            changed = await self._bring_child(workload, source, desired, role)
         except ApiError as error:
             if not is_refusal(error):
                 raise
@@ -134,13 +134,15 @@ class Writer:
         self._remember(workload, changed)
         return None if changed.controller == uid else taken
 
-    async def _bring_child(self, workload: Workload, source: Source | None, desired: Object) -> Source:
+    async def _bring_child(
+        self, workload: Workload, source: Source | None, desired: Object, role: JobRole | None
+    ) -> Source:
         resource = RESOURCES[workload.spec.source_kind]
         if source is None:
             made = to_source(await self._apply(resource, desired, is_new=True))
             self._say(workload, "Normal", "ChildMade", f"made {made.key[1]}", "MakeChild")
         elif workload.spec.is_job:
-            return await self._bring_job(workload, source, desired)
+            return await self._bring_job(workload, source, desired, role.job if role else workload.spec.job)
         elif self._is_current(workload, source, desired):
             return source
         else:
@@ -149,8 +151,8 @@ class Writer:
         self._remember(workload, made)
         return made
 
-    async def _bring_job(self, workload: Workload, source: Source, desired: Object) -> Source:
-        wanted, job = workload.spec.job, source.job
+    async def _bring_job(self, workload: Workload, source: Source, desired: Object, wanted: JobSource | None) -> Source:
+        job = source.job
         if wanted is None or job is None or job.end is not None:
             return source
         if source.applied != _applied(desired):
@@ -159,7 +161,7 @@ class Writer:
                 " it anew"
             )
             self._say(workload, "Warning", "JobIsFixed", message, "UpdateChild")
-        change = _job_change(job, wanted)
+        change = _job_change(job, wanted, desired)
         if not change:
             return source
         answer = await self._client.patch(JOBS, source.name, change, namespace=source.namespace)
@@ -186,16 +188,16 @@ class Writer:
         self._observe(resource, answer)
         return answer
 
-    def _desired_child(self, workload: Workload) -> Object:
+    def _desired_child(self, workload: Workload, role: JobRole | None) -> Object:
         """Made once for each generation: a sweep over a thousand Workloads costs no copies."""
-        uid, generation = workload.metadata.uid or "", workload.metadata.generation
-        known = self._desired.get(uid)
+        key, generation = (workload.metadata.uid or "", role.name if role else ""), workload.metadata.generation
+        known = self._desired.get(key)
         if known is not None and known[0] == generation:
             return known[1]
-        desired = desired_child(workload)
+        desired = desired_child(workload, role)
         if desired is None:
             raise ValueError(f"Workload {workload.name} has a targetRef and no child")
-        self._desired[uid] = generation, desired
+        self._desired[key] = generation, desired
         return desired
 
     def _say(self, workload: Workload, type_: EventType, reason: str, message: str, action: str) -> None:
@@ -223,9 +225,9 @@ def _not_ours(workload: Workload, source: Source) -> Problem:
     return _name_taken(name, "use a targetRef to it, or give the Workload another name")
 
 
-def _job_change(job: JobFacts, wanted: JobSource) -> Object:
+def _job_change(job: JobFacts, wanted: JobSource, desired: Object) -> Object:
     """A merge patch. Of a Job that its queue has divided the parallelism is its queue's; its own is noted beside."""
-    spec, metadata = {}, {}
+    spec, metadata = Object(), Object()
     if job.own_parallelism != wanted.parallelism:
         if job.queued is not None and job.queued.divisible is not None and job.queued.divisible.is_divided:
             metadata["annotations"] = {keys.PARALLELISM: str(wanted.parallelism)}
@@ -233,6 +235,11 @@ def _job_change(job: JobFacts, wanted: JobSource) -> Object:
             spec["parallelism"] = wanted.parallelism
     if job.backoff_limit != wanted.backoff_limit:
         spec["backoffLimit"] = wanted.backoff_limit
+    # The size of a group changes with each of its roles.
+    size = desired["metadata"]["annotations"].get(keys.POD_GROUP_SIZE)
+    group = job.queued.group if job.queued is not None else None
+    if size is not None and group is not None and str(group.size) != size:
+        metadata.setdefault("annotations", {})[keys.POD_GROUP_SIZE] = size
     return {name: part for name, part in (("metadata", metadata), ("spec", spec)) if part}
 
 

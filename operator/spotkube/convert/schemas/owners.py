@@ -62,8 +62,13 @@ class Templated(Part):
     volume_claim_templates: list[NamedClaimTemplate] | None = None
 
 
+class Role(Part):
+    job: Templated
+
+
 class WorkloadSources(Part):
     job: Templated | None = None
+    roles: list[Role] | None = None
     deployment: Templated | None = None
     stateful_set: Templated | None = None
 
