@@ -18,7 +18,7 @@ from spotkube.api.fields import parse_duration_seconds
 from spotkube.api.nodeclaim import Phase
 from spotkube.api.nodepool import InterruptionBand, PoolMode
 from spotkube.api.rules import json_name
-from spotkube.api.workload import Placement, SourceKind
+from spotkube.api.workloadsources import Placement, SourceKind
 from spotkube.model.quantities import parse_quantity
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from spotkube.api.workload import SourceKind, Workload
+from spotkube.api.workload import Workload
+from spotkube.api.workloadsources import SourceKind
 from spotkube.convert.workloads import (
     JobEnd,
     targets_of,

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spotkube.api.workload import JobRole, Workload
+from spotkube.api.workload import Workload
+from spotkube.api.workloadsources import JobRole
 from spotkube.convert import schemas
 from spotkube.convert.admission import Admission
 from spotkube.convert.checks import checked, converted

@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from spotkube.api.fields import parse_duration_seconds
-from spotkube.api.workload import JobRole, SourceKind, SpotPolicy, Workload
+from spotkube.api.workload import Workload
+from spotkube.api.workloadsources import JobRole, SourceKind, SpotPolicy
 from spotkube.convert.queues import QueuedJob, to_queued_job
 from spotkube.convert.selectors import to_label_selector
 from spotkube.model import labels as keys

@@ -12,7 +12,8 @@ import math
 from typing import Any, Final
 
 from spotkube.api.fields import parse_duration_seconds
-from spotkube.api.workload import DeploymentSource, JobRole, JobSource, Placement, StatefulSetSource, Workload
+from spotkube.api.workload import Workload
+from spotkube.api.workloadsources import DeploymentSource, JobRole, JobSource, Placement, StatefulSetSource
 from spotkube.controllers.workloads.templates import forbidden_names
 from spotkube.convert.workloads import child_name, digest, wanted_replicas
 from spotkube.model import labels as keys

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from spotkube.api.common import Condition, ConditionStatus, with_condition
-from spotkube.api.workload import PodManagementPolicy, QueuePlace, Workload, WorkloadStatus
+from spotkube.api.workload import QueuePlace, Workload, WorkloadStatus
+from spotkube.api.workloadsources import PodManagementPolicy
 from spotkube.controllers.workloads.waiting import Outlook, count_of, in_one_line, pods_waiting
 from spotkube.convert.workloads import JobEnd, Source, source_of, to_spot_rule, wanted_replicas
 from spotkube.model.cluster import Claim, Node

@@ -12,7 +12,8 @@ An object of that name that is not controlled by the Workload is never touched.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
-from spotkube.api.workload import JobRole, JobSource, SourceKind, Workload
+from spotkube.api.workload import Workload
+from spotkube.api.workloadsources import JobRole, JobSource, SourceKind
 from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.events import EventType, ObjectRef
