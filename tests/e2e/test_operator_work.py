@@ -45,9 +45,16 @@ def holds_what_was_promised(story: Story, claims: dict[str, Object]) -> None:
 
 
 def was_bound_by_kube_scheduler(story: Story, pods: list[Object]) -> None:
-    events = json.loads(story.kubectl("get", "events", "--field-selector=reason=Scheduled", "-o", "json"))["items"]
-    by = {event["involvedObject"]["name"]: event["reportingComponent"] for event in events}
-    assert {by[name_of(pod)] for pod in pods} == {"default-scheduler"}
+    names = {name_of(pod) for pod in pods}
+
+    def told() -> dict[str, str]:
+        events = json.loads(story.kubectl("get", "events", "--field-selector=reason=Scheduled", "-o", "json"))["items"]
+        return {event["involvedObject"]["name"]: event["reportingComponent"] for event in events}
+
+    # kube-scheduler writes its Events after it has bound the pods.
+    story.wait(lambda: names <= told().keys(), "the Events of all pods")
+    by = told()
+    assert {by[name] for name in names} == {"default-scheduler"}
 
 
 def keeps_the_spot_rules(story: Story, claims: dict[str, Object]) -> None:
