@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from spotkube.cluster.client import KubeClient
 from spotkube.cluster.resources import (
     CAPACITYPLANS,
     DEPLOYMENTS,
+    FAIRQUEUES,
     JOBS,
     NODECLAIMS,
     NODEPOOLS,
@@ -436,3 +438,14 @@ def refused(status: Object) -> str:
     text = str(status.get("waitingFor") or "")
     undecided = ("kube-scheduler", "held by our scheduling gate", "waits for NodeClaim", "nominated onto")
     return "" if any(words in text for words in undecided) else text
+
+
+@contextmanager
+def queue_of(story: Story, cores: int, **spec: Any) -> Iterator[str]:
+    """A pool, and a queue of a few cores, by its name."""
+    story.make_pool()
+    name = f"queue-{story.namespace}"
+    spec = {"resources": [{"name": "cpu", "nominalQuota": str(cores)}], **spec}
+    story.apply({"apiVersion": labels.API_VERSION, "kind": "FairQueue", "metadata": {"name": name}, "spec": spec})
+    yield name
+    story.site.cluster.kubectl("delete", FAIRQUEUES.name, name, "--wait=false")

@@ -7,23 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from spotkube.cluster.resources import FAIRQUEUES, JOBS, LEASES
+from spotkube.cluster.resources import JOBS, LEASES
 from spotkube.model import labels as keys
-from support_operator import Object, Site, Story, is_running, name_of
+from support_operator import Object, Site, Story, is_running, name_of, queue_of
 
 CORES = 4
 GATE = {"name": keys.QUEUE_GATE}
 
 
 @pytest.fixture
-def queue(site: Site, story: Story) -> Iterator[str]:
-    """A pool, and a queue of a few cores."""
-    story.make_pool()
-    name = f"queue-{story.namespace}"
-    spec = {"resources": [{"name": "cpu", "nominalQuota": str(CORES)}]}
-    story.apply({"apiVersion": keys.API_VERSION, "kind": "FairQueue", "metadata": {"name": name}, "spec": spec})
-    yield name
-    site.cluster.kubectl("delete", FAIRQUEUES.name, name, "--wait=false")
+def queue(story: Story) -> Iterator[str]:
+    with queue_of(story, CORES) as name:
+        yield name
 
 
 def members(story: Story, queue: str, group: str, count: int, size: int, cpu: str = "1") -> list[Object]:

@@ -10,20 +10,15 @@ import pytest
 from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, LEASES
 from spotkube.controllers.queues.keeping import CONFIG_MAP
 from spotkube.model import labels as keys
-from support_operator import Object, Site, Story, condition, name_of
+from support_operator import Object, Site, Story, condition, name_of, queue_of
 
 CORES = 4
 
 
 @pytest.fixture
-def queue(site: Site, story: Story) -> Iterator[str]:
-    """A pool, and a queue of a few cores."""
-    story.make_pool()
-    name = f"queue-{story.namespace}"
-    spec = {"resources": [{"name": "cpu", "nominalQuota": str(CORES)}]}
-    story.apply({"apiVersion": keys.API_VERSION, "kind": "FairQueue", "metadata": {"name": name}, "spec": spec})
-    yield name
-    site.cluster.kubectl("delete", FAIRQUEUES.name, name, "--wait=false")
+def queue(story: Story) -> Iterator[str]:
+    with queue_of(story, CORES) as name:
+        yield name
 
 
 def plain_job(story: Story, name: str, queue: str, seconds: int) -> Object:

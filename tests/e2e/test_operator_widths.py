@@ -8,23 +8,18 @@ from datetime import datetime
 
 import pytest
 
-from spotkube.cluster.resources import FAIRQUEUES, JOBS, PODS
+from spotkube.cluster.resources import JOBS, PODS
 from spotkube.model import labels as keys
 from support import wait_until
-from support_operator import Object, Site, Story, name_of
+from support_operator import Object, Site, Story, name_of, queue_of
 
 CORES, POD_SECONDS = 4, 8
 
 
 @pytest.fixture
-def queue(site: Site, story: Story) -> Iterator[str]:
-    story.make_pool()
-    name = f"queue-{story.namespace}"
-    resources = [{"name": "cpu", "nominalQuota": str(CORES)}]
-    spec = {"resources": resources, "advisoryRunTime": f"{POD_SECONDS * 10}s"}
-    story.apply({"apiVersion": keys.API_VERSION, "kind": "FairQueue", "metadata": {"name": name}, "spec": spec})
-    yield name
-    site.cluster.kubectl("delete", FAIRQUEUES.name, name, "--wait=false")
+def queue(story: Story) -> Iterator[str]:
+    with queue_of(story, CORES, advisoryRunTime=f"{POD_SECONDS * 10}s") as name:
+        yield name
 
 
 @pytest.fixture

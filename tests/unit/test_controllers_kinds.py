@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from controller_builders import World, rfc3339
+from queue_worlds import queue_world
 from spotkube.cluster.errors import Unavailable
-from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, NAMESPACES, PODS
+from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, PODS
 from spotkube.convert.places import CONFIG_MAP
 from spotkube.model import labels as keys
 
@@ -23,12 +24,7 @@ READY = {"type": "Ready", "status": "True"}
 @pytest.fixture
 def world() -> World:
     """A pool that may buy 100 cores, and a queue of 4."""
-    world = World()
-    world.add_pool(limits={"resources": {"cpu": "100", "memory": "1000Gi"}})
-    for name in ("team-a", "team-b"):
-        world.kube.put(NAMESPACES, {"metadata": {"name": name, "labels": {"team": name}}})
-    add_queue(world, cpu="4")
-    return world
+    return queue_world()
 
 
 def add_queue(world: World, name: str = "batch", cpu: str = "4", **spec: Any) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from controller_builders import World, rfc3339
+from queue_worlds import add_queue, queue_world
 from spotkube.cluster.errors import Forbidden, Unavailable
-from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, NAMESPACES, PRIORITYCLASSES
+from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, PRIORITYCLASSES
 from spotkube.controllers.queues import keeping, reconcile
 from spotkube.controllers.queues.keeping import KEY
 from spotkube.convert.places import CONFIG_MAP, to_places
@@ -25,17 +26,7 @@ UNAVAILABLE = Unavailable(500, "InternalError", "etcd is away")
 @pytest.fixture
 def world() -> World:
     """A pool that may buy 100 cores, and a queue of 4."""
-    world = World()
-    world.add_pool(limits={"resources": {"cpu": "100", "memory": "1000Gi"}})
-    for name in ("team-a", "team-b"):
-        world.kube.put(NAMESPACES, {"metadata": {"name": name, "labels": {"team": name}}})
-    add_queue(world, resources=[{"name": "cpu", "nominalQuota": "4"}])
-    return world
-
-
-def add_queue(world: World, name: str = "batch", **spec: Any) -> None:
-    raw = {"apiVersion": "spotkube.io/v1alpha1", "kind": "FairQueue", "metadata": {"name": name}, "spec": spec}
-    world.kube.put(FAIRQUEUES, raw)
+    return queue_world()
 
 
 def add_job(world: World, name: str, namespace: str = "team-a", *, cpu: str = "1", **wants: Any) -> None:

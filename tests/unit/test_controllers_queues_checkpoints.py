@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from test_controllers_queues import WHOLE, add_job, add_queue, running
+from test_controllers_queues import WHOLE, add_job, running
 
 from controller_builders import World, rfc3339
+from queue_worlds import add_queue
 from spotkube.cluster.resources import JOBS, NAMESPACES, PRIORITYCLASSES
 from spotkube.controllers.workloads.children import desired_child
 from spotkube.model import labels as keys

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_controllers_queues import WHOLE, add_job, add_queue, order, queue_status, running, why
+from test_controllers_queues import WHOLE, add_job, order, queue_status, running, why
 
 from controller_builders import World
-from spotkube.cluster.resources import FAIRQUEUES, NAMESPACES, WORKLOADS
+from queue_worlds import add_queue, queue_world
+from spotkube.cluster.resources import FAIRQUEUES, WORKLOADS
 from spotkube.controllers.queues.conditions import overlaps
 from spotkube.model import labels as keys
 
@@ -18,12 +19,7 @@ BEYOND_SENSE = [{"name": "cpu", "nominalQuota": "99999999999999999"}]
 
 @pytest.fixture
 def world() -> World:
-    world = World()
-    world.add_pool(limits={"resources": {"cpu": "100", "memory": "1000Gi"}})
-    for name in ("team-a", "team-b"):
-        world.kube.put(NAMESPACES, {"metadata": {"name": name, "labels": {"team": name}}})
-    add_queue(world, resources=[{"name": "cpu", "nominalQuota": "4"}])
-    return world
+    return queue_world()
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from test_controllers_queues import WHOLE, add_job, add_queue, end, running
+from test_controllers_queues import WHOLE, add_job, end, running
 
 from controller_builders import World
+from queue_worlds import add_queue, queue_world
 from spotkube.cluster.resources import FAIRQUEUES, JOBS, NAMESPACES
 from spotkube.model import labels as keys
 
@@ -13,12 +14,7 @@ from spotkube.model import labels as keys
 @pytest.fixture
 def world() -> World:
     """A queue of 4 cores for everybody."""
-    world = World()
-    world.add_pool(limits={"resources": {"cpu": "100", "memory": "1000Gi"}})
-    for name in ("team-a", "team-b"):
-        world.kube.put(NAMESPACES, {"metadata": {"name": name}})
-    add_queue(world, resources=[{"name": "cpu", "nominalQuota": "4"}])
-    return world
+    return queue_world()
 
 
 def figure(world: World, name: str, **labels: str) -> float | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_controllers_queues import WHOLE, add_job, add_queue, order, queue_status, running
+from test_controllers_queues import WHOLE, add_job, order, queue_status, running
 
 from controller_builders import World
 from queue_shown import waiting_workload
+from queue_worlds import add_queue
 from spotkube.api.fairqueue import FairQueue
 from spotkube.api.workload import Workload
 from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, NAMESPACES

@@ -236,7 +236,7 @@ def _job_change(job: JobFacts, wanted: JobSource, desired: Object) -> Object:
             spec["parallelism"] = wanted.parallelism
     if job.backoff_limit != wanted.backoff_limit:
         spec["backoffLimit"] = wanted.backoff_limit
-    # The size of a group changes with each of its roles.
+    # The size of a group changes with the pods of each role.
     size = desired["metadata"]["annotations"].get(keys.POD_GROUP_SIZE)
     group = job.queued.group if job.queued is not None else None
     if size is not None and group is not None and str(group.size) != size:
