@@ -13,8 +13,9 @@ from controller_builders import OFFERING, START, UNAVAILABLE, World, rfc3339
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.resources import EVENTS, NODECLAIMS, NODEPOOLS, NODES, PODS
-from spotkube.controllers.claims import patches, steps
-from spotkube.controllers.claims.steps import Facts, GiveBackReason, Step, next_step
+from spotkube.controllers.claims import arriving, patches, steps
+from spotkube.controllers.claims.deciding import next_step
+from spotkube.controllers.claims.steps import Facts, GiveBackReason, Step
 from spotkube.controllers.toolbox import NotLeading
 from spotkube.model.cluster import Mode, Node
 from spotkube.model.labels import (
@@ -113,7 +114,7 @@ class TestArriving:
     def test_it_opens_to_all_when_the_pods_of_its_plan_are_bound_or_it_has_waited_for_long(self) -> None:
         claim = make_claim("Registered")
         waiting = steps.Wait("the pods of its plan take their places first")
-        late = NOW - steps.LANDING_SECONDS
+        late = NOW - arriving.LANDING_SECONDS
 
         assert next_step(claim, facts(NEW, instance(), landing_since=late + 1)) == waiting
         assert next_step(claim, facts(NEW, instance(), landing_since=late)) == steps.Open("n")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from builders import make_node, make_pod
 from controller_builders import UNAVAILABLE, World
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES, PODS
-from spotkube.controllers.claims.steps import LANDING_SECONDS
+from spotkube.controllers.claims.arriving import LANDING_SECONDS
 from spotkube.controllers.placement import pods_landing, selector_of
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT

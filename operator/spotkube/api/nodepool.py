@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, Taints
+from spotkube.api.disruption import Disruption
 from spotkube.api.fields import (
     KEYS_ARE_LABEL_KEYS,
     Count,
-    Duration,
     Fraction,
     Labels,
     PositiveDuration,
@@ -29,12 +29,6 @@ class PoolMode(StrEnum):
 
 class Provider(StrEnum):
     LOCAL = "local"
-
-
-class ConsolidationPolicy(StrEnum):
-    WHEN_EMPTY = "WhenEmpty"
-    WHEN_EMPTY_OR_UNDERUTILIZED = "WhenEmptyOrUnderutilized"
-    NEVER = "Never"
 
 
 class InterruptionBand(IntEnum):
@@ -120,23 +114,6 @@ class SpotLimits(SpecModel):
     """For Workloads that do not say it themselves: the largest share of a Workload's pods that may stand on this
     NodePool's spot nodes of one instance type in one zone, which the cloud often takes back together. From 0 to 1,
     rounded down, but one pod is always allowed."""
-
-
-class Disruption(SpecModel):
-    """When nodes are given back."""
-
-    consolidation_policy: ConsolidationPolicy = ConsolidationPolicy.WHEN_EMPTY
-    """WhenEmpty: a node on which only daemons run is given back. WhenEmptyOrUnderutilized: other nodes may also be
-    given back, or replaced by cheaper ones, where that pays for moving their pods; so far that is only recommended, in
-    CapacityPlans. Never: nodes stay until their claim is deleted. In mode Recommend, where nothing is given back, what
-    WhenEmptyOrUnderutilized would do is shown unless this is Never."""
-    consolidate_after: Duration = "30s"
-    """How long a node must have been empty before it is given back, such as 30s or 10m."""
-    pay_back_within: PositiveDuration = "1h"
-    """Pods are moved only where what that saves pays for the moves within so long, such as 30m or 4h. A move costs what
-    a restart costs the pod: its room on demand for the restartTime of its Workload; more with a high priority or
-    controller.kubernetes.io/pod-deletion-cost. Where a plan moves pods of several NodePools, the shortest
-    time holds."""
 
 
 class NodePoolSpec(SpecModel):

@@ -19,7 +19,7 @@ from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
 from spotkube.cluster.transport import Object, Objects
-from spotkube.controllers.claims.steps import is_ready
+from spotkube.controllers.claims.arriving import is_ready
 from spotkube.controllers.expected import owner_of, unmade
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View

@@ -2,8 +2,8 @@
 
 from spotkube.api import NodeClaim, NodePool
 from spotkube.api.common import Taint as ApiTaint
+from spotkube.api.disruption import ConsolidationPolicy
 from spotkube.api.fields import parse_duration_seconds
-from spotkube.api.nodepool import ConsolidationPolicy
 from spotkube.convert.pods import to_labels
 from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool
 from spotkube.model.offerings import OfferingKey

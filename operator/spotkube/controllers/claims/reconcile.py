@@ -1,4 +1,4 @@
-"""Takes each claim its next steps: asks `steps` what is due, does it, and looks again."""
+"""Takes each claim its next steps: asks `deciding` what is due, does it, and looks again."""
 
 import logging
 from collections.abc import Mapping
@@ -9,8 +9,9 @@ from spotkube.api.nodeclaim import NodeClaimStatus, Phase
 from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims import patches, steps
+from spotkube.controllers.claims.deciding import next_step
 from spotkube.controllers.claims.evicting import Evictor
-from spotkube.controllers.claims.steps import Facts, Step, next_step
+from spotkube.controllers.claims.steps import Facts, Step
 from spotkube.controllers.placement import pods_landing
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View

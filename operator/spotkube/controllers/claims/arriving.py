@@ -1,0 +1,84 @@
+"""From the decision to buy a node to its being in use, and what ends that. Pure."""
+
+from spotkube.api import NodeClaim
+from spotkube.api.nodeclaim import Phase
+from spotkube.controllers.claims.news import unrecorded_notice
+from spotkube.controllers.claims.steps import Advance, Facts, GiveBack, GiveBackReason, Launch, Open, Step, Wait
+from spotkube.model import labels
+from spotkube.model.cluster import Mode, Node
+
+# A Node may be missing from a stale cache for a moment; after this its claim counts as having lost it.
+NODE_LOST_SECONDS = 15.0
+# A node stays closed to others as long as pods of its plan are bound one after the other, and so long after the last:
+# one that never is must not keep it closed.
+LANDING_SECONDS = 60.0
+# Where the pool that would say it can't be read.
+DEFAULT_READY_TIMEOUT_SECONDS = 300.0
+
+
+def arriving(claim: NodeClaim, facts: Facts) -> Step:
+    node, phase = facts.node, claim.status.phase or Phase.PENDING
+    if (news := unrecorded_notice(claim, facts)) is not None:
+        return news
+    if claim.status.notice is not None:
+        return GiveBack(GiveBackReason.NOTICE, f"{claim.status.notice.kind}: the instance ends", rest=True)
+    if phase is not Phase.PENDING and facts.instances_known and not facts.alive:
+        # Looked at before the Node, which the cloud deletes together with a machine that died.
+        return GiveBack(GiveBackReason.INSTANCE_GONE, "its instance is gone", rest=True)
+    if node is not None and node.deleting:
+        return GiveBack(GiveBackReason.NODE_DELETED, f"Node {node.name} is being deleted")
+    if facts.pool.deleting if facts.pool else not facts.pool_unreadable:
+        return GiveBack(GiveBackReason.POOL_DELETED, f"NodePool {claim.spec.node_pool} is being deleted")
+    timeout = facts.pool.ready_timeout_seconds if facts.pool else DEFAULT_READY_TIMEOUT_SECONDS
+    runs = node is not None and is_ready(claim, node)  # closed to others it may stay for as long as its pods land
+    if phase is not Phase.READY and not runs and facts.now - _created(claim) > timeout:
+        return GiveBack(GiveBackReason.NOT_READY, f"not Ready {timeout:.0f} s after it was ordered", rest=True)
+    if phase is Phase.PENDING:
+        return _buying(claim, facts)
+    if not facts.instances_known:
+        return Wait("the cloud does not answer")
+    if phase is Phase.LAUNCHED:
+        return Advance(Phase.REGISTERED, node=node.name) if node else Wait("its instance has not joined yet")
+    if node is None:
+        return _without_node(claim, facts)
+    return _opening(claim, node, facts) if phase is Phase.REGISTERED else Wait()
+
+
+def _buying(claim: NodeClaim, facts: Facts) -> Step:
+    """The mode may have changed since the claim was written; an instance that was bought by then is taken over."""
+    if facts.pool is None:
+        return Wait(f"NodePool {claim.spec.node_pool} can't be read")
+    if facts.pool.mode is Mode.APPLY or facts.alive:
+        return Launch()
+    if not facts.instances_known:
+        return Wait("the cloud does not answer")
+    message = f"NodePool {facts.pool.name} is in mode {facts.pool.mode}, in which nothing is bought"
+    return GiveBack(GiveBackReason.POOL_NOT_APPLIED, message)
+
+
+def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
+    if not is_ready(claim, node):
+        return Wait("its Node is not Ready yet")
+    if all(taint.key != labels.UNREGISTERED_TAINT for taint in node.taints):
+        return Advance(Phase.READY, node=node.name)
+    if facts.landing_since is not None and facts.now - facts.landing_since < LANDING_SECONDS:
+        return Wait("the pods of its plan take their places first")
+    return Open(node.name)
+
+
+def _without_node(claim: NodeClaim, facts: Facts) -> Step:
+    since = max((time.timestamp() for time in claim.status.phase_times.values()), default=_created(claim))
+    if facts.now - since < NODE_LOST_SECONDS:
+        return Wait("its Node is not seen")
+    return GiveBack(GiveBackReason.NODE_LOST, "its Node vanished", rest=True)
+
+
+def is_ready(claim: NodeClaim, node: Node) -> bool:
+    """Whether the node runs pods, apart from our own taint."""
+    startup = {(taint.key, taint.effect.value) for taint in claim.spec.startup_taints}
+    return node.ready and not any((taint.key, taint.effect.value) in startup for taint in node.taints)
+
+
+def _created(claim: NodeClaim) -> float:
+    created = claim.metadata.creation_timestamp
+    return created.timestamp() if created else 0.0
