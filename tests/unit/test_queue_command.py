@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from queue_shown import LINE, NOW, fair_queue, kept, place, waiting_workload
+from queue_shown import LINE, NOW, fair_queue, kept, place, queue_status, waiting_workload
 from spotkube.cli import app
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.errors import Forbidden, NotFound
@@ -102,6 +102,16 @@ class TestQueues:
         first, _, last = ([cell.strip() for cell in row] for row in rows(out, "Waiting"))
         assert first[:5] == ["1", "3", "Job bank/urgent", "batch", "bank"]
         assert last[:8] == ["3", "2", "Job shop/report", "batch", "shop", "14:12", "in 12 min", "14:08 and 14:20"]
+
+    def test_pods_that_run_longer_than_advised(self, cluster: FakeCluster) -> None:
+        assert "longer than" not in spotkube_queue()[1]
+        overrun = {"job": "bank/nightly", "pods": 3, "since": "2026-11-28T13:48:00Z"}
+        spec, status = fair_queue()["spec"] | {"advisoryRunTime": "10m"}, queue_status() | {"overruns": [overrun]}
+        cluster.objects[FAIRQUEUES] = [fair_queue(spec=spec, status=status)]
+
+        (row,) = rows(spotkube_queue()[1], "longer than the queue advises")
+        assert [cell.strip() for cell in row] == ["bank/nightly", "batch", "10m", "3", "12 min"]
+        assert json.loads(spotkube_queue("-o", "json")[1])["queues"][0]["overruns"] == [overrun]
 
     def test_the_first_twenty_unless_all_are_asked_for(self, cluster: FakeCluster) -> None:
         cluster.objects[CONFIGMAPS] = [kept(*(place(f"shop/j{n:02}", n) for n in range(1, 31)))]

@@ -5,7 +5,7 @@ asOf      when the operator kept who waits, null where it did not
 origin    where who waits is known from: Operator; Workloads (their status: no positions, no numbers); Nothing
 queues    name, cohort, weight, active (True, False, Unknown), reason, message, pending, admitted, usage (name, used,
           borrowed, quota), spend and budget: usdPerHour, usdToday or usdPerDay, usdThisMonth or usdPerMonth, null
-          without a limit
+          without a limit; overruns (job, pods, since: jobs with pods that run longer than advisoryRunTime)
 tenants   queue, name, weight, pending, admitted, usdPerHour, usdThisMonth, share (its part of the queue's dollars an
           hour; null while that spends nothing), entitled (its part by weights among tenants with work)
 waiting   job, queue, tenant, position, overall, estimatedStart, earliestStart and latestStart (four of five start
@@ -91,6 +91,9 @@ def _queue(queue: FairQueue) -> dict[str, Any]:
             "usdPerDay": spec.budget.usd_per_day,
             "usdPerMonth": spec.budget.usd_per_month,
         },
+        "overruns": [
+            {"job": one.job, "pods": one.pods, "since": rfc3339(one.since.timestamp())} for one in status.overruns
+        ],
     }
 
 

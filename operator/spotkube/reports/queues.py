@@ -26,6 +26,8 @@ def print_queues(console: Console, report: QueueReport, *, every_job: bool) -> N
         "Tenants": _tenants(report),
         _waiting_title(report, len(jobs)): _waiting(jobs, report.now),
     }
+    if any(queue.status.overruns for queue in report.queues):
+        sections["Pods that run longer than the queue advises"] = _overruns(report)
     for title, table in sections.items():
         console.print(f"[bold]{title}[/bold]", highlight=False)
         console.print(table if table.row_count else "none")
@@ -122,6 +124,17 @@ def _waiting(jobs: tuple[WaitingJob, ...], now: float) -> Table:
             "" if low is None or high is None else f"{moment(low, now)} and {moment(high, now)}",
             escape(f"{job.reason}: {job.message}" if job.message else job.reason),
         )
+    return table
+
+
+def _overruns(report: QueueReport) -> Table:
+    table = columns(("JOB", "left"), ("QUEUE", "left"), ("ADVISED", "right"), ("PODS", "right"), ("LONGER BY", "right"))
+    for queue in report.queues:
+        for one in queue.status.overruns:
+            longer = span(max(0.0, report.now - one.since.timestamp()))
+            table.add_row(
+                escape(one.job), escape(queue.name), queue.spec.advisory_run_time or "-", str(one.pods), longer
+            )
     return table
 
 
