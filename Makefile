@@ -26,12 +26,19 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 # What the scripts beside the checkout need that make the problems which all solvers are compared on.
 PEERS := $(wildcard ../shared/peers/make_problem.py)
 PEERS_VENV := .venv-peers
+MOTO_VENV := .venv-moto
 RESULTS := benchmarks/results$(if $(QUICK),/quick)
 
 $(PEERS_VENV)/.ready: requirements/bench.txt
 	@echo "Setting up $(PEERS_VENV): half a minute, once"
 	@$(PYTHON) -m venv $(PEERS_VENV)
 	@$(PEERS_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+$(MOTO_VENV)/.ready: requirements/moto.txt
+	@echo "Setting up $(MOTO_VENV): half a minute, once"
+	@$(PYTHON) -m venv $(MOTO_VENV)
+	@$(MOTO_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/moto.txt
 	@touch $@
 
 .PHONY: help
@@ -68,7 +75,7 @@ cluster: setup ## Run an empty local cluster until Ctrl-C
 	@$(RUN) -m localcluster up
 
 .PHONY: test
-test: lint controlplane compiled ## Check and test everything (KUBECONFIG_FILE=F: on that cluster)
+test: lint controlplane compiled $(MOTO_VENV)/.ready ## Check and test everything (KUBECONFIG_FILE=F: on that cluster)
 	$(RUN) -m pytest -m 'not slow' $(if $(KUBECONFIG_FILE),--kubeconfig $(KUBECONFIG_FILE)) $(PYTEST_ARGS)
 
 .PHONY: test-scale
@@ -76,7 +83,7 @@ test-scale: controlplane compiled ## Land 5,000 pods on a local cluster (some mi
 	$(RUN) -m pytest -s -m slow tests/e2e $(PYTEST_ARGS)
 
 .PHONY: test-unit
-test-unit: compiled ## Only what needs no cluster
+test-unit: compiled $(MOTO_VENV)/.ready ## Only what needs no cluster
 	$(RUN) -m pytest tests/unit tests/property $(PYTEST_ARGS)
 
 .PHONY: differential
@@ -131,7 +138,8 @@ lock: ## Compile the requirements files with hashes anew (needs uv)
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt
 	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
 	uv pip compile -q --group bench --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bench.txt
+	uv pip compile -q --group moto --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/moto.txt
 
 .PHONY: clean
 clean: ## Remove .venv and caches of this checkout
-	rm -rf $(VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS_VENV) $(MOTO_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

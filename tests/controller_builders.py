@@ -21,6 +21,7 @@ from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.empties import EmptyNodes
 from spotkube.controllers.garbage import GarbageCollector
 from spotkube.controllers.history import InterruptionHistory
+from spotkube.controllers.inbox import Inbox
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.pools import PoolController
 from spotkube.controllers.queues.reconcile import QueueController
@@ -40,6 +41,7 @@ from spotkube.observe import Observer
 from spotkube.planner.formulation.bins import make_bins
 from spotkube.planning import Planning, unsettled
 from spotkube.providers.port import Instance, InstanceOrder, InstanceState, InsufficientCapacity, ProviderUnavailable
+from spotkube.providers.sqs import Message, QueueError
 from spotkube.worker import Planned, PlannerWorker
 
 Object = dict[str, Any]
@@ -364,6 +366,36 @@ def plan_simply(snapshot: Snapshot, mode: Mode) -> Plan:
     )
 
 
+class FakeMessages:
+    """A queue of notices; what was received stays until it is deleted, and comes again only when asked to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Message] = []
+        self.deleted: list[str] = []
+        self.hidden: dict[str, int] = {}
+        self.broken = ""
+
+    async def receive(self, wait_seconds: int, hidden_seconds: int) -> tuple[Message, ...]:
+        await asyncio.sleep(0)
+        found, self.waiting = tuple(self.waiting), []
+        return found
+
+    async def hide(self, receipt: str, seconds: int) -> None:
+        self._answer()
+        self.hidden[receipt] = seconds
+
+    async def delete(self, receipt: str) -> None:
+        self._answer()
+        self.deleted.append(receipt)
+
+    async def close(self) -> None:
+        return
+
+    def _answer(self) -> None:
+        if self.broken:
+            raise QueueError(self.broken)
+
+
 class FakeWorker(PlannerWorker):
     """Plans at once, in this process. `error` is raised instead."""
 
@@ -400,6 +432,7 @@ class World:
         self.kube = FakeKube(self.clock)
         self.cloud = FakeCloud(self.clock)
         self.leading = True
+        self.messages = FakeMessages()
         self.restart()
 
     def restart(self) -> None:
@@ -417,6 +450,7 @@ class World:
             is_leader=lambda: self.leading,
             clock=self.clock,
             notice_margin_seconds=5.0,
+            inbox=Inbox(self.messages, self.metrics, lambda: self.leading, self.clock),
         )
         self.worker = FakeWorker()
         self.planning = Planning(self.worker, self.metrics, 0, 1.0, moves=MovesQuestion(60.0))

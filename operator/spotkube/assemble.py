@@ -25,6 +25,7 @@ from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.empties import EmptyNodes
 from spotkube.controllers.garbage import GarbageCollector
 from spotkube.controllers.history import InterruptionHistory
+from spotkube.controllers.inbox import Inbox
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.pools import PoolController
 from spotkube.controllers.queues.reconcile import QueueController
@@ -42,6 +43,7 @@ from spotkube.providers import connect_provider
 from spotkube.providers.catalogonly import CatalogOnly
 from spotkube.providers.measured import MeasuredProvider
 from spotkube.providers.port import CloudProvider
+from spotkube.providers.sqs import SqsQueue
 from spotkube.settings import Settings, SettingsError
 from spotkube.worker import PlannerWorker
 
@@ -75,6 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
             is_leader=elector.is_leader,
             clock=time.time,
             notice_margin_seconds=settings.notice_margin_seconds,
+            inbox=Inbox(_notice_queue(settings), metrics, elector.is_leader, time.time, cache.wake),
         )
         silence = max(settings.cycle_seconds * MISSED_CYCLES, 60.0)
         health = Health(max_silence_seconds=silence, checks={"cache": lambda: cache.synced})
@@ -85,6 +88,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
 
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(provider.close)
+            stack.push_async_callback(tools.inbox.close)
             port = await stack.enter_async_context(serving(health, metrics, port=settings.health_port))
             logger.info("metrics and health are served on port %d", port)
             await run_operator(
@@ -107,6 +111,16 @@ def _provider(settings: Settings, metrics: Metrics) -> CloudProvider:
         "provider_url is not set: say where the cloud is, as --provider-url http://127.0.0.1:9090; or set "
         "mode_override to Recommend, which plans from the catalog and needs no cloud"
     )
+
+
+def _notice_queue(settings: Settings) -> SqsQueue | None:
+    """Raises SettingsError."""
+    if settings.notice_queue_url is None:
+        return None
+    try:
+        return SqsQueue(settings.notice_queue_url, settings.notice_queue_region)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 async def _connect(settings: Settings) -> KubeClient:
@@ -202,8 +216,10 @@ def _elector(
 
 @contextlib.asynccontextmanager
 async def _background(tools: Toolbox, elector: LeaderElector | SoleReplica) -> AsyncIterator[None]:
-    """Posts events and renews the lease meanwhile; gives the lease back at the end, so that another takes over fast."""
-    tasks = [asyncio.create_task(tools.recorder.run()), asyncio.create_task(elector.run())]
+    """Posts events, renews the lease and reads notices; gives the lease back at the end, so that another takes over
+    fast."""
+    work = (tools.recorder.run(), elector.run(), tools.inbox.run())
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         yield
     finally:

@@ -115,6 +115,7 @@ class Loop:
             ("workloads", lambda: controllers.workloads.reconcile(self._workload_view(view))),
             ("pools", lambda: controllers.pools.reconcile(view, self._planning.blocked)),
             ("garbage", lambda: controllers.garbage.collect(view)),
+            ("messages", lambda: self._tools.inbox.acknowledge(view)),
             ("interruptions", lambda: controllers.history.reconcile(view)),
             ("history", lambda: controllers.carrier.prune(observer.plans.values())),
             ("empties", lambda: self._give_back_empty(view)),

@@ -117,6 +117,11 @@ class Metrics:
         self.notices_total = self._counter(
             "notices_total", "Termination notices seen, one a node.", {"kind": "the notice's source, as in its claim"}
         )
+        self.notice_messages_total = self._counter(
+            "notice_messages_total",
+            "Messages in the queue of notices, and readings of it that failed.",
+            {"result": "notice, nothing, unknown, unreadable, error"},
+        )
         self.evictions_total = self._counter(
             "evictions_total", "Evictions asked for.", {"result": "evicted, gone, refused, forced, error"}
         )

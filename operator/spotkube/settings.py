@@ -133,6 +133,16 @@ class Settings(BaseSettings):
         5, ge=0, description="Pods must be gone this long before the deadline of a termination notice."
     )
 
+    notice_queue_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/\s]+/.+$",
+        description="Amazon SQS queue to which EventBridge sends notices of EC2 and AWS Health, such as "
+        "`https://sqs.eu-west-1.amazonaws.com/123456789012/spotkube`. Without it, only signs on Nodes are notices.",
+    )
+    notice_queue_region: str | None = Field(
+        None, description="Region of that queue, where its address does not tell it, such as a VPC endpoint's."
+    )
+
     queue_tenant_label: str | None = Field(
         None,
         max_length=317,

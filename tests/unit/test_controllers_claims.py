@@ -17,14 +17,16 @@ from spotkube.controllers.claims import arriving, patches, steps
 from spotkube.controllers.claims.deciding import next_step
 from spotkube.controllers.claims.steps import Facts, GiveBackReason, Step
 from spotkube.controllers.toolbox import NotLeading
-from spotkube.model.cluster import Mode, Node
+from spotkube.model.cluster import Mode, Node, Rebalance
 from spotkube.model.labels import (
+    AVOID_TAINT,
     DISRUPTED_TAINT,
     EXCLUDE_FROM_LOAD_BALANCERS,
     TERMINATION_FINALIZER,
     UNREGISTERED_TAINT,
 )
 from spotkube.model.notices import Notice, NoticeKind
+from spotkube.model.pods import Pod
 from spotkube.providers.port import Instance, InstanceState, ProviderError
 
 NOW = START + 100
@@ -33,16 +35,22 @@ Object = dict[str, Any]
 
 
 def make_claim(
-    phase: str | None = None, *, deleting: bool = False, notice: float | None = None, **spec: Any
+    phase: str | None = None,
+    *,
+    deleting: bool = False,
+    notice: float | None = None,
+    warned: bool = False,
+    **spec: Any,
 ) -> NodeClaim:
     """Made at START; entered its phase then too. `notice` is a stored deadline."""
     times = {phase: rfc3339(START)} if phase else {}
     status: Object = {"phase": phase, "phaseTimes": times, "providerID": "i-1" if phase else None}
-    if notice is not None:
-        at = rfc3339(notice)
-        status["notice"] = {
-            "kind": "SpotInterruption", "source": "spot-itn", "deadline": at, "receivedAt": at, "id": SPOT_ITN.id
-        }  # fmt: skip
+    for name, moment in (("notice", notice), ("warning", START if warned else None)):
+        if moment is not None:
+            at = rfc3339(moment)
+            status[name] = {
+                "kind": "SpotInterruption", "source": "spot-itn", "deadline": at, "receivedAt": at, "id": SPOT_ITN.id
+            }  # fmt: skip
     metadata: Object = {"name": "n", "uid": "uid-n", "creationTimestamp": rfc3339(START)}
     if deleting:
         metadata["deletionTimestamp"] = rfc3339(START)
@@ -212,8 +220,24 @@ class TestNotice:
 
     def test_a_warning_alone_ends_nothing(self) -> None:
         warning = replace(SPOT_ITN, ends_instance=False)
+        warned = facts(replace(OPEN, notice=warning), instance())
 
-        assert next_step(make_claim("Ready"), facts(replace(OPEN, notice=warning), instance())) == steps.Wait()
+        assert next_step(make_claim("Ready"), warned) == steps.RecordWarning(warning, NOW + 120)
+        assert next_step(make_claim("Ready", warned=True), warned) == steps.Avoid("n")
+
+    def test_a_message_and_the_sign_of_a_node_the_sooner_end_counts(self) -> None:
+        message = replace(SPOT_ITN, id="b4f1", source="message", lead_seconds=0.0, deadline=NOW + 90)
+        both = facts(replace(OPEN, notice=SPOT_ITN), instance(), told=(message,))
+        sooner = facts(replace(OPEN, notice=replace(SPOT_ITN, deadline=NOW + 30)), instance(), told=(message,))
+
+        assert next_step(make_claim("Ready"), both) == steps.RecordNotice(message, NOW + 90)
+        assert next_step(make_claim("Ready"), sooner).deadline == NOW + 30  # type: ignore[union-attr]
+
+    def test_an_interruption_takes_over_from_a_warning(self) -> None:
+        warning = replace(SPOT_ITN, id="warning", ends_instance=False, deadline=NOW + 1)
+        seen = facts(OPEN, instance(), told=(warning, SPOT_ITN))
+
+        assert next_step(make_claim("Ready", warned=True), seen) == steps.RecordNotice(SPOT_ITN, NOW + 120)
 
     def test_the_cloud_itself_may_know_of_it_before_there_is_a_node(self) -> None:
         step = next_step(make_claim("Launched"), facts(None, instance(deadline=NOW + 60)))
@@ -238,6 +262,35 @@ class TestNotice:
         step = next_step(claim, facts(replace(CLOSED, notice=SPOT_ITN), instance()))
 
         assert not isinstance(step, steps.RecordNotice)
+
+
+class TestRebalance:
+    """What a recommendation to leave a node comes to, by the pool's policy."""
+
+    def step(self, policy: Rebalance, *pods: Pod, mode: Mode = Mode.APPLY, node: Node = OPEN) -> Step:
+        pool = make_pool(mode=mode, rebalance=policy)
+        return next_step(make_claim("Ready", warned=True), facts(node, instance(), pool=pool, pods=pods))
+
+    def test_ignore(self) -> None:
+        assert self.step(Rebalance.IGNORE) == steps.Wait()
+
+    @pytest.mark.parametrize("policy", [Rebalance.AVOID, Rebalance.REPLACE])
+    def test_what_ends_within_a_notice_stays_and_nothing_new_comes(self, policy: Rebalance) -> None:
+        assert self.step(policy, replace(make_pod(node="n"), grace_seconds=100)) == steps.Avoid("n")
+        avoided = replace(OPEN, taints=(taint(AVOID_TAINT),))
+        assert self.step(policy, replace(make_pod(node="n"), grace_seconds=100), node=avoided) == steps.Wait()
+
+    def test_replace_what_would_not_end_in_time(self) -> None:
+        slow = replace(make_pod(node="n"), grace_seconds=116)
+
+        assert reason(self.step(Rebalance.REPLACE, slow)) is GiveBackReason.REBALANCE
+        assert self.step(Rebalance.AVOID, slow) == steps.Avoid("n")
+        assert self.step(Rebalance.REPLACE, replace(slow, do_not_disrupt=True)) == steps.Avoid("n")
+        assert self.step(Rebalance.REPLACE, replace(slow, daemon=True)) == steps.Avoid("n")
+
+    @pytest.mark.parametrize("mode", [Mode.RECOMMEND, Mode.PAUSED])
+    def test_a_pool_that_does_not_apply_is_left_as_it_is(self, mode: Mode) -> None:
+        assert self.step(Rebalance.REPLACE, replace(make_pod(node="n"), grace_seconds=600), mode=mode) == steps.Wait()
 
 
 class TestLeaving:

@@ -89,6 +89,9 @@ class NodeClaimStatus(ObservedStatus):
     """Name of the Node."""
     notice: Notice | None = None
     """A termination notice that the node has received."""
+    warning: Notice | None = None
+    """A recommendation to leave the node, which may be interrupted soon, or may not. What is done about it is up to
+    its NodePool's spot.rebalance."""
     message: Annotated[str, Field(max_length=4096), clipped(4096)] | None = None
     """What last went wrong or is being waited for, in words."""
     replaced_by: Name | None = None

@@ -101,6 +101,12 @@ class Limits(SpecModel):
     """Largest price of all nodes together, in dollars an hour."""
 
 
+class Rebalance(StrEnum):
+    IGNORE = "Ignore"
+    AVOID = "Avoid"
+    REPLACE = "Replace"
+
+
 class SpotLimits(SpecModel):
     """Which spot offerings may be bought, and for whom."""
 
@@ -114,6 +120,10 @@ class SpotLimits(SpecModel):
     """For Workloads that do not say it themselves: the largest share of a Workload's pods that may stand on this
     NodePool's spot nodes of one instance type in one zone, which the cloud often takes back together. From 0 to 1,
     rounded down, but one pod is always allowed."""
+    rebalance: Rebalance = Rebalance.AVOID
+    """What is done when the cloud recommends to leave a spot node. Ignore: nothing, until it is taken back. Avoid: it
+    gets no new pods. Replace: it is replaced, too, where waiting would destroy more than moving does, that is where
+    pods on it need longer to end than the two minutes that are left then."""
 
 
 class NodePoolSpec(SpecModel):

@@ -13,6 +13,7 @@ from spotkube.cluster.events import EventRecorder, EventType, ObjectRef
 from spotkube.cluster.resources import Resource
 from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.displaced import DisplacedPods
+from spotkube.controllers.inbox import Inbox
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.metrics import Metrics
 from spotkube.providers.port import CloudProvider
@@ -37,6 +38,7 @@ class Toolbox:
     is_leader: Callable[[], bool]
     clock: Callable[[], float]
     notice_margin_seconds: float
+    inbox: Inbox
     displaced: DisplacedPods = field(default_factory=DisplacedPods)
 
     def require_leader(self) -> None:

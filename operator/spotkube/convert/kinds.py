@@ -5,7 +5,7 @@ from spotkube.api.common import Taint as ApiTaint
 from spotkube.api.disruption import ConsolidationPolicy
 from spotkube.api.fields import parse_duration_seconds
 from spotkube.convert.pods import to_labels
-from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool
+from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool, Rebalance
 from spotkube.model.offerings import OfferingKey
 from spotkube.model.resources import ResourceList, parse_amount
 from spotkube.model.selectors import Operator, Requirement, Taint, TaintEffect
@@ -37,6 +37,7 @@ def to_pool(pool: NodePool) -> Pool:
         empty_after_seconds=parse_duration_seconds(spec.disruption.consolidate_after) if gives_back else None,
         consolidates=policy is ConsolidationPolicy.WHEN_EMPTY_OR_UNDERUTILIZED,
         payback_seconds=parse_duration_seconds(spec.disruption.pay_back_within),
+        rebalance=Rebalance(spec.spot.rebalance),
         deleting=pool.metadata.deletion_timestamp is not None,
     )
 

@@ -27,6 +27,14 @@ class ClaimPhase(StrEnum):
     TERMINATED = "Terminated"
 
 
+class Rebalance(StrEnum):
+    """What a recommendation to leave a spot node leads to."""
+
+    IGNORE = "Ignore"
+    AVOID = "Avoid"
+    REPLACE = "Replace"
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """A NodePool. None in a limit means that there is none, as for a resource that `limit_resources` does not name.
@@ -56,6 +64,7 @@ class Pool:
     empty_after_seconds: float | None = 30.0
     consolidates: bool = False
     payback_seconds: float = 3600.0
+    rebalance: Rebalance = Rebalance.AVOID
     deleting: bool = False
 
 

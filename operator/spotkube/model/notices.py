@@ -14,10 +14,10 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One notice as a sign on a Node tells of it.
+    """One notice, of the Node that it is a sign on, or of the `instance` that a message names.
 
-    `deadline` is seconds since the epoch, None where the sign does not tell: then it is `lead_seconds` after the sign
-    was first seen. `source` is the taint, label or condition. `ends_instance` False is a mere warning.
+    `deadline` is seconds since the epoch, None where a sign does not tell: then it is `lead_seconds` after the sign
+    was first seen. `source` is the taint, label, condition or kind of message. `ends_instance` False is a mere warning.
     """
 
     kind: NoticeKind
@@ -26,3 +26,5 @@ class Notice:
     lead_seconds: float
     deadline: float | None = None
     ends_instance: bool = True
+    instance: str | None = None
+    """As the cloud names it, such as i-0123456789abcdef0: the last part of its provider ID."""

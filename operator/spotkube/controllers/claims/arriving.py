@@ -2,10 +2,11 @@
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
+from spotkube.controllers.claims.draining import must_leave
 from spotkube.controllers.claims.news import unrecorded_notice
-from spotkube.controllers.claims.steps import Advance, Facts, GiveBack, GiveBackReason, Launch, Open, Step, Wait
+from spotkube.controllers.claims.steps import Advance, Avoid, Facts, GiveBack, GiveBackReason, Launch, Open, Step, Wait
 from spotkube.model import labels
-from spotkube.model.cluster import Mode, Node
+from spotkube.model.cluster import Mode, Node, Rebalance
 
 # A Node may be missing from a stale cache for a moment; after this its claim counts as having lost it.
 NODE_LOST_SECONDS = 15.0
@@ -14,6 +15,8 @@ NODE_LOST_SECONDS = 15.0
 LANDING_SECONDS = 60.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
+# What a spot instance is given at least where recommendations exist.
+SPOT_NOTICE_SECONDS = 120.0
 
 
 def arriving(claim: NodeClaim, facts: Facts) -> Step:
@@ -41,7 +44,7 @@ def arriving(claim: NodeClaim, facts: Facts) -> Step:
         return Advance(Phase.REGISTERED, node=node.name) if node else Wait("its instance has not joined yet")
     if node is None:
         return _without_node(claim, facts)
-    return _opening(claim, node, facts) if phase is Phase.REGISTERED else Wait()
+    return _opening(claim, node, facts) if phase is Phase.REGISTERED else _warned(claim, node, facts)
 
 
 def _buying(claim: NodeClaim, facts: Facts) -> Step:
@@ -64,6 +67,21 @@ def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
     if facts.landing_since is not None and facts.now - facts.landing_since < LANDING_SECONDS:
         return Wait("the pods of its plan take their places first")
     return Open(node.name)
+
+
+def _warned(claim: NodeClaim, node: Node, facts: Facts) -> Step:
+    """What a recommendation to leave comes to. A drain within the notice that may come costs each pod one restart, as
+    one does now: only what would not end in time is better moved before."""
+    policy = facts.pool.rebalance if facts.pool is not None and facts.pool.mode is Mode.APPLY else Rebalance.IGNORE
+    if claim.status.warning is None or policy is Rebalance.IGNORE:
+        return Wait()
+    left = SPOT_NOTICE_SECONDS - facts.margin_seconds
+    slow = [pod for pod in facts.pods if must_leave(pod) and pod.grace_seconds > left and not pod.do_not_disrupt]
+    if policy is Rebalance.REPLACE and slow:
+        message = f"pod {slow[0].key} takes {slow[0].grace_seconds} s to end, and a spot notice leaves {left:.0f}"
+        return GiveBack(GiveBackReason.REBALANCE, message, rest=True)
+    avoided = any(taint.key == labels.AVOID_TAINT for taint in node.taints)
+    return Wait() if avoided else Avoid(node.name)
 
 
 def _without_node(claim: NodeClaim, facts: Facts) -> Step:

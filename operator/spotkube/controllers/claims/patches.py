@@ -8,7 +8,7 @@ from spotkube.api import NodeClaim
 from spotkube.api.common import Condition, ConditionStatus
 from spotkube.api.nodeclaim import NodeClaimStatus, Phase
 from spotkube.api.nodeclaim import Notice as ApiNotice
-from spotkube.controllers.claims.steps import Advance, RecordNotice
+from spotkube.controllers.claims.steps import Advance, RecordNotice, RecordWarning
 from spotkube.model import labels
 from spotkube.model.cluster import Node
 from spotkube.model.offerings import Offering, OfferingKey
@@ -61,7 +61,7 @@ def told(claim: NodeClaim, message: str) -> NodeClaimStatus:
     return claim.status.model_copy(update={"message": message or None, "phase": phase, "phase_times": _times(claim)})
 
 
-def noticed(claim: NodeClaim, step: RecordNotice, now: float) -> NodeClaimStatus:
+def noticed(claim: NodeClaim, step: RecordNotice | RecordWarning, now: float) -> NodeClaimStatus:
     notice = ApiNotice(
         kind=step.notice.kind.value,
         source=step.notice.source,
@@ -69,7 +69,7 @@ def noticed(claim: NodeClaim, step: RecordNotice, now: float) -> NodeClaimStatus
         received_at=_time(now),
         id=step.notice.id[:253],
     )
-    return claim.status.model_copy(update={"notice": notice})
+    return claim.status.model_copy(update={"warning" if isinstance(step, RecordWarning) else "notice": notice})
 
 
 def _times(claim: NodeClaim) -> dict[Phase, datetime]:
@@ -107,6 +107,12 @@ def cordon_patch(node: Node) -> list[Json]:
     elif all(there.key != labels.DISRUPTED_TAINT for there in node.taints):
         operations.append({"op": "add", "path": "/spec/taints/-", "value": taint})
     return operations
+
+
+def avoiding_patch(node: Node) -> list[Json]:
+    """Closes the Node to new pods by a taint."""
+    taint = {"key": labels.AVOID_TAINT, "effect": labels.AVOID_TAINT_EFFECT}
+    return [{"op": "add", "path": "/spec/taints/-", "value": taint}] if node.taints else _first("/spec/taints", taint)
 
 
 def opening_patch(node: Node) -> list[Json]:

@@ -26,6 +26,7 @@ MAX_STEPS = 8
 _UNWANTED = frozenset(
     {
         steps.GiveBackReason.NOTICE,
+        steps.GiveBackReason.REBALANCE,
         steps.GiveBackReason.NODE_LOST,
         steps.GiveBackReason.INSTANCE_GONE,
         steps.GiveBackReason.NOT_READY,
@@ -77,17 +78,18 @@ class ClaimController:
             claim, facts = after
 
     def _facts(self, claim: NodeClaim, view: View) -> Facts:
-        node = view.node_of(claim)
+        node, instance = view.node_of(claim), (view.instances or {}).get(claim.metadata.uid or "")
         return Facts(
             now=view.now,
             pool=view.pool_model(claim.spec.node_pool),
             pool_unreadable=claim.spec.node_pool in view.unreadable_pools,
             node=node,
-            instance=(view.instances or {}).get(claim.metadata.uid or ""),
+            instance=instance,
             instances_known=view.instances is not None,
             pods=view.pods_on.get(node.name, ()) if node else (),
             landing_since=self._landing[plan][1] if (plan := claim.spec.plan) in self._landing else None,
             margin_seconds=self._tools.notice_margin_seconds,
+            told=self._tools.inbox.of(instance.provider_id) if instance else (),
         )
 
     async def _take(
@@ -101,11 +103,10 @@ class ClaimController:
                 return await self._advance(claim, step, facts)
             case steps.Open() if facts.node is not None:
                 return claim, await self._patch_node(facts, patches.opening_patch(facts.node))
-            case steps.RecordNotice():
-                after = await self._write(claim, patches.noticed(claim, step, facts.now))
-                self._tools.metrics.notices_total.labels(step.notice.kind.value).inc()
-                self._event(claim, "TerminationNotice", f"{step.notice.kind.value} by {step.notice.source}", "Record")
-                return after, facts
+            case steps.RecordNotice() | steps.RecordWarning():
+                return await self._record(claim, step, facts.now), facts
+            case steps.Avoid() if facts.node is not None:
+                return claim, await self._patch_node(facts, patches.avoiding_patch(facts.node))
             case steps.GiveBack():
                 if step.reason is steps.GiveBackReason.NODE_LOST and await self._node_exists(claim):
                     return None  # a cache that lags must not cost a node
@@ -129,6 +130,14 @@ class ClaimController:
             case steps.Finish():
                 await self._finish(claim)
         return None
+
+    async def _record(self, claim: NodeClaim, step: steps.RecordNotice | steps.RecordWarning, now: float) -> NodeClaim:
+        after = await self._write(claim, patches.noticed(claim, step, now))
+        kind = step.notice.kind.value
+        self._tools.metrics.notices_total.labels(kind).inc()
+        reason = "TerminationNotice" if isinstance(step, steps.RecordNotice) else "TerminationWarning"
+        self._event(claim, reason, f"{kind} by {step.notice.source}", "Record")
+        return after
 
     async def _finish(self, claim: NodeClaim) -> None:
         rest = [name for name in claim.metadata.finalizers or () if name != labels.TERMINATION_FINALIZER]

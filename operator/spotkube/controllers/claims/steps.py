@@ -23,6 +23,7 @@ class GiveBackReason(StrEnum):
     POOL_DELETED = "NodePoolDeleted"
     POOL_NOT_APPLIED = "NodePoolNotApplied"
     EMPTY = "Empty"
+    REBALANCE = "RebalanceRecommendation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,21 @@ class RecordNotice:
 
     notice: Notice
     deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWarning:
+    """Store that the cloud recommends to leave the node."""
+
+    notice: Notice
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Avoid:
+    """Close the Node to new pods; those that are there stay."""
+
+    node: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +116,21 @@ class Finish:
     """Nothing is left of it: let the claim go."""
 
 
-Step = Wait | Launch | Advance | Open | RecordNotice | GiveBack | Cordon | Drain | EndInstance | RemoveNode | Finish
+Step = (
+    Wait
+    | Launch
+    | Advance
+    | Open
+    | RecordNotice
+    | RecordWarning
+    | Avoid
+    | GiveBack
+    | Cordon
+    | Drain
+    | EndInstance
+    | RemoveNode
+    | Finish
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +150,8 @@ class Facts:
     margin_seconds: float
     pool_unreadable: bool = False
     landing_since: float | None = None
+    told: tuple[Notice, ...] = ()
+    """What messages say of its instance."""
 
     @property
     def alive(self) -> bool:
