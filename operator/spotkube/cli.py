@@ -8,6 +8,7 @@ import typer
 from spotkube import __version__
 from spotkube.api.crds import render_crds
 from spotkube.catalog.command import catalog
+from spotkube.commands.agent import agent
 from spotkube.commands.plan import plan
 from spotkube.commands.queue import queue
 from spotkube.commands.run import run
@@ -45,6 +46,7 @@ def spotkube(
 app.command()(run)
 app.command()(plan)
 app.command()(catalog)
+app.command()(agent)
 app.add_typer(queue, name="queue")
 
 

@@ -14,7 +14,12 @@ from spotkube.model.cluster import Mode
 from spotkube.settings import load_settings
 from support_chart import CHART, HelmError, Manifest, helm, only, render
 
-EVERYTHING_ON = ("--set", "serviceMonitor.enabled=true", "--set", "config.provider_url=http://cloud:9090")
+EVERYTHING_ON = (
+    "--set",
+    "serviceMonitor.enabled=true,agent.enabled=true",
+    "--set",
+    "config.provider_url=http://cloud:9090",
+)
 
 
 def pod_spec(manifests: list[Manifest]) -> dict[str, Any]:
@@ -123,6 +128,17 @@ def test_a_single_replica_may_do_without_leader_election(cluster: Cluster) -> No
     manifests = render(cluster, "ns", "--set", "replicas=1,config.leader_election=false")
 
     assert "leader_election: false" in only(manifests, "ConfigMap")["data"]["config.yaml"]
+
+
+def test_the_agent_runs_on_the_nodes_that_are_named_and_only_if_asked_for(cluster: Cluster) -> None:
+    assert "DaemonSet" not in {manifest["kind"] for manifest in render(cluster, "ns")}
+    found = render(cluster, "ns", *EVERYTHING_ON, "--set-json", 'agent.nodeSelector={"example.com/spot": "true"}')
+    spec = only(found, "DaemonSet")["spec"]["template"]["spec"]
+
+    assert spec["nodeSelector"] == {"example.com/spot": "true"}
+    assert spec["containers"][0]["args"] == ["agent", "--metadata-url=http://169.254.169.254"]
+    (role,) = [each for each in found if each["kind"] == "ClusterRole" and each["metadata"]["name"].endswith("-agent")]
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["patch"]}]
 
 
 def test_no_right_is_a_wildcard(cluster: Cluster) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from spotkube.model.labels import TERMINATION_DEADLINE
+from spotkube.model.labels import TERMINATION_DEADLINE, TERMINATION_NOTICE
 from spotkube.model.notices import Notice, NoticeKind
 
 Json = Mapping[str, Any]
@@ -32,6 +32,9 @@ _LABELS: dict[tuple[str, str], tuple[NoticeKind, float]] = {
 _CONDITIONS: dict[str, tuple[NoticeKind, float]] = {"PreemptScheduled": (_SPOT, 30), "TerminateScheduled": (_SPOT, 30)}
 
 
+_KINDS_OF_AGENT = frozenset(NoticeKind)
+
+
 def notice_of(node: Json) -> Notice | None:
     """The gravest notice on a Node: what ends the instance before mere warnings, the sooner end first."""
     deadline = _deadline(node)
@@ -41,6 +44,11 @@ def notice_of(node: Json) -> Notice | None:
 
 def _notices(node: Json, deadline: float | None) -> Iterator[Notice]:
     uid = node["metadata"]["uid"]
+    kind = (node["metadata"].get("annotations") or {}).get(TERMINATION_NOTICE)
+    if kind in _KINDS_OF_AGENT and deadline is not None:
+        ends = kind != NoticeKind.REBALANCE_RECOMMENDATION
+        yield Notice(NoticeKind(kind), TERMINATION_NOTICE, f"{uid}/{kind}/{deadline:.0f}", 0.0, deadline, ends)
+        deadline = None  # it says nothing of what others tell
     for taint in (node.get("spec") or {}).get("taints") or ():
         if taint["key"] in _TAINTS:
             kind, lead, ends = _TAINTS[taint["key"]]

@@ -68,6 +68,8 @@ DO_NOT_DISRUPT: Final = f"{GROUP}/do-not-disrupt"
 
 TERMINATION_DEADLINE: Final = f"{GROUP}/termination-deadline"
 """Annotation on a Node: when its instance ends (RFC 3339), from whoever knows it better than the taint tells."""
+TERMINATION_NOTICE: Final = f"{GROUP}/termination-notice"
+"""Annotation on a Node: the kind of notice that our agent found there, of which the deadline beside it is."""
 
 EXCLUDE_FROM_LOAD_BALANCERS: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 """Kubernetes' label that takes a Node off the load balancers of Services."""
