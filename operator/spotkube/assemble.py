@@ -75,6 +75,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
             is_leader=elector.is_leader,
             clock=time.time,
             notice_margin_seconds=settings.notice_margin_seconds,
+            balancer_seconds=settings.load_balancer_seconds,
         )
         silence = max(settings.cycle_seconds * MISSED_CYCLES, 60.0)
         health = Health(max_silence_seconds=silence, checks={"cache": lambda: cache.synced})

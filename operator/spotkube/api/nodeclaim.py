@@ -89,6 +89,8 @@ class NodeClaimStatus(ObservedStatus):
     """Name of the Node."""
     notice: Notice | None = None
     """A termination notice that the node has received."""
+    drained_at: Time | None = None
+    """When all its pods had left, where volumes of theirs were still attached then."""
     message: Annotated[str, Field(max_length=4096), clipped(4096)] | None = None
     """What last went wrong or is being waited for, in words."""
     replaced_by: Name | None = None

@@ -37,6 +37,7 @@ class Toolbox:
     is_leader: Callable[[], bool]
     clock: Callable[[], float]
     notice_margin_seconds: float
+    balancer_seconds: float = 0.0
     displaced: DisplacedPods = field(default_factory=DisplacedPods)
 
     def require_leader(self) -> None:

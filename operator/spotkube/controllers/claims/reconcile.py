@@ -11,13 +11,16 @@ from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.deciding import next_step
 from spotkube.controllers.claims.evicting import Evictor
+from spotkube.controllers.claims.looking import pods_on_node, waiting_for_successors
 from spotkube.controllers.claims.steps import Facts, Step
 from spotkube.controllers.placement import pods_landing
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.nodes import to_node
+from spotkube.convert.termination import termination_rules
 from spotkube.model import labels
 from spotkube.model.offerings import Offering, OfferingKey
+from spotkube.model.termination import TerminationRule
 from spotkube.providers.port import InstanceState, InsufficientCapacity, ProviderError
 
 # A claim goes from notice to the first eviction in five steps; more than this in one go would be a loop.
@@ -43,6 +46,8 @@ class ClaimController:
         self._evictor = Evictor(tools)
         # By plan: how many of its pods are still to be bound, and since when so many.
         self._landing: dict[str, tuple[int, float]] = {}
+        self._rules: Mapping[str, TerminationRule] = {}
+        self._succeeded_later: frozenset[str] = frozenset()
 
     async def reconcile(self, view: View) -> None:
         """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
@@ -51,6 +56,9 @@ class ClaimController:
             plan: before if (before := self._landing.get(plan)) and before[0] == left else (left, view.now)
             for plan, left in pods_landing(view).items()
         }
+
+        self._rules = termination_rules(view.workloads)
+        self._succeeded_later = waiting_for_successors(view, self._rules)
 
         async def one(claim: NodeClaim) -> None:
             try:
@@ -88,6 +96,10 @@ class ClaimController:
             pods=view.pods_on.get(node.name, ()) if node else (),
             landing_since=self._landing[plan][1] if (plan := claim.spec.plan) in self._landing else None,
             margin_seconds=self._tools.notice_margin_seconds,
+            balancer_seconds=self._tools.balancer_seconds,
+            rules=self._rules,
+            succeeded_later=self._succeeded_later,
+            attached=view.attached.get(node.name, ()) if node else (),
         )
 
     async def _take(
@@ -119,6 +131,8 @@ class ClaimController:
                 await self._evictor.act(step.actions)
                 await self._say(claim, step.message)
                 return None
+            case steps.RecordDrained() | steps.LookAgain():
+                return await self._before_the_end(step, claim, facts)
             case steps.EndInstance():
                 await self._tools.provider.delete(step.provider_id)
                 self._event(claim, "Terminating", "its instance is being ended", "Terminate")
@@ -129,6 +143,14 @@ class ClaimController:
             case steps.Finish():
                 await self._finish(claim)
         return None
+
+    async def _before_the_end(
+        self, step: steps.RecordDrained | steps.LookAgain, claim: NodeClaim, facts: Facts
+    ) -> tuple[NodeClaim, Facts]:
+        if isinstance(step, steps.RecordDrained):
+            return await self._write(claim, patches.drained(claim, facts.now)), facts
+        pods = await pods_on_node(self._tools, step.node)
+        return claim, replace(facts, pods=pods, looked_again=True)
 
     async def _finish(self, claim: NodeClaim) -> None:
         rest = [name for name in claim.metadata.finalizers or () if name != labels.TERMINATION_FINALIZER]
