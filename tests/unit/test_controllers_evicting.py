@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from builders import make_pod
-from controller_builders import UNAVAILABLE, World
+from controller_builders import UNAVAILABLE, World, rfc3339
 from spotkube.cluster.errors import TooManyRequests
 from spotkube.controllers.claims import evicting
 from spotkube.controllers.claims.draining import How, PodAction
@@ -152,9 +152,10 @@ async def test_a_pod_is_marked_for_its_job_before_it_is_forced() -> None:
 
     await site.evictor.act((PodAction(site.pod(), How.FORCE, 9),))
 
-    assert site.world.kube.writes == ["patch pods/web/status", "delete pods/web"]
+    assert site.world.kube.writes == ["patch pods/web/status", "delete pods/web", "patch pods/web/status"]
     [condition] = site.world.pod("web")["status"]["conditions"]
     assert (condition["type"], condition["status"]) == ("DisruptionTarget", "True")
+    assert condition["lastTransitionTime"] == rfc3339(site.began), "without it, it is taken back at once"
 
 
 async def test_a_pod_is_told() -> None:

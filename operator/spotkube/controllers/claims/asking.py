@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.resources import PODS
@@ -34,6 +35,8 @@ async def ask(tools: Toolbox, action: PodAction) -> str:
             there = await tools.client.delete(
                 PODS, pod.name, namespace=pod.namespace, uid=pod.uid, grace_seconds=action.grace_seconds
             )
+            if there:  # where our clock is minutes behind, the first mark was taken for stale
+                await _mark(tools, pod)
     tools.displaced.add(pod, tools.clock())
     if not there:
         return "gone"
@@ -54,8 +57,13 @@ async def _patch(tools: Toolbox, pod: Pod, metadata: dict[str, dict[str, str]]) 
 
 
 async def _mark(tools: Toolbox, pod: Pod) -> None:
-    """So that a Job does not count the pod as a failure, as the Eviction API does it by itself."""
+    """So that a Job does not count the pod as a failure, as the Eviction API does it by itself.
+
+    Of pods that are not being deleted yet, kube-controller-manager takes back marks that are older than two minutes,
+    or that do not say how old they are.
+    """
     condition = {
+        "lastTransitionTime": datetime.fromtimestamp(tools.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "type": "DisruptionTarget",
         "status": "True",
         "reason": "TerminationNotice",
