@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from spotkube.cluster.resources import JOBS, NODECLAIMS, PODS
+from spotkube.cluster.resources import JOBS, NODECLAIMS, PODS, VOLUMEATTACHMENTS
 from spotkube.model import labels
 from support_operator import Object, Story, condition, is_running, name_of, phase
 
@@ -91,3 +91,33 @@ def test_pods_are_told_before_they_are_evicted_and_left_alone_for_a_while(story:
     evicted_at = datetime.fromisoformat(going["metadata"]["deletionTimestamp"]).timestamp() - grace
     assert evicted_at - datetime.fromisoformat(notice["receivedAt"]).timestamp() >= 7
     story.wait_running(1, "web")
+
+
+def test_a_node_stays_until_the_volumes_of_its_pods_are_detached(story: Story) -> None:
+    story.make_pool()
+    story.apply(story.service("web", 1))
+    story.wait_running(1, "web")
+    node = claim_under(story, "web")
+    volume = f"volume-{story.namespace}"
+    attachment = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "VolumeAttachment",
+        # As a CSI driver's attacher holds it until the volume is off the machine.
+        "metadata": {"name": volume, "finalizers": ["e2e.spotkube.io/attached"]},
+        "spec": {"attacher": "csi.example.com", "nodeName": node, "source": {"persistentVolumeName": volume}},
+    }
+    story.apply(attachment)
+    try:
+        story.kubectl("delete", NODECLAIMS.name, node, "--wait=false")
+        story.wait(lambda: volume in (told(story, node) or ""), "the claim to say that it waits for the volume")
+        assert node not in {pod["spec"].get("nodeName") for pod in story.pods("web")}
+        assert story.site.events("deleting", [node]) == []
+    finally:
+        story.kubectl("patch", VOLUMEATTACHMENTS.name, volume, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        story.kubectl("delete", VOLUMEATTACHMENTS.name, volume, "--ignore-not-found")
+    story.wait_gone(node)
+
+
+def told(story: Story, claim: str) -> str | None:
+    status: Object = (story.claim(claim) or {}).get("status") or {}
+    return status.get("message")
