@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pytest
+
 from spotkube.cluster.resources import JOBS, NODECLAIMS, PODS, VOLUMEATTACHMENTS
 from spotkube.model import labels
 from support_operator import Object, Story, condition, is_running, name_of, phase
@@ -18,7 +20,8 @@ def claim_under(story: Story, pods: str) -> str:
     return str(node)
 
 
-def test_with_surge_a_budget_that_allows_nothing_moves_without_a_pod_less(story: Story) -> None:
+@pytest.mark.parametrize("by", ["deletion", "notice"])
+def test_with_surge_a_budget_that_allows_nothing_moves_without_a_pod_less(story: Story, by: str) -> None:
     story.make_pool()
     story.apply(story.service("web", 2, cpu="600m", minAvailable=2, termination={"surge": True}))
     story.wait_running(2, "web")
@@ -30,7 +33,10 @@ def test_with_surge_a_budget_that_allows_nothing_moves_without_a_pod_less(story:
         least.append(sum(map(is_running, story.pods("web"))))
         return story.claim(node) is None
 
-    story.kubectl("delete", NODECLAIMS.name, node, "--wait=false")
+    if by == "notice":
+        story.site.interrupt(node, 120)
+    else:
+        story.kubectl("delete", NODECLAIMS.name, node, "--wait=false")
     story.wait(gone, "the claim to be gone")
     running = story.wait_running(2, "web")
 

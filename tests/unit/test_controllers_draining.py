@@ -12,7 +12,7 @@ from controller_builders import START, json_patched, rfc3339
 from spotkube.cluster.errors import Invalid
 from spotkube.controllers.claims import patches
 from spotkube.controllers.claims.draining import CRITICAL_PRIORITY, Departure, How, PodAction, drain_actions
-from spotkube.controllers.claims.surging import succeeded_later
+from spotkube.controllers.claims.surging import not_succeeded_yet, succeeded_later
 from spotkube.model.cluster import Node
 from spotkube.model.labels import (
     DISRUPTED_TAINT,
@@ -223,6 +223,11 @@ class TestSuccessors:
         a, b, c = (pod(name, workload="default/web", ready=True) for name in "abc")
 
         assert self.waiting(a, replace(b, labels=((POD_TEMPLATE_HASH, RELEASED),)), c) == {"a", "c"}
+
+    def test_on_a_node_that_begins_to_leave_just_now_all_wait(self) -> None:
+        web = pod("a", workload="default/web", ready=True)
+
+        assert not_succeeded_yet([web, pod("b", workload="default/web"), pod("c", ready=True)], self.RULES) == {web.uid}
 
     def test_one_that_serves_nobody_waits_for_nobody(self) -> None:
         assert self.waiting(pod("a", workload="default/web")) == set()

@@ -13,6 +13,7 @@ from spotkube.controllers.claims.deciding import next_step
 from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.claims.looking import pods_on_node, waiting_for_successors
 from spotkube.controllers.claims.steps import Facts, Step
+from spotkube.controllers.claims.surging import not_succeeded_yet
 from spotkube.controllers.placement import pods_landing
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
@@ -86,6 +87,8 @@ class ClaimController:
 
     def _facts(self, claim: NodeClaim, view: View) -> Facts:
         node = view.node_of(claim)
+        pods = view.pods_on.get(node.name, ()) if node else ()
+        leaves = node is not None and node.name in view.leaving_nodes
         return Facts(
             now=view.now,
             pool=view.pool_model(claim.spec.node_pool),
@@ -93,12 +96,12 @@ class ClaimController:
             node=node,
             instance=(view.instances or {}).get(claim.metadata.uid or ""),
             instances_known=view.instances is not None,
-            pods=view.pods_on.get(node.name, ()) if node else (),
+            pods=pods,
             landing_since=self._landing[plan][1] if (plan := claim.spec.plan) in self._landing else None,
             margin_seconds=self._tools.notice_margin_seconds,
             balancer_seconds=self._tools.balancer_seconds,
             rules=self._rules,
-            succeeded_later=self._succeeded_later,
+            succeeded_later=self._succeeded_later if leaves else not_succeeded_yet(pods, self._rules),
             attached=view.attached.get(node.name, ()) if node else (),
         )
 

@@ -20,7 +20,7 @@ def succeeded_later(
     ready: dict[str, list[Pod]] = defaultdict(list)
     for pod in pods:
         key = pod.workload or ""
-        if key in replicas and rules[key].surge and pod.ready and not pod.deleting:
+        if key in replicas and _surges(pod, rules):
             ready[key].append(pod)
     waiting: set[str] = set()
     for key, theirs in ready.items():
@@ -29,3 +29,14 @@ def succeeded_later(
         leavers = sorted((p for p in theirs if p.node in leaving), key=lambda pod: (not pod.released, pod.uid))
         waiting |= {pod.uid for pod in leavers[spare:]}
     return frozenset(waiting)
+
+
+def not_succeeded_yet(pods: Iterable[Pod], rules: Mapping[str, TerminationRule]) -> frozenset[str]:
+    """The same for a node that begins to leave just now: nobody was released there yet."""
+    return frozenset(pod.uid for pod in pods if _surges(pod, rules)) if rules else frozenset()
+
+
+def _surges(pod: Pod, rules: Mapping[str, TerminationRule]) -> bool:
+    """One that serves nobody needs no successor first."""
+    rule = rules.get(pod.workload or "")
+    return rule is not None and rule.surge and pod.ready and not pod.deleting
