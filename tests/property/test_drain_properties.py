@@ -210,7 +210,7 @@ def test_at_a_notice_each_pod_has_its_grace_or_all_that_remained(
     assert drain.ended_at <= drain.deadline + LATE_SECONDS + lost + 1
     for one in everybody:
         assert one.sigterm_at is not None, one
-        assert drain.deadline - one.sigterm_at >= min(one.grace, notice - lost), one
+        assert drain.deadline - one.sigterm_at >= min(one.grace + MARGIN, notice) - lost, one
 
 
 def _lost_in_a_row(second: int, drain: Drain) -> int:
