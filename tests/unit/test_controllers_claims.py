@@ -720,6 +720,25 @@ class TestTroubles:
 
         assert world.claim.metadata.deletion_timestamp is not None
 
+    async def test_a_pod_that_only_the_api_server_knows_of_is_found_before_the_instance_ends(self) -> None:
+        """kube-scheduler bound it just before it saw the cordon, and our watch lags."""
+        world = World()
+        name = await world.up_and_running()
+        world.kube.mark_deleted(NODECLAIMS, name)
+        await world.cycles(2)
+        world.pods_end()
+        world.clock.now += 5
+        world.sync()
+        world.add_pod("late", node=name)
+
+        await world.loop.cycle()
+
+        assert world.cloud.ended == []
+        assert "evict pods/late" in world.kube.writes
+        world.pods_end()
+        await world.cycle()
+        assert world.cloud.ended == [f"i-{name}"]
+
     async def test_a_replica_that_lost_the_lease_in_between_changes_nothing(self) -> None:
         world = World()
         name = await world.up_and_running()
