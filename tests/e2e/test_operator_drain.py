@@ -99,6 +99,43 @@ def test_pods_are_told_before_they_are_evicted_and_left_alone_for_a_while(story:
     story.wait_running(1, "web")
 
 
+def test_daemons_go_last_and_one_that_comes_back_holds_up_nothing(story: Story) -> None:
+    story.make_pool()
+    story.apply(daemons_that_bear_everything(story, "log"), story.service("web", 1))
+    story.wait_running(1, "web")
+    node = claim_under(story, "web")
+    [daemon] = story.wait(lambda: on_node(story, "log", node), "a daemon to be on the node")
+    asked: list[str] = []
+
+    def gone() -> bool:
+        ending = [pod["metadata"] for pod in on_node(story, "", node) if "deletionTimestamp" in pod["metadata"]]
+        asked.extend(pod["uid"] for pod in sorted(ending, key=lambda pod: pod["name"], reverse=True))
+        return story.claim(node) is None
+
+    [web] = on_node(story, "web", node)
+    story.site.interrupt(node, 120)
+    story.wait(gone, "the claim to be gone")
+
+    order = list(dict.fromkeys(asked))
+    assert order[:2] == [web["metadata"]["uid"], daemon["metadata"]["uid"]]
+    [ended] = story.wait(lambda: story.site.events("terminated", [node]), "the instance to end")
+    assert ended["cause"] == "deleted", "it was kept until the cloud took it"
+    story.kubectl("delete", "daemonset", "log")
+
+
+def daemons_that_bear_everything(story: Story, name: str) -> Object:
+    template = story.template("50m", "64Mi", labels={"app": name})
+    template["spec"] |= {"tolerations": [{"operator": "Exists"}], "nodeSelector": {labels.NODEPOOL: story.pool}}
+    spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
+    metadata = {"name": name, "namespace": story.namespace}
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec}
+
+
+def on_node(story: Story, name: str, node: str) -> list[Object]:
+    found = story.pods(name or None)
+    return [pod for pod in found if pod["spec"].get("nodeName") == node and pod["status"]["phase"] == "Running"]
+
+
 def test_a_node_stays_until_the_volumes_of_its_pods_are_detached(story: Story) -> None:
     story.make_pool()
     story.apply(story.service("web", 1))
