@@ -113,8 +113,13 @@ class FakeKube:
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         return copy.deepcopy(self.objects.get((resource, namespace, name)))
 
-    async def list(self, resource: Resource) -> tuple[list[Object], str]:
-        return copy.deepcopy(self.all(resource)), str(next(self._versions))
+    async def list(self, resource: Resource, field_selector: str | None = None) -> tuple[list[Object], str]:
+        found = self.all(resource)
+        if field_selector is not None:
+            field, _, node = field_selector.partition("=")
+            assert field == "spec.nodeName"
+            found = [raw for raw in found if raw["spec"].get("nodeName") == node]
+        return copy.deepcopy(found), str(next(self._versions))
 
     async def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
         name = body["metadata"]["name"]
@@ -161,8 +166,7 @@ class FakeKube:
             return False
         if resource == PODS:
             self.grace[name] = grace_seconds
-            raw["metadata"]["deletionTimestamp"] = rfc3339(self._clock())
-            self.put(resource, raw)
+            self._begin_deletion(raw, grace_seconds)
         else:
             self._delete(resource, namespace, name)
         return True
@@ -174,9 +178,13 @@ class FakeKube:
         raw = self.objects.get((PODS, namespace, name))
         if raw is None or raw["metadata"]["uid"] != uid:
             return False
-        raw["metadata"]["deletionTimestamp"] = rfc3339(self._clock())
-        self.put(PODS, raw)
+        self._begin_deletion(raw, grace_seconds)
         return True
+
+    def _begin_deletion(self, pod: Object, grace_seconds: int | None) -> None:
+        grace = pod["spec"].get("terminationGracePeriodSeconds", 30) if grace_seconds is None else grace_seconds
+        pod["metadata"]["deletionTimestamp"] = rfc3339(self._clock() + grace)
+        self.put(PODS, pod)
 
     def _writing(self, line: str) -> None:
         self.before_write(line)

@@ -78,6 +78,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
             clock=time.time,
             notice_margin_seconds=settings.notice_margin_seconds,
             inbox=Inbox(_notice_queue(settings), metrics, elector.is_leader, time.time, cache.wake),
+            balancer_seconds=settings.load_balancer_seconds,
         )
         silence = max(settings.cycle_seconds * MISSED_CYCLES, 60.0)
         health = Health(max_silence_seconds=silence, checks={"cache": lambda: cache.synced})

@@ -26,6 +26,7 @@ from spotkube.cluster.resources import (
     REPLICASETS,
     STATEFULSETS,
     STORAGECLASSES,
+    VOLUMEATTACHMENTS,
     WORKLOADS,
 )
 from spotkube.controllers.displaced import DisplacedPods
@@ -39,7 +40,14 @@ from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
 from spotkube.convert.pods import to_daemonset, to_namespace, to_pod
 from spotkube.convert.replicasets import ReplicaSet, to_replica_set
-from spotkube.convert.storage import to_storage_class, to_volume, to_volume_claim, to_volume_limits
+from spotkube.convert.storage import (
+    attached_to_nodes,
+    to_attachment,
+    to_storage_class,
+    to_volume,
+    to_volume_claim,
+    to_volume_limits,
+)
 from spotkube.convert.workloads import (
     Budget,
     Source,
@@ -99,6 +107,7 @@ class Observer:
         self._volumes = cache.stores[PERSISTENTVOLUMES]
         self._storage_classes = cache.stores[STORAGECLASSES]
         self._csi_nodes = cache.stores[CSINODES]
+        self._attachments = cache.stores[VOLUMEATTACHMENTS]
         self._provider = provider
         self._placement = placement
         self._resting = resting
@@ -123,6 +132,7 @@ class Observer:
         cache.add(PERSISTENTVOLUMES, to_volume)
         cache.add(STORAGECLASSES, to_storage_class)
         cache.add(CSINODES, to_volume_limits)
+        cache.add(VOLUMEATTACHMENTS, to_attachment)
         for resource in (JOBS, DEPLOYMENTS, STATEFULSETS):
             cache.add(resource, to_source)
         cache.add(REPLICASETS, to_replica_set)
@@ -187,6 +197,7 @@ class Observer:
             coming=self._expected.are_coming(snapshot.taken_at),
             heirs={**self._displaced.heirs, **self._expected.heirs},
             pods_on={name: tuple(there) for name, there in pods_on.items()},
+            attached=attached_to_nodes(self._attachments.values(), self._volumes.values()),
             instances=instances,
             sources=sources,
             budgets=self._budgets(),

@@ -132,6 +132,13 @@ class Settings(BaseSettings):
     notice_margin_seconds: float = Field(
         5, ge=0, description="Pods must be gone this long before the deadline of a termination notice."
     )
+    load_balancer_seconds: float = Field(
+        10,
+        ge=0,
+        le=300,
+        description="How long load balancers are given to forget a node before its pods are evicted, where no notice "
+        "hurries us, and before its instance is ended.",
+    )
 
     notice_queue_url: str | None = Field(
         None,

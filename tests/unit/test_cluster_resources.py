@@ -43,7 +43,7 @@ def test_a_cluster_scoped_object_has_none() -> None:
 
 def test_names_are_unique_and_as_kubectl_writes_them() -> None:
     known = [value for value in vars(resources).values() if isinstance(value, Resource)]
-    assert len({resource.name for resource in known}) == len(known) == 22
+    assert len({resource.name for resource in known}) == len(known) == 23
     assert (PODS.name, NODEPOOLS.name) == ("pods", "nodepools.spotkube.io")
 
 

@@ -15,6 +15,7 @@ from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.resources import EVENTS, NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.claims import arriving, patches, steps
 from spotkube.controllers.claims.deciding import next_step
+from spotkube.controllers.claims.draining import How, PodAction
 from spotkube.controllers.claims.steps import Facts, GiveBackReason, Step
 from spotkube.controllers.toolbox import NotLeading
 from spotkube.model.cluster import Mode, Node, Rebalance
@@ -27,6 +28,7 @@ from spotkube.model.labels import (
 )
 from spotkube.model.notices import Notice, NoticeKind
 from spotkube.model.pods import Pod
+from spotkube.model.volumes import ClaimUse, NodeVolume
 from spotkube.providers.port import Instance, InstanceState, ProviderError
 
 NOW = START + 100
@@ -164,8 +166,19 @@ class TestGivingBack:
         assert reason(next_step(make_claim(phase), facts(OPEN, machine))) is GiveBackReason.INSTANCE_GONE
 
     def test_nothing_is_concluded_from_a_cloud_that_does_not_answer(self) -> None:
-        for claim in (make_claim("Launched"), make_claim("Ready"), make_claim("Draining", deleting=True)):
-            assert next_step(claim, facts(OPEN, None, instances_known=False)) == steps.Wait("the cloud does not answer")
+        silent: Object = {"machine": None, "instances_known": False}
+        for claim in (make_claim("Launched"), make_claim("Ready")):
+            assert next_step(claim, facts(OPEN, **silent)) == steps.Wait("the cloud does not answer")
+        leaving = make_claim("Draining", deleting=True)
+        for node in (None, CLOSED):
+            assert next_step(leaving, facts(node, **silent)) == steps.Wait("the cloud does not answer")
+
+    def test_pods_are_drained_though_the_cloud_does_not_answer(self) -> None:
+        web = make_pod("web", node="n")
+
+        step = next_step(make_claim("Draining", deleting=True), facts(CLOSED, pods=[web], instances_known=False))
+
+        assert isinstance(step, steps.Drain) and step.actions == (PodAction(web),)
 
     def test_what_lost_its_node(self) -> None:
         claim = make_claim("Ready")
@@ -297,6 +310,13 @@ class TestLeaving:
     def test_what_was_never_bought_just_ends(self) -> None:
         assert next_step(make_claim(deleting=True), facts()) == steps.Finish()
 
+    def test_its_node_is_closed_before_that_is_stored(self) -> None:
+        """The time that is stored with it is when the last pod may have been placed there."""
+        claim = make_claim("Ready", deleting=True)
+
+        assert next_step(claim, facts(OPEN, instance())) == steps.Cordon("n")
+        assert next_step(claim, facts(CLOSED, instance())) == steps.Advance(Phase.DRAINING, provider_id="i-1")
+
     def test_what_was_bought_without_our_knowing_is_drained_and_ended(self) -> None:
         step = next_step(make_claim(deleting=True), facts(None, instance()))
 
@@ -333,19 +353,69 @@ class TestLeaving:
         assert isinstance(next_step(claim, facts(CLOSED, instance(), pods=[going], now=NOW - 1)), steps.Drain)
         assert next_step(claim, facts(CLOSED, instance(), pods=[going])) == steps.EndInstance("i-1")
 
+    def test_an_instance_that_outlives_its_deadline_gives_pods_that_nobody_asked_a_second(self) -> None:
+        """We were down, or the sign came late."""
+        claim, web = make_claim("Draining", deleting=True, notice=NOW - 3), make_pod("web", node="n")
+
+        step = next_step(claim, facts(CLOSED, instance(), pods=[web]))
+
+        assert isinstance(step, steps.Drain) and step.actions == (PodAction(web, How.FORCE, 1),)
+        assert next_step(claim, facts(CLOSED, instance(), pods=[web], now=NOW + 7)) == steps.EndInstance("i-1")
+
     def test_daemons_and_mirrors_are_not_waited_for(self) -> None:
         pods = [make_pod(node="n", daemon=True), replace(make_pod(node="n"), mirror=True)]
 
         step = next_step(make_claim("Draining", deleting=True), facts(CLOSED, instance(), pods=pods))
 
-        assert step == steps.EndInstance("i-1")
+        assert step == steps.LookAgain("n")
+
+    def test_daemons_are_waited_for_at_a_notice_unless_they_came_back(self) -> None:
+        claim, log = make_claim("Draining", deleting=True, notice=NOW + 100), make_pod(node="n", daemon=True)
+
+        step = next_step(claim, facts(CLOSED, instance(), pods=[log]))
+        assert isinstance(step, steps.Drain) and step.actions == (PodAction(log),)
+        back = replace(log, created_at=START + 1)
+        assert next_step(claim, facts(CLOSED, instance(), pods=[back])) == steps.LookAgain("n")
 
     def test_pods_that_raced_the_cordon_are_looked_for(self) -> None:
         claim = make_claim("Draining", deleting=True)
 
         assert isinstance(next_step(claim, facts(CLOSED, instance(), now=START + 4)), steps.Wait)
-        assert next_step(claim, facts(CLOSED, instance(), now=START + 5)) == steps.EndInstance("i-1")
+        assert next_step(claim, facts(CLOSED, instance(), now=START + 5)) == steps.LookAgain("n")
+        assert next_step(claim, facts(CLOSED, instance(), looked_again=True)) == steps.EndInstance("i-1")
         assert next_step(claim, facts(None, instance(), now=START)) == steps.EndInstance("i-1")
+
+    def test_an_instance_stays_until_load_balancers_have_forgotten_it(self) -> None:
+        claim = make_claim("Draining", deleting=True)
+        known: Object = {"balancer_seconds": 20.0, "looked_again": True}
+
+        assert isinstance(next_step(claim, facts(CLOSED, instance(), now=START + 19, **known)), steps.Wait)
+        assert next_step(claim, facts(CLOSED, instance(), now=START + 20, **known)) == steps.EndInstance("i-1")
+
+    def test_volumes_of_pods_that_left_are_waited_for(self) -> None:
+        claim, known = make_claim("Draining", deleting=True), {"attached": (NodeVolume("n", "pv-1"),)}
+
+        assert next_step(claim, facts(CLOSED, instance(), **known)) == steps.RecordDrained()
+        drained = claim.model_copy(update={"status": patches.drained(claim, NOW)})
+        waits = next_step(drained, facts(CLOSED, instance(), now=NOW + 419, **known))
+        assert isinstance(waits, steps.Wait) and "pv-1" in waits.message
+        assert next_step(drained, facts(CLOSED, instance(), now=NOW + 420, **known)) == steps.LookAgain("n")
+
+    def test_volumes_of_daemons_are_never_detached(self) -> None:
+        log = replace(make_pod(node="n", daemon=True), claims=(ClaimUse("logs"),))
+        known: Object = {"attached": (NodeVolume("n", "pv-1", ("default", "logs")),), "pods": [log]}
+
+        step = next_step(make_claim("Draining", deleting=True), facts(CLOSED, instance(), **known))
+
+        assert step == steps.LookAgain("n")
+
+    def test_no_volume_keeps_an_instance_beyond_its_deadline(self) -> None:
+        claim = make_claim("Draining", deleting=True, notice=NOW)
+        drained = claim.model_copy(update={"status": patches.drained(claim, NOW - 9)})
+        known: Object = {"attached": (NodeVolume("n", "pv-1"),)}
+
+        assert isinstance(next_step(drained, facts(CLOSED, instance(), now=NOW - 1, **known)), steps.Wait)
+        assert next_step(drained, facts(CLOSED, instance(), now=NOW, **known)) == steps.EndInstance("i-1")
 
     def test_an_instance_that_is_shutting_down_is_waited_for(self) -> None:
         claim = make_claim("Draining", deleting=True)
@@ -567,8 +637,8 @@ class TestNoticeInTheWorld:
         assert world.kube.writes[:5] == [
             f"patch nodeclaims/{name}/status",
             f"delete nodeclaims/{name}",
-            f"patch nodeclaims/{name}/status",
             f"patch nodes/{name}",
+            f"patch nodeclaims/{name}/status",
             "evict pods/web-1",
         ]
 
@@ -702,6 +772,25 @@ class TestTroubles:
         await world.controllers.claims.reconcile(blind)
 
         assert world.claim.metadata.deletion_timestamp is not None
+
+    async def test_a_pod_that_only_the_api_server_knows_of_is_found_before_the_instance_ends(self) -> None:
+        """kube-scheduler bound it just before it saw the cordon, and our watch lags."""
+        world = World()
+        name = await world.up_and_running()
+        world.kube.mark_deleted(NODECLAIMS, name)
+        await world.cycles(2)
+        world.pods_end()
+        world.clock.now += 5
+        world.sync()
+        world.add_pod("late", node=name)
+
+        await world.loop.cycle()
+
+        assert world.cloud.ended == []
+        assert "evict pods/late" in world.kube.writes
+        world.pods_end()
+        await world.cycle()
+        assert world.cloud.ended == [f"i-{name}"]
 
     async def test_a_replica_that_lost_the_lease_in_between_changes_nothing(self) -> None:
         world = World()

@@ -92,6 +92,8 @@ class NodeClaimStatus(ObservedStatus):
     warning: Notice | None = None
     """A recommendation to leave the node, which may be interrupted soon, or may not. What is done about it is up to
     its NodePool's spot.rebalance."""
+    drained_at: Time | None = None
+    """When all its pods had left, where volumes of theirs were still attached then."""
     message: Annotated[str, Field(max_length=4096), clipped(4096)] | None = None
     """What last went wrong or is being waited for, in words."""
     replaced_by: Name | None = None

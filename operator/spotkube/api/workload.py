@@ -16,6 +16,7 @@ from spotkube.api.fields import (
     UsdPerHour,
 )
 from spotkube.api.rules import Keyed, Rule, SpecModel, StatusModel
+from spotkube.api.termination import TerminationPolicy
 from spotkube.api.workloadsources import (
     DeploymentSource,
     JobRole,
@@ -85,6 +86,12 @@ class WorkloadSpec(SpecModel):
             "placement is not allowed with targetRef, whose pods are not made by us: remove it",
             lambda spec: spec.placement is None or spec.target_ref is None,
         ),
+        Rule(
+            "!has(self.termination) || !has(self.termination.surge) || !self.termination.surge || has(self.deployment)"
+            " || (has(self.targetRef) && self.targetRef.kind == 'Deployment')",
+            "termination.surge is for Deployments only, whose pods are alike: remove it",
+            lambda spec: not spec.termination.surge or spec.source_kind is SourceKind.DEPLOYMENT,
+        ),
     )
 
     job: JobSource | None = None
@@ -130,6 +137,9 @@ class WorkloadSpec(SpecModel):
     """Who chooses the node among those planned. Pinned: pods are born with the scheduling gate spotkube.io/placement
     and are nominated onto the node planned for them. Scheduler: kube-scheduler is free, and pods start also while
     SpotKube is down. Left out: Pinned for a job, Scheduler for services. Not allowed with targetRef."""
+
+    termination: TerminationPolicy = TerminationPolicy()
+    """How its pods leave a node: what they are told and given time for."""
 
     @property
     def source_kind(self) -> SourceKind:

@@ -78,14 +78,20 @@ class KubeClient:
             return None
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, label_selector: str | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
     ) -> tuple[Objects, str]:
         """All objects (of one namespace, or of all) and the resourceVersion of the list."""
         for page_size in (PAGE_SIZE, 0):  # a list that expired between two pages is taken again in one piece
             items: Objects = []
             version = ""
             try:
-                async for page, page_version in self.pages(resource, namespace, label_selector, page_size=page_size):
+                async for page, page_version in self.pages(
+                    resource, namespace, label_selector, field_selector, page_size=page_size
+                ):
                     items += page
                     version = page_version
             except Expired:
@@ -100,6 +106,7 @@ class KubeClient:
         resource: Resource,
         namespace: str | None = None,
         label_selector: str | None = None,
+        field_selector: str | None = None,
         *,
         page_size: int = PAGE_SIZE,
     ) -> AsyncIterator[tuple[Objects, str]]:
@@ -108,7 +115,11 @@ class KubeClient:
         Raises Expired when the list grew too old between two pages: begin again.
         """
         path = resource.path(namespace)
-        query = {"limit": str(page_size) if page_size else None, "labelSelector": label_selector}
+        query = {
+            "limit": str(page_size) if page_size else None,
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+        }
         while True:
             answer = await retrying(lambda: self._transport.request("GET", path, query=query))
             items = answer.get("items") or []

@@ -39,6 +39,7 @@ class Toolbox:
     clock: Callable[[], float]
     notice_margin_seconds: float
     inbox: Inbox
+    balancer_seconds: float = 0.0
     displaced: DisplacedPods = field(default_factory=DisplacedPods)
 
     def require_leader(self) -> None:

@@ -8,6 +8,7 @@ from spotkube.api import NodeClaim, NodePool, Workload
 from spotkube.convert.workloads import Budget, Source, SourceKey
 from spotkube.model.cluster import Node, Pool, Snapshot
 from spotkube.model.pods import Pod
+from spotkube.model.volumes import NodeVolume
 from spotkube.providers.port import Instance
 
 
@@ -23,6 +24,7 @@ class View:
         coming: whether more pods are about to be made of which nothing is known yet.
         heirs: pods (their UIDs) that came lately, by the displaced or expected one that they stand for.
         pods_on: live pods by the Node that they are bound to.
+        attached: volumes by the Node that they are attached to.
         instances: by the UID of the claim that they were bought for; None when the cloud could not be asked.
         unreadable_pools: NodePools that are there, but not as we can read them: of them nothing may be concluded.
     """
@@ -40,6 +42,7 @@ class View:
     coming: bool = False
     heirs: Mapping[str, str] = field(default_factory=dict)
     pods_on: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict)
+    attached: Mapping[str, tuple[NodeVolume, ...]] = field(default_factory=dict)
     instances: Mapping[str, Instance] | None = None
     sources: Mapping[SourceKey, Source] = field(default_factory=dict)
     budgets: Mapping[tuple[str, str], Budget] = field(default_factory=dict)

@@ -73,6 +73,8 @@ def to_pod(raw: Json) -> Pod | None:
         daemon=owner.startswith("DaemonSet/"),
         mirror=_MIRROR_ANNOTATION in annotations,
         deleting=bool(metadata.get("deletionTimestamp")),
+        ends_at=to_timestamp(metadata.get("deletionTimestamp")),
+        told_deadline=_told_deadline(annotations),
         do_not_disrupt=_opted_out(annotations),
         deletion_cost=_deletion_cost(annotations),
         grace_seconds=_grace_seconds(spec),
@@ -134,7 +136,7 @@ def _owner(metadata: Json, labels: Mapping[str, str]) -> str:
     for reference in metadata.get("ownerReferences") or ():
         if reference.get("controller"):
             kind, name = reference["kind"], reference["name"]
-            template_hash = labels.get("pod-template-hash")
+            template_hash = labels.get(keys.POD_TEMPLATE_HASH)
             if kind == "ReplicaSet" and template_hash and name.endswith(f"-{template_hash}"):
                 return f"Deployment/{name.removesuffix(f'-{template_hash}')}"
             return f"{kind}/{name}"
@@ -153,6 +155,14 @@ def _deletion_cost(annotations: Mapping[str, str]) -> int:
     except ValueError:
         return 0
     return cost if -(2**31) <= cost < 2**31 else 0
+
+
+def _told_deadline(annotations: Mapping[str, str]) -> float:
+    """0 where it can't be read: then the pod is told anew."""
+    try:
+        return to_timestamp(annotations.get(keys.TERMINATION_DEADLINE))
+    except ValueError:
+        return 0.0
 
 
 def _grace_seconds(spec: Json) -> int:

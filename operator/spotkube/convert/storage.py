@@ -1,12 +1,13 @@
 """PersistentVolumeClaims, PersistentVolumes, StorageClasses and CSINodes from their JSON form."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from spotkube.convert.selectors import NOWHERE, to_affinity_terms, to_label_selector
 from spotkube.model.resources import parse_request
 from spotkube.model.selectors import Operator, Requirement, Term
-from spotkube.model.volumes import ClaimUse, StorageClass, Volume, VolumeClaim
+from spotkube.model.volumes import ClaimUse, NodeVolume, StorageClass, Volume, VolumeClaim
 
 Json = Mapping[str, Any]
 
@@ -76,6 +77,27 @@ def to_volume(raw: Json) -> Volume:
         available=((raw.get("status") or {}).get("phase") or "Available") == "Available",
         deleting=bool(metadata.get("deletionTimestamp")),
     )
+
+
+def to_attachment(raw: Json) -> NodeVolume | None:
+    """A VolumeAttachment; None for a volume that is written in a pod itself, as no claim tells whose it is."""
+    spec = raw["spec"]
+    volume = (spec.get("source") or {}).get("persistentVolumeName")
+    return NodeVolume(spec["nodeName"], volume) if volume else None
+
+
+def attached_to_nodes(
+    attachments: Iterable[NodeVolume], volumes: Iterable[Volume]
+) -> dict[str, tuple[NodeVolume, ...]]:
+    """By node, with the claims that the volumes are for."""
+    attachments = list(attachments)
+    if not attachments:
+        return {}
+    claims = {volume.name: volume.claim for volume in volumes}
+    found: dict[str, list[NodeVolume]] = {}
+    for one in attachments:
+        found.setdefault(one.node, []).append(replace(one, claim=claims.get(one.volume)))
+    return {node: tuple(theirs) for node, theirs in found.items()}
 
 
 def to_storage_class(raw: Json) -> StorageClass:

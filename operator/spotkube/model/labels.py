@@ -67,9 +67,15 @@ DO_NOT_DISRUPT: Final = f"{GROUP}/do-not-disrupt"
 """Annotation on a pod: "true" holds back every voluntary move of it. A spot notice is not voluntary."""
 
 TERMINATION_DEADLINE: Final = f"{GROUP}/termination-deadline"
-"""Annotation on a Node: when its instance ends (RFC 3339), from whoever knows it better than the taint tells."""
+"""Annotation on a Node: when its instance ends (RFC 3339), from whoever knows it better than the taint tells. On a pod
+it says that the operator has told it so."""
 TERMINATION_NOTICE: Final = f"{GROUP}/termination-notice"
 """Annotation on a Node: the kind of notice that our agent found there, of which the deadline beside it is."""
+
+POD_TEMPLATE_HASH: Final = "pod-template-hash"
+"""Kubernetes' label by which a Deployment's ReplicaSet knows its pods."""
+RELEASED: Final = "leaving"
+"""Its value on a pod of a leaving node that was taken from its ReplicaSet, so that this makes its successor."""
 
 EXCLUDE_FROM_LOAD_BALANCERS: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 """Kubernetes' label that takes a Node off the load balancers of Services."""

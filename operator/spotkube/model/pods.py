@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from spotkube.model.labels import POD_TEMPLATE_HASH, RELEASED
 from spotkube.model.queued import QueuedPod
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import LabelSelector, SortedSet, Term, Toleration
@@ -131,7 +132,8 @@ class Pod:
     volumes. Once these are looked up, `volumes` is what of them is attached to its node, `unbound` those that it shares
     with others and whose volume is still to be made, and `shape` has what they ask for. `deletion_cost` is what its
     annotation controller.kubernetes.io/pod-deletion-cost says. `queued` is None for one that stands in no queue by
-    itself.
+    itself. Of one that is `deleting`, `ends_at` is when its grace is over. `told_deadline` is the end of its instance
+    that it was told of, 0 for none.
     """
 
     uid: str
@@ -151,6 +153,8 @@ class Pod:
     daemon: bool = False
     mirror: bool = False
     deleting: bool = False
+    ends_at: float = 0.0
+    told_deadline: float = 0.0
     do_not_disrupt: bool = False
     deletion_cost: int = 0
     grace_seconds: int = 30
@@ -164,6 +168,11 @@ class Pod:
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def released(self) -> bool:
+        """Whether we took it from its ReplicaSet, so that its successor could be made."""
+        return (POD_TEMPLATE_HASH, RELEASED) in self.labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,16 @@ class StorageClass:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeVolume:
+    """A PersistentVolume that is attached to a node or being so; `claim` is whom it is for, None where that is not
+    known."""
+
+    node: str
+    volume: str
+    claim: ClaimKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimUse:
     """That a pod uses the claim of this name in its namespace; `template` is what it is made from if it isn't there.
 

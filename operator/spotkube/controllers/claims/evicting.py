@@ -1,71 +1,97 @@
-"""Asks pods to leave, through the Eviction API as long as there is time."""
+"""Asks pods to leave: side by side, again where that was refused, and without waiting for answers that hang."""
 
+import asyncio
 import logging
+from dataclasses import dataclass
 
 from spotkube.cluster.errors import ApiError, TooManyRequests
-from spotkube.cluster.resources import PODS
-from spotkube.controllers.claims.draining import PodAction
-from spotkube.controllers.toolbox import Toolbox, each
+from spotkube.controllers.claims.asking import ask
+from spotkube.controllers.claims.draining import How, PodAction
+from spotkube.controllers.toolbox import Toolbox
 
 # A budget that refuses now will most likely refuse a moment later too.
-ASK_AGAIN_SECONDS = 1.0
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 5.0
+# What was done shows in the cache long before this; asking again could only shorten a grace.
+DONE_SECONDS = 10.0
+# The API server waits for webhooks for up to 30 s. Other nodes' deadlines can't.
+PATIENCE_SECONDS = 1.0
+_FORGOTTEN_SECONDS = 60.0
+_EVICTIONS = frozenset({How.EVICT, How.FORCE})
+_Key = tuple[str, How]
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """`again_at` is when it may be asked again, in seconds since the epoch; `wait_seconds` how long that was."""
+
+    again_at: float
+    wait_seconds: float = 0.0
+
+
 class Evictor:
-    """Remembers in memory whom it asked last, only to spare the API server; a restart asks once more."""
+    """Remembers in memory whom it asked, only to spare the API server; a restart asks once more.
+
+    What is forced has a memory of its own: no refusal puts off the forced moment.
+    """
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
-        self._asked_at: dict[str, float] = {}
+        self._asked: dict[_Key, _Asked] = {}
+        self._under_way: dict[_Key, asyncio.Task[None]] = {}
 
     async def act(self, actions: tuple[PodAction, ...]) -> None:
+        """Returns once all have an answer, or `PATIENCE_SECONDS` later; then the rest goes on by itself.
+
+        Raises NotLeading.
+        """
         now = self._tools.clock()
-        self._asked_at = {uid: at for uid, at in self._asked_at.items() if now - at < ASK_AGAIN_SECONDS}
-        due = [action for action in actions if action.pod.uid not in self._asked_at]
-        self._asked_at |= {action.pod.uid: now for action in due}
+        self._asked = {key: one for key, one in self._asked.items() if now - one.again_at < _FORGOTTEN_SECONDS}
+        due = [action for action in actions if self._is_due(action, now)]
+        if not due:
+            return
+        tasks = [asyncio.create_task(self._one(action)) for action in due]
+        self._under_way |= {_key(action): task for action, task in zip(due, tasks, strict=True)}
+        done, _ = await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
+        for task in done:
+            task.result()
 
-        async def one(action: PodAction) -> None:
+    def _is_due(self, action: PodAction, now: float) -> bool:
+        key = _key(action)
+        asked = self._asked.get(key)
+        return key not in self._under_way and (asked is None or now >= asked.again_at)
+
+    async def _one(self, action: PodAction) -> None:
+        key = _key(action)
+        try:
             self._tools.require_leader()
-            self._tools.metrics.evictions_total.labels(await self._ask(action)).inc()
+            result, wait = await self._answer(action)
+            self._asked[key] = _Asked(self._tools.clock() + wait, wait)
+            if action.how in _EVICTIONS:
+                self._tools.metrics.evictions_total.labels(result).inc()
+        finally:
+            self._under_way.pop(key, None)
 
-        # Side by side: near a deadline, one slow answer must not cost the other pods their grace.
-        await each(due, one)
-
-    async def _ask(self, action: PodAction) -> str:
-        """Returns the result by the name that the metric gives it."""
+    async def _answer(self, action: PodAction) -> tuple[str, float]:
+        """The result, and how many seconds to wait before asking the same again."""
         pod = action.pod
         try:
-            if action.forced:
-                await self._force(action)
-                self._tools.displaced.add(pod, self._tools.clock())
-                return "forced"
-            there = await self._tools.client.evict(pod.namespace, pod.name, uid=pod.uid)
-            self._tools.displaced.add(pod, self._tools.clock())
+            return await ask(self._tools, action), DONE_SECONDS
         except TooManyRequests as error:
-            logger.info("pod %s may not be evicted yet: %s", pod.key, error.message)
-            return "refused"
+            logger.info("pod %s may not be asked to go yet (%s): %s", pod.key, action.how, error.message)
+            return "refused", max(self._next_wait(action), error.retry_after_seconds or 0.0)
         except ApiError as error:
-            logger.warning("pod %s was not evicted, which is tried again: %s", pod.key, error)
-            return "error"
-        return "evicted" if there else "gone"
+            logger.warning("pod %s: %s failed, which is tried again: %s", pod.key, action.how, error)
+            return "error", self._next_wait(action)
 
-    async def _force(self, action: PodAction) -> None:
-        """Deletes the pod with the grace that is left, marked so that a Job does not count it as a failure."""
-        pod = action.pod
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "TerminationNotice",
-            "message": "SpotKube: the node's instance ends before the pod's grace would",
-        }
-        body = {"metadata": {"uid": pod.uid}, "status": {"conditions": [condition]}}
-        try:
-            await self._tools.client.patch(
-                PODS, pod.name, body, namespace=pod.namespace, subresource="status", kind="strategic"
-            )
-        except ApiError as error:
-            logger.warning("pod %s could not be marked as disrupted: %s", pod.key, error)
-        await self._tools.client.delete(
-            PODS, pod.name, namespace=pod.namespace, uid=pod.uid, grace_seconds=action.grace_seconds
-        )
+    def _next_wait(self, action: PodAction) -> float:
+        """Twice as long each time; but where the deadline is near, each second counts."""
+        asked = self._asked.get(_key(action))
+        if asked is None or action.how is How.FORCE:
+            return FIRST_WAIT_SECONDS
+        return min(LONGEST_WAIT_SECONDS, max(FIRST_WAIT_SECONDS, 2 * asked.wait_seconds))
+
+
+def _key(action: PodAction) -> _Key:
+    return action.pod.uid, action.how

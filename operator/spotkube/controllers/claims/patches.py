@@ -61,6 +61,10 @@ def told(claim: NodeClaim, message: str) -> NodeClaimStatus:
     return claim.status.model_copy(update={"message": message or None, "phase": phase, "phase_times": _times(claim)})
 
 
+def drained(claim: NodeClaim, now: float) -> NodeClaimStatus:
+    return claim.status.model_copy(update={"drained_at": _time(now)})
+
+
 def noticed(claim: NodeClaim, step: RecordNotice | RecordWarning, now: float) -> NodeClaimStatus:
     notice = ApiNotice(
         kind=step.notice.kind.value,

@@ -11,13 +11,17 @@ from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.deciding import next_step
 from spotkube.controllers.claims.evicting import Evictor
+from spotkube.controllers.claims.looking import pods_on_node, waiting_for_successors
 from spotkube.controllers.claims.steps import Facts, Step
+from spotkube.controllers.claims.surging import not_succeeded_yet
 from spotkube.controllers.placement import pods_landing
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.nodes import to_node
+from spotkube.convert.termination import termination_rules
 from spotkube.model import labels
 from spotkube.model.offerings import Offering, OfferingKey
+from spotkube.model.termination import TerminationRule
 from spotkube.providers.port import InstanceState, InsufficientCapacity, ProviderError
 
 # A claim goes from notice to the first eviction in five steps; more than this in one go would be a loop.
@@ -44,6 +48,8 @@ class ClaimController:
         self._evictor = Evictor(tools)
         # By plan: how many of its pods are still to be bound, and since when so many.
         self._landing: dict[str, tuple[int, float]] = {}
+        self._rules: Mapping[str, TerminationRule] = {}
+        self._succeeded_later: frozenset[str] = frozenset()
 
     async def reconcile(self, view: View) -> None:
         """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
@@ -52,6 +58,9 @@ class ClaimController:
             plan: before if (before := self._landing.get(plan)) and before[0] == left else (left, view.now)
             for plan, left in pods_landing(view).items()
         }
+
+        self._rules = termination_rules(view.workloads)
+        self._succeeded_later = waiting_for_successors(view, self._rules)
 
         async def one(claim: NodeClaim) -> None:
             try:
@@ -79,6 +88,8 @@ class ClaimController:
 
     def _facts(self, claim: NodeClaim, view: View) -> Facts:
         node, instance = view.node_of(claim), (view.instances or {}).get(claim.metadata.uid or "")
+        pods = view.pods_on.get(node.name, ()) if node else ()
+        leaves = node is not None and node.name in view.leaving_nodes
         return Facts(
             now=view.now,
             pool=view.pool_model(claim.spec.node_pool),
@@ -86,10 +97,14 @@ class ClaimController:
             node=node,
             instance=instance,
             instances_known=view.instances is not None,
-            pods=view.pods_on.get(node.name, ()) if node else (),
+            pods=pods,
             landing_since=self._landing[plan][1] if (plan := claim.spec.plan) in self._landing else None,
             margin_seconds=self._tools.notice_margin_seconds,
             told=self._tools.inbox.of(instance.provider_id) if instance else (),
+            balancer_seconds=self._tools.balancer_seconds,
+            rules=self._rules,
+            succeeded_later=self._succeeded_later if leaves else not_succeeded_yet(pods, self._rules),
+            attached=view.attached.get(node.name, ()) if node else (),
         )
 
     async def _take(
@@ -101,12 +116,11 @@ class ClaimController:
                 return await self._launch(claim, facts, offerings)
             case steps.Advance():
                 return await self._advance(claim, step, facts)
-            case steps.Open() if facts.node is not None:
-                return claim, await self._patch_node(facts, patches.opening_patch(facts.node))
+            case steps.Open() | steps.Avoid() if facts.node is not None:
+                change = patches.opening_patch if isinstance(step, steps.Open) else patches.avoiding_patch
+                return claim, await self._patch_node(facts, change(facts.node))
             case steps.RecordNotice() | steps.RecordWarning():
                 return await self._record(claim, step, facts.now), facts
-            case steps.Avoid() if facts.node is not None:
-                return claim, await self._patch_node(facts, patches.avoiding_patch(facts.node))
             case steps.GiveBack():
                 if step.reason is steps.GiveBackReason.NODE_LOST and await self._node_exists(claim):
                     return None  # a cache that lags must not cost a node
@@ -120,6 +134,8 @@ class ClaimController:
                 await self._evictor.act(step.actions)
                 await self._say(claim, step.message)
                 return None
+            case steps.RecordDrained() | steps.LookAgain():
+                return await self._before_the_end(step, claim, facts)
             case steps.EndInstance():
                 await self._tools.provider.delete(step.provider_id)
                 self._event(claim, "Terminating", "its instance is being ended", "Terminate")
@@ -138,6 +154,14 @@ class ClaimController:
         reason = "TerminationNotice" if isinstance(step, steps.RecordNotice) else "TerminationWarning"
         self._event(claim, reason, f"{kind} by {step.notice.source}", "Record")
         return after
+
+    async def _before_the_end(
+        self, step: steps.RecordDrained | steps.LookAgain, claim: NodeClaim, facts: Facts
+    ) -> tuple[NodeClaim, Facts]:
+        if isinstance(step, steps.RecordDrained):
+            return await self._write(claim, patches.drained(claim, facts.now)), facts
+        pods = await pods_on_node(self._tools, step.node)
+        return claim, replace(facts, pods=pods, looked_again=True)
 
     async def _finish(self, claim: NodeClaim) -> None:
         rest = [name for name in claim.metadata.finalizers or () if name != labels.TERMINATION_FINALIZER]

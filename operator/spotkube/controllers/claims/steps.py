@@ -1,6 +1,7 @@
 """What may be done for a claim, and the facts by which that is decided."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from spotkube.api.nodeclaim import Phase
@@ -8,6 +9,8 @@ from spotkube.controllers.claims.draining import PodAction
 from spotkube.model.cluster import Node, Pool
 from spotkube.model.notices import Notice
 from spotkube.model.pods import Pod
+from spotkube.model.termination import TerminationRule
+from spotkube.model.volumes import NodeVolume
 from spotkube.providers.port import Instance, InstanceState
 
 
@@ -102,6 +105,18 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordDrained:
+    """Store that all pods have left, from when on their volumes are waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Ask the API server itself which pods are on the Node: the cache may lag, and this is the last chance."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndInstance:
     provider_id: str
 
@@ -127,6 +142,8 @@ Step = (
     | GiveBack
     | Cordon
     | Drain
+    | RecordDrained
+    | LookAgain
     | EndInstance
     | RemoveNode
     | Finish
@@ -139,6 +156,8 @@ class Facts:
 
     `pods` are bound to its Node; `landing_since` is when the last pod of its plan was bound, None if all are.
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
+    `balancer_seconds`, `rules` and `succeeded_later` are as in `Departure`; `attached` are the volumes on the Node,
+    each with the claim that it is for. `looked_again`: `pods` come from the API server itself.
     """
 
     now: float
@@ -152,6 +171,11 @@ class Facts:
     landing_since: float | None = None
     told: tuple[Notice, ...] = ()
     """What messages say of its instance."""
+    balancer_seconds: float = 0.0
+    rules: Mapping[str, TerminationRule] = field(default_factory=dict)
+    succeeded_later: frozenset[str] = frozenset()
+    attached: tuple[NodeVolume, ...] = ()
+    looked_again: bool = False
 
     @property
     def alive(self) -> bool:
