@@ -349,6 +349,8 @@ class TestWholeLife:
         assert world.node(name)["spec"]["unschedulable"] is True
         assert world.cloud.ended == []
 
+        world.join_others()
+        await world.cycles(3)
         world.pods_end()
         await world.cycles(8)
         assert world.cloud.ended == [f"i-{name}"]
@@ -381,6 +383,9 @@ class TestWholeLife:
 
         world.kube.mark_deleted(resource, deleted)
         await world.cycles(3)
+        assert "evict pods/web-1" not in world.kube.writes, "before there is room for it"
+        world.join_others()
+        await world.cycles(3, seconds=150 if kind == "pool" else 1)  # no other pool will ever have room
         assert "evict pods/web-1" in world.kube.writes
         assert world.cloud.ended == []
         assert (NODES, None, name) in world.kube.objects
@@ -460,6 +465,7 @@ class TestInterrupted:
                 except Killed:
                     world.kube.before_write = lambda line: None
                     world.restart()
+                world.join_others()
                 if (PODS, "shop", "web-1") in world.kube.objects:
                     assert world.cloud.ended == [], fatal
                 if "evict pods/web-1" in world.kube.writes:

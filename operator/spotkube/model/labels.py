@@ -66,6 +66,9 @@ DO_NOT_DISRUPT: Final = f"{GROUP}/do-not-disrupt"
 TERMINATION_DEADLINE: Final = f"{GROUP}/termination-deadline"
 """Annotation on a Node: when its instance ends (RFC 3339), from whoever knows it better than the taint tells."""
 
+MOVING: Final = f"{GROUP}/moving"
+"""Annotation on a NodeClaim: where the pods of its node are being moved, until when, and by which plan (JSON)."""
+
 EXCLUDE_FROM_LOAD_BALANCERS: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 """Kubernetes' label that takes a Node off the load balancers of Services."""
 APPLIED: Final = f"{GROUP}/applied"

@@ -34,7 +34,10 @@ def leaving(claim: NodeClaim, facts: Facts) -> Step:
     deadline = status.notice.deadline.timestamp() if status.notice else None
     staying = [pod for pod in facts.pods if must_leave(pod)]
     if staying and (deadline is None or facts.now < deadline):
-        actions = drain_actions(staying, facts.now, deadline, facts.margin_seconds)
+        # What nothing presses waits until there is room for it elsewhere.
+        held = deadline is None and facts.movable is not None
+        asked = [pod for pod in staying if not held or pod.uid in (facts.movable or ())]
+        actions = drain_actions(asked, facts.now, deadline, facts.margin_seconds)
         return Drain(actions, _what_stays(staying, deadline))
     if facts.instance is not None and facts.instance.state is not InstanceState.TERMINATING:
         if node is not None and _may_still_come(claim, facts, deadline):

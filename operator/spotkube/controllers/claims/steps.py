@@ -23,6 +23,7 @@ class GiveBackReason(StrEnum):
     POOL_DELETED = "NodePoolDeleted"
     POOL_NOT_APPLIED = "NodePoolNotApplied"
     EMPTY = "Empty"
+    UNDERUTILIZED = "Underutilized"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
     `pods` are bound to its Node; `landing_since` is when the last pod of its plan was bound, None if all are.
+    `movable` are pods (their uids) that may be evicted without need, since there is room for them; None is all.
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     """
 
@@ -120,6 +122,7 @@ class Facts:
     margin_seconds: float
     pool_unreadable: bool = False
     landing_since: float | None = None
+    movable: frozenset[str] | None = None
 
     @property
     def alive(self) -> bool:
