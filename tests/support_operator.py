@@ -55,6 +55,7 @@ SETTINGS = {
     "planner_budget_seconds": 2,
     "plan_history": 30,
     "notice_margin_seconds": 2,
+    "moves_seconds": 4,
     "resting_seconds": 60,
     "lease_duration_seconds": 6,
     "lease_renew_deadline_seconds": 4,

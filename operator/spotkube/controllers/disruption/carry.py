@@ -75,7 +75,8 @@ class DisruptionController:
         """One step of each move, and the nodes that the sources name, unless pods are about to need these
         (`must_wait`). False if a move was given up."""
         taken, fine = await self._go_on(view)
-        due = [one for source in self._sources for one in source(view)]
+        awaited = {to for _, move, _ in _under_way(view) for to in move.places.values()}
+        due = [one for source in self._sources for one in source(view) if one.claim not in awaited]
         allowed = [one for one in _dearest_first(due, view) if self._take_budget(one, view, taken)]
         if allowed and not must_wait():
             await self._give_back(allowed, view)
@@ -102,7 +103,8 @@ class DisruptionController:
         """Each move's next step. Returns the claims that are on their way out, and whether no move was given up."""
         taken, over, room = set[str](), set[str](), Room(view)
         for claim, move, begun in _under_way(view):
-            self._placement.remember(Placement(uid, to) for uid, to in move.places.items())
+            staying = {pod.uid for pod in moves.staying_pods(claim, view)}
+            self._placement.remember(Placement(uid, to) for uid, to in move.places.items() if uid in staying)
             budget_allows = allowed_now(claim.spec.node_pool, UNDERUTILIZED, view, frozenset(taken)) > 0
             step = next_step(claim, move, view, room, budget_allows=budget_allows)
             if move.plan in over and not begun:
@@ -123,6 +125,7 @@ class DisruptionController:
             case moves.Close() if node is not None:
                 await self._tools.patched(NODES, None, node.name, patches.closing_patch(node))
             case moves.Evict():
+                self._placement.remember([Placement(step.pod.uid, step.to)])
                 await self._evictor.act((PodAction(step.pod),))
             case moves.GiveBackEmptied():
                 message = f"its pods were moved as CapacityPlan {move.plan} says"

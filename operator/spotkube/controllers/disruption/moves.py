@@ -44,7 +44,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Evict:
+    """`to` is where the pod that follows it is expected."""
+
     pod: Pod
+    to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +138,11 @@ def _next_pod(move: Move, staying: list[Pod], view: View, room: Room) -> Step:
     ripe = [pod for pod in staying if (pod.namespace, pod.owner) not in starting and _is_ripe(pod, view)]
     if not ripe:
         return Wait("its pods are still starting, or their PodDisruptionBudgets allow no eviction")
-    if not room.takes(ripe[0], move.places[ripe[0].uid]):
-        return GiveUp(f"the new place of pod {ripe[0].key}, {move.places[ripe[0].uid]}, was taken")
-    return Evict(ripe[0])
+    pod = ripe[0]
+    # kube-scheduler may have put the one before it here, and left free what was meant for that.
+    places = (move.places[pod.uid], *sorted(set(move.places.values())))
+    to = next((to for to in places if room.takes(pod, to)), None)
+    return GiveUp(f"the new place of pod {pod.key}, {places[0]}, was taken") if to is None else Evict(pod, to)
 
 
 def _is_ripe(pod: Pod, view: View) -> bool:

@@ -6,7 +6,8 @@ from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
 from spotkube.controllers.claims.arriving import is_ready
 from spotkube.controllers.view import View
-from spotkube.model.pods import Pod
+from spotkube.model.pods import Pod, PodShape
+from spotkube.model.selectors import matches_all, untolerated
 from spotkube.planner.formulation.bins import Bin, make_bins
 
 
@@ -23,13 +24,22 @@ class Room:
         return node is not None and (is_ready(claim, node) if claim else node.ready)
 
     def takes(self, pod: Pod, target: str) -> bool:
-        """Whether the node is Ready, stays, and has room for what the pod requests."""
+        """Whether the node is Ready, stays, suits the pod by its labels and taints, and has room for its requests."""
         found = self._bins.get(target)
-        return found is not None and self.is_ready(target) and pod.shape.requests.fits(found.free)
+        return found is not None and self.is_ready(target) and _suits(pod.shape, found)
 
     @cached_property
     def _bins(self) -> dict[str, Bin]:
         return {found.name: found for found in make_bins(self._view.snapshot)}
+
+
+def _suits(shape: PodShape, found: Bin) -> bool:
+    labels = dict(found.labels)
+    if any(labels.get(key) != value for key, value in shape.node_selector):
+        return False
+    if shape.affinity_terms and not any(matches_all(term, labels) for term in shape.affinity_terms):
+        return False
+    return untolerated(found.taints, shape.tolerations) is None and shape.requests.fits(found.free)
 
 
 def is_gone(target: str, view: View) -> bool:
