@@ -18,7 +18,8 @@ from spotkube.cluster.events import EventRecorder
 from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS, NODEPOOLS, NODES, PODS, Resource
 from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims.reconcile import ClaimController
-from spotkube.controllers.empties import EmptyNodes
+from spotkube.controllers.disruption.carry import DisruptionController
+from spotkube.controllers.disruption.sources import sources
 from spotkube.controllers.garbage import GarbageCollector
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.inbox import Inbox
@@ -473,15 +474,16 @@ class World:
             self.clock,
             history=self.history,
         )
+        claims, carrier = ClaimController(self.tools), Carrier(self.tools, self.placement, 3)
         self.controllers = Controllers(
-            claims=ClaimController(self.tools),
+            claims=claims,
             placement=self.placement,
             workloads=WorkloadController(client, self.tools.recorder),
             pools=PoolController(self.tools),
             queues=QueueController(self.tools, "spotkube-system", self.tenant_label),
             garbage=GarbageCollector(self.tools),
-            carrier=Carrier(self.tools, self.placement, 3),
-            empties=EmptyNodes(),
+            carrier=carrier,
+            disruption=DisruptionController(self.tools, carrier, claims, self.placement, sources(self.placement)),
             history=self.history,
         )
         self.loop = Loop(self.tools, self.observer, self.planning, self.controllers, Pace(10.0, 0.0, 0.0))
@@ -566,6 +568,14 @@ class World:
                 },
             },
         )
+
+    def join_others(self) -> None:
+        """All instances that were bought and have not joined yet do so."""
+        nodes = {node["metadata"]["name"] for node in self.kube.all(NODES)}
+        ended = {claim.name for claim in self.claims if claim.metadata.deletion_timestamp is not None}
+        for order in self.cloud.sold:
+            if order.name not in nodes | ended and (NODECLAIMS, None, order.name) in self.kube.objects:
+                self.join(order.name)
 
     def schedule(self) -> None:
         """kube-scheduler: pods go onto the node that they are nominated onto, or that they alone may enter, if it is

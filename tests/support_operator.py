@@ -56,6 +56,7 @@ SETTINGS = {
     "plan_history": 30,
     "notice_margin_seconds": 2,
     "load_balancer_seconds": 0.5,
+    "moves_seconds": 4,
     "resting_seconds": 60,
     "lease_duration_seconds": 6,
     "lease_renew_deadline_seconds": 4,

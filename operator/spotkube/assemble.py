@@ -22,7 +22,8 @@ from spotkube.cluster.running import OperatorContext, run_operator
 from spotkube.controllers.archive import Archive, Shelf
 from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims.reconcile import ClaimController
-from spotkube.controllers.empties import EmptyNodes
+from spotkube.controllers.disruption.carry import DisruptionController
+from spotkube.controllers.disruption.sources import sources
 from spotkube.controllers.garbage import GarbageCollector
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.inbox import Inbox
@@ -160,8 +161,9 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
     )
     shelf = Shelf(settings.namespace, settings.snapshot_max_kib, settings.snapshot_folder, settings.plan_history)
     archive = Archive(tools, shelf)
+    claims, carrier = ClaimController(tools), Carrier(tools, placement, settings.plan_history, archive)
     controllers = Controllers(
-        claims=ClaimController(tools),
+        claims=claims,
         placement=placement,
         workloads=WorkloadController(
             tools.client, tools.recorder, lambda resource, raw: tools.cache.feed(resource, "MODIFIED", raw)
@@ -169,8 +171,8 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         pools=PoolController(tools),
         queues=QueueController(tools, settings.namespace, settings.queue_tenant_label or ""),
         garbage=GarbageCollector(tools),
-        carrier=Carrier(tools, placement, settings.plan_history, archive),
-        empties=EmptyNodes(),
+        carrier=carrier,
+        disruption=DisruptionController(tools, carrier, claims, placement, sources(placement)),
         history=history,
     )
     pace = Pace(settings.cycle_seconds)

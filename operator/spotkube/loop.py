@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from spotkube.cluster.errors import ApiError
 from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims.reconcile import ClaimController
-from spotkube.controllers.claims.steps import GiveBack, GiveBackReason
-from spotkube.controllers.empties import EmptyNodes
+from spotkube.controllers.disruption.carry import DisruptionController
 from spotkube.controllers.garbage import GarbageCollector
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
@@ -28,7 +27,7 @@ from spotkube.controllers.workloads.status import node_facts
 from spotkube.controllers.workloads.waiting import Outlook
 from spotkube.health import Health
 from spotkube.model.cluster import ClaimPhase, Mode
-from spotkube.model.plan import Plan, PlannedDrain
+from spotkube.model.plan import Plan
 from spotkube.observe import Observer
 from spotkube.planning import Planning
 from spotkube.recording import record_decision, record_view
@@ -51,7 +50,7 @@ class Controllers:
     queues: QueueController
     garbage: GarbageCollector
     carrier: Carrier
-    empties: EmptyNodes
+    disruption: DisruptionController
     history: InterruptionHistory
 
 
@@ -118,7 +117,7 @@ class Loop:
             ("messages", lambda: self._tools.inbox.acknowledge(view)),
             ("interruptions", lambda: controllers.history.reconcile(view)),
             ("history", lambda: controllers.carrier.prune(observer.plans.values())),
-            ("empties", lambda: self._give_back_empty(view)),
+            ("disruption", lambda: self._disrupt(view)),
             ("planning", self._ask_again),
         ]
         # Thousands of pods to be placed must not hold up the nodes that they wait for.
@@ -213,36 +212,22 @@ class Loop:
         self._planning.succeeded()
 
     async def _tell_moves(self, decision: Decision, view: View) -> None:
-        """Records what moves would save, if it is not what was told last."""
+        """Begins the moves; in mode Recommend it is recorded what they would save, if it is not what was told last."""
+        if decision.mode is Mode.APPLY:
+            if decision.plan.drains and not await self._controllers.disruption.begin(decision, view):
+                self._planning.forget_moves()
+            return
         gist = _moves_gist(decision.plan)
         if self._told_moves.get(decision.mode) != gist:
             await self._controllers.carrier.carry_out(decision, view)
         self._told_moves[decision.mode] = gist
 
-    async def _give_back_empty(self, view: View) -> None:
-        if self._planning.busy:  # a plan is about to use the nodes that are empty
-            return
-        due = self._controllers.empties.due(view, self._controllers.placement.awaited)
-        if not due or self._planning.has_question(view):
-            return
-        reason = "only daemons have run on it for its pool's consolidateAfter"
-        price = {claim.name: claim.price_micro_usd_hour for claim in view.snapshot.claims}
-        now = sum(price.values())
-        saved = sum(price[name] for name in due)
-        plan = Plan(
-            cost_now_micro_usd_hour=now,
-            cost_after_micro_usd_hour=now - saved,
-            drains=tuple(PlannedDrain(name, (), price[name], 0, reason) for name in due),
-            saved_micro_usd_hour=saved,
-        )
-        decision = Decision(Mode.APPLY, 0, f"{len(due)} nodes are empty", plan, 0.0)
-        await self._controllers.carrier.carry_out(decision, view)
-        for name in due:
-            try:
-                step = GiveBack(GiveBackReason.EMPTY, reason)
-                await self._controllers.claims.give_back(view.claims[name], step)
-            except ApiError as error:
-                logger.warning("claim %s could not be given back, which is tried again: %s", name, error)
+    async def _disrupt(self, view: View) -> None:
+        def must_wait() -> bool:  # a plan is about to use the nodes that are empty
+            return self._planning.busy or self._planning.has_question(view)
+
+        if not await self._controllers.disruption.reconcile(view, must_wait):
+            self._planning.rest_moves(view.now)
 
     def _workload_view(self, view: View) -> WorkloadView:
         expected = {

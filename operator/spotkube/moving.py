@@ -2,10 +2,16 @@
 
 from dataclasses import replace
 
+from spotkube.controllers.disruption.budgets import allowed_now
+from spotkube.controllers.disruption.quiet import QuietNodes
 from spotkube.controllers.plans import Decision
 from spotkube.controllers.view import View
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
+from spotkube.model.disruption import DisruptionReason
 from spotkube.planner.consolidation.candidates import candidates, gives_back
+
+# What kept a move from being done, a pod that opted out or a node that did not come, lasts a while.
+GIVEN_UP_SECONDS = 600.0
 
 
 class MovesQuestion:
@@ -15,13 +21,16 @@ class MovesQuestion:
         self._every_seconds = every_seconds
         self._next_at = 0.0
         self._answered: dict[Mode, int] = {}
+        self._quiet = QuietNodes()
 
     def next(self, view: View) -> tuple[Mode, Snapshot] | None:
+        quiet = self._quiet.look(view)
         if view.now < self._next_at or not is_quiet(view):
             return None
         self._next_at = view.now + self._every_seconds
         for mode in (Mode.RECOMMEND, Mode.APPLY):
-            question = moves_question(view.snapshot, mode)
+            snapshot = view.snapshot if mode is Mode.RECOMMEND else with_staying(view, quiet)
+            question = moves_question(snapshot, mode)
             if question is not None and self._answered.get(mode) != hash(question):
                 self._answered[mode] = hash(question)
                 return mode, question
@@ -30,12 +39,25 @@ class MovesQuestion:
     def forget(self) -> None:
         self._answered.clear()
 
+    def rest(self, now: float) -> None:
+        """A move was given up, so the question is asked again only after a while."""
+        self.forget()
+        self._next_at = now + GIVEN_UP_SECONDS
+
+
+def with_staying(view: View, quiet: frozenset[str]) -> Snapshot:
+    """The snapshot in which nodes stay that are not quiet, or that their pool's budgets let not go now."""
+    reason = DisruptionReason.UNDERUTILIZED
+    open_ = {pool for pool in view.pools if allowed_now(pool, reason, view) > 0}
+    claims = (replace(one, stays=one.name not in quiet or one.pool not in open_) for one in view.snapshot.claims)
+    return replace(view.snapshot, claims=tuple(claims))
+
 
 def is_quiet(view: View) -> bool:
     """Whether no node comes or goes, and no pod is on its way to one: else the next moment may need what is free."""
     settled = all(claim.phase is ClaimPhase.READY and not claim.leaving for claim in view.snapshot.claims)
     coming = any(pod.node is None and pod.nominated for pod in view.pods.values())
-    return settled and not coming and not view.displaced
+    return settled and not coming and not view.displaced and not view.closing_nodes
 
 
 def moves_question(snapshot: Snapshot, mode: Mode) -> Snapshot | None:

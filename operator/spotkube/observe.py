@@ -201,6 +201,7 @@ class Observer:
             instances=instances,
             sources=sources,
             budgets=self._budgets(),
+            places=self._placement.places,
             unreadable_pools=frozenset(name for _, name in self.pools.rejected),
         )
 

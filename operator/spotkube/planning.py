@@ -166,6 +166,16 @@ class Planning:
         if self._moves is not None:
             self._moves.forget()
 
+    def forget_moves(self) -> None:
+        """They could not begin now: the question is asked again."""
+        if self._moves is not None:
+            self._moves.forget()
+
+    def rest_moves(self, now: float) -> None:
+        """A move was given up: nobody is moved again for a while."""
+        if self._moves is not None:
+            self._moves.rest(now)
+
     def postpone(self, now: float) -> None:
         """A decision could not be made or carried out: the question is asked again, later each time."""
         self._paused_until = now + min(FIRST_PAUSE_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)

@@ -85,6 +85,9 @@ async def test_an_instance_that_vanished_was_interrupted_and_one_given_back_was_
     world = World()
     name = await world.up_and_running()
     world.kube.mark_deleted(NODECLAIMS, name)
+    await world.cycles(2)
+    (new,) = (claim.name for claim in world.claims if claim.name != name)
+    world.join(new)  # its pod waits for room
     await world.cycles(4)
     world.pods_end()
     await world.cycles(4, seconds=20)

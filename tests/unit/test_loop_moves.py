@@ -1,4 +1,4 @@
-"""The whole loop where moves are recommended: they are told once, and nothing is touched."""
+"""The whole loop where moves are recommended: they are told once, and nothing is touched. In mode Apply they begin."""
 
 from __future__ import annotations
 
@@ -71,7 +71,4 @@ async def test_in_mode_apply_only_pools_that_ask_for_it_are_looked_at() -> None:
     assert told(world) == []
     world.kube.change(NODEPOOLS, "pool", {"spec": {"disruption": {"consolidationPolicy": "WhenEmptyOrUnderutilized"}}})
     await world.cycles(5, seconds=31)
-    (plan,) = told(world)
-    assert len(world.kube.all(NODECLAIMS)) == 1
-    (applied,) = [one for one in plan["status"]["conditions"] if one["type"] == "Applied"]
-    assert (applied["status"], "only recommended" in applied["message"]) == ("False", True)
+    assert len(told(world)) == 1

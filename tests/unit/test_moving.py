@@ -196,7 +196,7 @@ def test_the_record_tells_what_it_saves_and_what_holds_it_back() -> None:
     assert (moves.repack_usd_per_hour, moves.repack_pods, moves.repack_usd) == (0.09, 2, 0.008)
     assert (moves.held_nodes, moves.held_by) == (1, "default/two: it opted out of being moved")
     (applied,) = [one for one in status.conditions if one.type == "Applied"]
-    assert "only recommended" in applied.message
+    assert "mode Recommend" in applied.message
 
 
 def test_claims_of_others_are_none_of_its_business() -> None:

@@ -154,7 +154,7 @@ class NodePoolSpec(SpecModel):
 
 class NodePoolStatus(ObservedStatus):
     """How the pool stands. Written by SpotKube. Conditions: Ready (it can be planned for), LimitReached (a limit
-    kept something from being bought)."""
+    kept something from being bought), DisruptionAllowed (its budgets can be read; else no node is given back)."""
 
     nodes: Count | None = None
     """How many NodeClaims the pool has."""

@@ -35,6 +35,9 @@ class StructuralSchema(GenerateJsonSchema):
             return self.generate_inner(schema["schema"]) | {"default": {}}
         if default is None or isinstance(default, StatusModel) or default in ("", ()):
             return self.generate_inner(schema["schema"])
+        if isinstance(default, tuple) and all(isinstance(item, BaseModel) for item in default):
+            items = [item.model_dump(mode="json", by_alias=True, exclude_none=True) for item in default]
+            return self.generate_inner(schema["schema"]) | {"default": items}
         return super().default_schema(schema)
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:

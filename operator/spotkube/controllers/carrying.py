@@ -1,8 +1,9 @@
 """Carries a decision out: the record first, then the claims, then the places of the pods."""
 
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 
-from spotkube.api import CapacityPlan
+from spotkube.api import CapacityPlan, NodeClaim
 from spotkube.api.capacityplan import CapacityPlanSpec, CapacityPlanStatus
 from spotkube.api.common import ObjectMeta
 from spotkube.api.nodepool import PoolMode
@@ -20,6 +21,8 @@ from spotkube.model.plan import Placement
 
 # Of pods that are alike, so many get an event: thousands of events with one reason would help nobody.
 MAX_TOLD = 10
+# What is done with the plan's name and the claims that it is about to write.
+Store = Callable[[str, Sequence[NodeClaim]], Awaitable[None]]
 logger = logging.getLogger(__name__)
 
 
@@ -35,14 +38,15 @@ class Carrier:
         self._placement = placement
         self._plan_history = plan_history
 
-    async def carry_out(self, decision: Decision, view: View) -> None:
-        """Writes the CapacityPlan and, in mode Apply, its claims; of moves the record alone.
+    async def carry_out(self, decision: Decision, view: View, store: Store | None = None) -> None:
+        """Writes the CapacityPlan and, in mode Apply, its claims. `store` keeps what is to be known before anything is
+        bought; of moves, whose end is told later, only the record is written without it.
 
         Raises ApiError, NotLeading.
         """
         name = plan_name(decision.mode, view.now)
         pools = view.snapshot.pools
-        applied = decision.mode is Mode.APPLY and not decision.moves
+        applied = decision.mode is Mode.APPLY and (store is not None or not decision.moves)
         claims = to_claims(decision, pools, name) if applied else []
         await self._record(name, decision, to_status(decision, view, claims, applied=False))
         _log(name, decision)
@@ -60,11 +64,13 @@ class Carrier:
             self._tools.cache.feed(NODECLAIMS, "ADDED", raw)
 
         try:
+            if store is not None:
+                await store(name, claims)
             await each(bodies, create)
         except ApiError as error:
             await self._write_status(name, to_status(decision, view, claims, applied=False, failed=str(error)))
             raise
-        await self._write_status(name, to_status(decision, view, claims, applied=True))
+        await self._write_status(name, to_status(decision, view, claims, applied=not decision.moves))
 
     def _tell_pods(self, decision: Decision, view: View) -> None:
         """Why they have no place, where `kubectl describe pod` shows it: no Workload tells it of pods of nobody."""

@@ -101,6 +101,11 @@ class PlacementController:
         return self._targets.keys()
 
     @property
+    def places(self) -> Mapping[str, str]:
+        """Where the plans in force put pods (their uids)."""
+        return dict(self._targets)
+
+    @property
     def awaited(self) -> frozenset[str]:
         """Claims and Nodes that pods shall come to, those too that still run on a node that is leaving: until they are
         evicted, nothing else shows what their new node is for."""
@@ -122,6 +127,7 @@ class PlacementController:
         """Writes nominations, and lifts our gate from pods whose node is Ready."""
         waiting = {uid: pod for uid, pod in view.pods.items() if pod.node is None and not pod.deleting}
         moving = {uid for uid, pod in view.pods.items() if pod.node in view.leaving_nodes}
+        moving |= {uid for uid, pod in view.pods.items() if pod.node in view.closing_nodes}
         moving |= view.displaced | view.expected.keys()
         names = view.node_names
         known = names.keys() | view.nodes.keys()

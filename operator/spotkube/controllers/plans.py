@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from spotkube.api import CapacityPlan, NodeClaim
 from spotkube.api.capacityplan import (
@@ -39,6 +40,9 @@ from spotkube.model.explanation import Change
 from spotkube.model.plan import Plan, PlannedDrain, PlannedNode
 from spotkube.model.selectors import Taint
 from spotkube.planner.formulation.kinds import node_labels
+
+# Reason of condition Applied where a part of the nodes that were to go stays.
+GIVEN_UP = "GivenUp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,14 +258,21 @@ def _conditions(
     )
     if failed:
         return solved, _condition("Applied", False, "Failed", failed[:1024], now)
-    if decision.moves:
-        message = "moving pods is only recommended so far: cordon and drain these nodes by hand, or delete their claims"
-        return solved, _condition("Applied", False, "RecommendOnly", message, now)
     if decision.mode is Mode.RECOMMEND:
         message = "mode Recommend: set spec.mode of the NodePools to Apply to carry such plans out"
         return solved, _condition("Applied", False, "RecommendOnly", message, now)
     reason = "Applied" if applied else "InProgress"
     return solved, _condition("Applied", applied, reason, "", now)
+
+
+def with_applied(plan: dict[str, Any], applied: bool, reason: str, message: str, now: float) -> list[Any] | None:
+    """The conditions of a stored CapacityPlan with what became of it; None if it was given up before."""
+    conditions = (plan.get("status") or {}).get("conditions") or []
+    if any(one["type"] == "Applied" and one["reason"] == GIVEN_UP for one in conditions):
+        return None
+    new = _condition("Applied", applied, reason, message[:1024], now)
+    others = [one for one in conditions if one["type"] != "Applied"]
+    return [*others, new.model_dump(mode="json", by_alias=True, exclude_none=True)]
 
 
 def _condition(type_: str, holds: bool, reason: str, message: str, now: float) -> Condition:

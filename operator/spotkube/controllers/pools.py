@@ -10,18 +10,19 @@ from spotkube.api.common import Condition, ConditionStatus
 from spotkube.api.nodepool import NodePoolStatus
 from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS
+from spotkube.controllers.disruption.budgets import unreadable
 from spotkube.controllers.headroom import Headroom
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
-from spotkube.convert.kinds import MICRO
+from spotkube.convert.kinds import MICRO, to_node_budgets
 from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool
 from spotkube.model.labels import NODEPOOL, TERMINATION_FINALIZER
 from spotkube.model.offerings import Offering
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import Requirement, matches_all
 
-# Reasons of conditions that keep the pool from buying.
-ALARMING = ("NothingForSale", "PolicyUnsatisfiable", "LimitReached")
+# Reasons of conditions that keep the pool from buying, or from giving back.
+ALARMING = ("NothingForSale", "PolicyUnsatisfiable", "LimitReached", "BudgetUnreadable")
 logger = logging.getLogger(__name__)
 
 
@@ -34,6 +35,7 @@ def pool_status(
     """
     reason = "NothingForSale" if nothing_for_sale else "PolicyUnsatisfiable" if no_plan else "Planned"
     reached = Headroom.of(model, claims).reached()
+    closed = unreadable(to_node_budgets(pool))
     conditions = (
         _condition(
             pool,
@@ -50,6 +52,9 @@ def pool_status(
             "LimitReached" if reached else "BelowLimits",
             f"nothing more may be bought: {', '.join(reached)}" if reached else "",
             now,
+        ),
+        _condition(
+            pool, "DisruptionAllowed", not closed, "BudgetUnreadable" if closed else "BudgetsInForce", closed, now
         ),
     )
     return NodePoolStatus(
@@ -130,7 +135,7 @@ class PoolController:
 
 
 def _alarms(old: NodePoolStatus, new: NodePoolStatus) -> list[Condition]:
-    """What keeps the pool from buying, and did not before."""
+    """What keeps the pool from buying or giving back, and did not before."""
     known = {(condition.reason, condition.message) for condition in old.conditions}
     alarming = [c for c in new.conditions if c.reason in ALARMING]
     return [condition for condition in alarming if (condition.reason, condition.message) not in known]

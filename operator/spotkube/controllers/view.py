@@ -7,6 +7,7 @@ from functools import cached_property
 from spotkube.api import NodeClaim, NodePool, Workload
 from spotkube.convert.workloads import Budget, Source, SourceKey
 from spotkube.model.cluster import Node, Pool, Snapshot
+from spotkube.model.labels import MOVING
 from spotkube.model.pods import Pod
 from spotkube.model.volumes import NodeVolume
 from spotkube.providers.port import Instance
@@ -26,6 +27,7 @@ class View:
         pods_on: live pods by the Node that they are bound to.
         attached: volumes by the Node that they are attached to.
         instances: by the UID of the claim that they were bought for; None when the cloud could not be asked.
+        places: where plans put pods (by UID) that are not there yet: the name of a claim, or of a Node that has none.
         unreadable_pools: NodePools that are there, but not as we can read them: of them nothing may be concluded.
     """
 
@@ -47,6 +49,7 @@ class View:
     sources: Mapping[SourceKey, Source] = field(default_factory=dict)
     budgets: Mapping[tuple[str, str], Budget] = field(default_factory=dict)
     unreadable_pools: frozenset[str] = frozenset()
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def _pool_models(self) -> Mapping[str, Pool]:
@@ -61,6 +64,12 @@ class View:
     def leaving_nodes(self) -> frozenset[str]:
         """Nodes whose claim is to take nothing new."""
         return frozenset(claim.node or claim.name for claim in self.snapshot.claims if claim.leaving)
+
+    @cached_property
+    def closing_nodes(self) -> frozenset[str]:
+        """Nodes whose pods are being moved away though nothing forces them to."""
+        moving = (claim for claim in self.claims.values() if MOVING in (claim.metadata.annotations or {}))
+        return frozenset(self.node_names[claim.name] for claim in moving)
 
     def pool_model(self, name: str) -> Pool | None:
         return self._pool_models.get(name)

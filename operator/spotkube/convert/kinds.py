@@ -6,6 +6,7 @@ from spotkube.api.disruption import ConsolidationPolicy
 from spotkube.api.fields import parse_duration_seconds
 from spotkube.convert.pods import to_labels
 from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool, Rebalance
+from spotkube.model.disruption import NodeBudget
 from spotkube.model.offerings import OfferingKey
 from spotkube.model.resources import ResourceList, parse_amount
 from spotkube.model.selectors import Operator, Requirement, Taint, TaintEffect
@@ -39,6 +40,20 @@ def to_pool(pool: NodePool) -> Pool:
         payback_seconds=parse_duration_seconds(spec.disruption.pay_back_within),
         rebalance=Rebalance(spec.spot.rebalance),
         deleting=pool.metadata.deletion_timestamp is not None,
+    )
+
+
+def to_node_budgets(pool: NodePool) -> tuple[NodeBudget, ...]:
+    """The budgets of the pool's nodes, as they stand there."""
+    return tuple(
+        NodeBudget(
+            count=None if budget.nodes.endswith("%") else int(budget.nodes),
+            percent=int(budget.nodes.removesuffix("%")) if budget.nodes.endswith("%") else None,
+            reasons=budget.reasons,
+            schedule=budget.schedule,
+            duration_seconds=parse_duration_seconds(budget.duration) if budget.duration else 0.0,
+        )
+        for budget in pool.spec.disruption.budgets
     )
 
 

@@ -70,7 +70,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A NodeClaim: one node, bought or on its way. `deadline` is when a notice says that the instance ends."""
+    """A NodeClaim: one node, bought or on its way. `deadline` is when a notice says that the instance ends.
+
+    `stays`: its pods are not to be moved now, since some came or went lately or a budget holds it.
+    """
 
     name: str
     uid: str
@@ -85,6 +88,7 @@ class Claim:
     node: str | None = None
     deadline: float | None = None
     deleting: bool = False
+    stays: bool = False
     created_at: float = 0.0
 
     @property

@@ -21,3 +21,18 @@ class Disruptable:
     claim: str
     reason: DisruptionReason
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBudget:
+    """How many of a pool's nodes may be on their way out at once: `count` of them, or else `percent`, rounded up.
+
+    `reasons` () are all. It is in force for `duration_seconds` from each time that `schedule` (cron, UTC) names, and
+    always where that is None.
+    """
+
+    count: int | None = None
+    percent: int | None = None
+    reasons: tuple[DisruptionReason, ...] = ()
+    schedule: str | None = None
+    duration_seconds: float = 0.0

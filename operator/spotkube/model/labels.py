@@ -77,6 +77,9 @@ POD_TEMPLATE_HASH: Final = "pod-template-hash"
 RELEASED: Final = "leaving"
 """Its value on a pod of a leaving node that was taken from its ReplicaSet, so that this makes its successor."""
 
+MOVING: Final = f"{GROUP}/moving"
+"""Annotation on a NodeClaim: where the pods of its node are being moved, until when, and by which plan (JSON)."""
+
 EXCLUDE_FROM_LOAD_BALANCERS: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 """Kubernetes' label that takes a Node off the load balancers of Services."""
 APPLIED: Final = f"{GROUP}/applied"

@@ -2,7 +2,7 @@
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
-from spotkube.controllers.claims.draining import Departure, drain_actions
+from spotkube.controllers.claims.draining import Departure, How, PodAction, drain_actions
 from spotkube.controllers.claims.news import unrecorded_notice
 from spotkube.controllers.claims.steps import (
     Advance,
@@ -46,7 +46,8 @@ def leaving(claim: NodeClaim, facts: Facts) -> Step:
     departure = departure_of(claim, facts)
     staying = [pod for pod in facts.pods if departure.must_leave(pod)]
     if staying and not _is_over(staying, departure):
-        return Drain(drain_actions(facts.pods, departure), _what_stays(staying, departure))
+        actions = [one for one in drain_actions(facts.pods, departure) if not _waits_for_room(one, facts, departure)]
+        return Drain(tuple(actions), _what_stays(staying, departure))
     return _ending(claim, facts, departure)
 
 
@@ -63,6 +64,12 @@ def departure_of(claim: NodeClaim, facts: Facts) -> Departure:
         rules=facts.rules,
         succeeded_later=facts.succeeded_later,
     )
+
+
+def _waits_for_room(action: PodAction, facts: Facts, departure: Departure) -> bool:
+    """What nothing presses waits until there is room for it elsewhere."""
+    pressed = departure.deadline is not None or facts.movable is None or action.pod.uid in facts.movable
+    return action.how is How.EVICT and not pressed
 
 
 def _tidying(claim: NodeClaim, node: Node | None) -> Step:

@@ -119,11 +119,26 @@ def avoiding_patch(node: Node) -> list[Json]:
     return [{"op": "add", "path": "/spec/taints/-", "value": taint}] if node.taints else _first("/spec/taints", taint)
 
 
+def closing_patch(node: Node) -> list[Json]:
+    """Keeps new pods off a node whose pods are being moved, and nothing else: it may yet be opened again."""
+    taint = {"key": labels.DISRUPTED_TAINT, "effect": labels.DISRUPTED_TAINT_EFFECT}
+    return [{"op": "add", "path": "/spec/taints/-", "value": taint}] if node.taints else _first("/spec/taints", taint)
+
+
+def reopening_patch(node: Node) -> list[Json]:
+    """Takes that taint off again; the test fails the patch when the list has changed."""
+    return _without_taint(node, labels.DISRUPTED_TAINT)
+
+
 def opening_patch(node: Node) -> list[Json]:
     """Takes our taint off, by its place in the list; the test fails the patch when the list has changed."""
-    index = next(i for i, taint in enumerate(node.taints) if taint.key == labels.UNREGISTERED_TAINT)
+    return _without_taint(node, labels.UNREGISTERED_TAINT)
+
+
+def _without_taint(node: Node, key: str) -> list[Json]:
+    index = next(i for i, taint in enumerate(node.taints) if taint.key == key)
     return [
-        {"op": "test", "path": f"/spec/taints/{index}/key", "value": labels.UNREGISTERED_TAINT},
+        {"op": "test", "path": f"/spec/taints/{index}/key", "value": key},
         {"op": "remove", "path": f"/spec/taints/{index}"},
     ]
 

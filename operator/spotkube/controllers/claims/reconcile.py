@@ -14,6 +14,7 @@ from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.claims.looking import pods_on_node, waiting_for_successors
 from spotkube.controllers.claims.steps import Facts, Step
 from spotkube.controllers.claims.surging import not_succeeded_yet
+from spotkube.controllers.disruption.places import Room, movable
 from spotkube.controllers.placement import pods_landing
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
@@ -61,18 +62,21 @@ class ClaimController:
 
         self._rules = termination_rules(view.workloads)
         self._succeeded_later = waiting_for_successors(view, self._rules)
+        room = Room(view)
 
         async def one(claim: NodeClaim) -> None:
             try:
-                await self._walk(claim, view, offerings)
+                await self._walk(claim, view, room, offerings)
             except (ApiError, ProviderError) as error:
                 logger.warning("claim %s: %s", claim.name, error)
 
         await each(view.claims.values(), one)
 
-    async def _walk(self, claim: NodeClaim, view: View, offerings: Mapping[OfferingKey, Offering]) -> None:
+    async def _walk(self, claim: NodeClaim, view: View, room: Room, offerings: Mapping[OfferingKey, Offering]) -> None:
         facts = self._facts(claim, view)
         for _ in range(MAX_STEPS):
+            if claim.metadata.deletion_timestamp is not None and facts.movable is None:
+                facts = replace(facts, movable=movable(claim, facts.pods, view, room))
             step = next_step(claim, facts)
             if isinstance(step, steps.Wait):
                 await self._say(claim, step.message)

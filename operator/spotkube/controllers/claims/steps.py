@@ -27,6 +27,7 @@ class GiveBackReason(StrEnum):
     POOL_NOT_APPLIED = "NodePoolNotApplied"
     EMPTY = "Empty"
     REBALANCE = "RebalanceRecommendation"
+    UNDERUTILIZED = "Underutilized"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
     `pods` are bound to its Node; `landing_since` is when the last pod of its plan was bound, None if all are.
+    `movable` are pods (their uids) that may be evicted without need, since there is room for them; None is all.
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     `balancer_seconds`, `rules` and `succeeded_later` are as in `Departure`; `attached` are the volumes on the Node,
     each with the claim that it is for. `looked_again`: `pods` come from the API server itself.
@@ -176,6 +178,7 @@ class Facts:
     succeeded_later: frozenset[str] = frozenset()
     attached: tuple[NodeVolume, ...] = ()
     looked_again: bool = False
+    movable: frozenset[str] | None = None
 
     @property
     def alive(self) -> bool:

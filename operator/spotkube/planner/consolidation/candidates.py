@@ -76,7 +76,7 @@ def with_leaving(snapshot: Snapshot, names: Collection[str]) -> Snapshot:
 
 
 def _in_force(claim: Claim, node: Node | None) -> bool:
-    if claim.phase is not ClaimPhase.READY or claim.leaving or node is None:
+    if claim.phase is not ClaimPhase.READY or claim.leaving or claim.stays or node is None:
         return False
     return node.ready and not (node.unschedulable or node.deleting or node.notice is not None)
 

@@ -1,0 +1,17 @@
+"""Who says that nodes should go though nothing forces them to: the one list of all of them."""
+
+from collections.abc import Callable, Sequence
+
+from spotkube.controllers.empties import EmptyNodes
+from spotkube.controllers.placement import PlacementController
+from spotkube.controllers.view import View
+from spotkube.model.disruption import Disruptable
+
+Source = Callable[[View], Sequence[Disruptable]]
+
+
+def sources(placement: PlacementController) -> tuple[Source, ...]:
+    """What they name is given back by deleting its claim, which moves its pods onto room that is there first. Moves of
+    many nodes onto fewer are decided by the planner and carried out by themselves."""
+    empties = EmptyNodes()
+    return (lambda view: empties.due(view, placement.awaited),)
