@@ -85,6 +85,12 @@ class Inbox:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
                 continue
+            except Exception:
+                # Whatever it was: nobody else would ever read notices again.
+                self.metrics.notice_messages_total.labels("error").inc()
+                logger.exception("notices in the queue are not read, which is tried again")
+                await asyncio.sleep(LONGEST_PAUSE_SECONDS)
+                continue
             if told:
                 logger.info("notices in the queue are read again")
             pause, told = FIRST_PAUSE_SECONDS, ""
@@ -129,7 +135,7 @@ class Inbox:
                 if is_done(letter.notices, claims, gone, view.now):
                     await self.queue.delete(receipt)
                     del self._letters[id_]
-                elif not letter.stored and is_stored(letter.notices, claims):
+                elif not letter.stored and may_wait(letter.notices, claims, view.now):
                     await self.queue.hide(receipt, STORED_SECONDS)
                     self._letters[id_] = Letter(letter.message, letter.notices, letter.received_at, True)
             except QueueError as error:
@@ -180,7 +186,14 @@ def is_done(notices: Iterable[Notice], claims: Mapping[str, NodeClaim], gone: Co
     return all(map(is_over, notices))
 
 
-def is_stored(notices: Iterable[Notice], claims: Mapping[str, NodeClaim]) -> bool:
-    """Whether whoever leads next finds on the claims what the notices say."""
-    found = [claims.get(notice.instance or "") for notice in notices if notice.ends_instance]
-    return all(claim is not None and claim.status.notice is not None for claim in found)
+def may_wait(notices: Iterable[Notice], claims: Mapping[str, NodeClaim], now: float) -> bool:
+    """Whether it does no harm that a message comes again late: whoever leads next finds on the claims what it says, or
+    it is none of ours so far, and its end is far off. Those of other clusters else come every few seconds for days."""
+
+    def waits(notice: Notice) -> bool:
+        claim = claims.get(notice.instance or "")
+        if claim is None:
+            return (notice.deadline or 0.0) > now + 2 * STORED_SECONDS
+        return not notice.ends_instance or claim.status.notice is not None
+
+    return all(map(waits, notices))
