@@ -13,7 +13,7 @@ import pytest
 from controller_builders import World, rfc3339
 from spotkube.cluster.resources import NODECLAIMS
 from spotkube.controllers.inbox import STORED_SECONDS
-from spotkube.providers.port import InstanceState
+from spotkube.providers.port import InstanceState, ProviderUnavailable
 from spotkube.providers.sqs import Message, QueueError
 
 SPOT, REBALANCE = "EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"
@@ -140,6 +140,18 @@ async def test_the_clouds_word_of_an_instance_that_we_end_is_neither_a_notice_no
     await world.cycles(2)
     assert world.messages.deleted == ["r-1"]
     assert [one.interruptions for one in (await world.look()).snapshot.spot_history] == [0]
+
+
+async def test_it_is_stored_and_pods_are_told_while_the_cloud_does_not_answer() -> None:
+    world = World()
+    name = await world.up_and_running()
+    world.cloud.error = ProviderUnavailable("slow down")
+    await deliver(world, message(world, f"i-{name}"))
+    await world.cycles(3)
+
+    assert world.claim.status.notice is not None
+    assert world.pod()["metadata"].get("deletionTimestamp")
+    assert world.messages.deleted == []
 
 
 async def test_a_recommendation_is_done_with_once_it_is_stored() -> None:

@@ -1,17 +1,14 @@
 """Notices that a claim does not know of yet. Pure."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from spotkube.api import NodeClaim
 from spotkube.controllers.claims.steps import Facts, RecordNotice, RecordWarning
-from spotkube.model.notices import Notice, NoticeKind
+from spotkube.model.notices import Notice, NoticeKind, storable
 from spotkube.providers.port import InstanceState
 
 # What the cloud itself says of an instance names no kind; only spot is taken back by it.
 CLOUD_SOURCE = "provider"
-# Signs and messages come from anybody: a year that can't be written must not keep a claim from being drained.
-LATEST_DEADLINE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def unrecorded_notice(claim: NodeClaim, facts: Facts) -> RecordNotice | RecordWarning | None:
@@ -32,8 +29,7 @@ def unrecorded_notice(claim: NodeClaim, facts: Facts) -> RecordNotice | RecordWa
 
 
 def _deadline(notice: Notice, now: float) -> float:
-    deadline = now + notice.lead_seconds if notice.deadline is None else notice.deadline
-    return min(max(deadline, 0.0), LATEST_DEADLINE)
+    return storable(now + notice.lead_seconds if notice.deadline is None else notice.deadline)
 
 
 def _notices(claim: NodeClaim, facts: Facts) -> Iterator[Notice]:
