@@ -180,6 +180,17 @@ async def test_what_is_no_notice_is_counted_told_and_deleted(
     assert "no notice" in caplog.text
 
 
+async def test_a_queue_that_lets_nothing_be_deleted_still_tells_of_notices() -> None:
+    world = World()
+    name = await world.up_and_running()
+    world.messages.broken = "AccessDenied"
+    await deliver(world, Message("m-0", "r-0", "{"), message(world, f"i-{name}"))
+    await world.cycle()
+
+    assert world.claim.status.notice is not None
+    assert counted(world, "error") == 1
+
+
 async def test_a_queue_that_refuses_to_delete_is_asked_again() -> None:
     world = World()
     await world.up_and_running()
@@ -187,9 +198,11 @@ async def test_a_queue_that_refuses_to_delete_is_asked_again() -> None:
     world.clock.now += 130
     world.messages.broken = "AccessDenied"
     await world.cycle()
-    assert world.messages.deleted == []
-
     world.messages.broken = ""
+    await world.cycle()
+    assert world.messages.deleted == [], "not asked in each cycle"
+
+    world.clock.now += 10
     await world.cycle()
     assert world.messages.deleted == ["r-1"]
 

@@ -60,6 +60,7 @@ class Inbox:
     wake: Callable[[], None] = lambda: None
     _letters: dict[str, Letter] = field(default_factory=dict)
     _by_instance: dict[str, tuple[Notice, ...]] = field(default_factory=dict)
+    _refused_until: float = 0.0
 
     def of(self, provider_id: str | None) -> tuple[Notice, ...]:
         """What messages say of an instance."""
@@ -75,8 +76,8 @@ class Inbox:
                 await asyncio.sleep(FIRST_PAUSE_SECONDS)
                 continue
             try:
-                for message in await self.queue.receive(WAIT_SECONDS, FRESH_SECONDS):
-                    await self._take(self.queue, message)
+                received = await self.queue.receive(WAIT_SECONDS, FRESH_SECONDS)
+                await self._discard(self.queue, [message for message in received if not self._keep(message)])
             except QueueError as error:
                 self.metrics.notice_messages_total.labels("error").inc()
                 if str(error) != told:
@@ -95,18 +96,28 @@ class Inbox:
                 logger.info("notices in the queue are read again")
             pause, told = FIRST_PAUSE_SECONDS, ""
 
-    async def _take(self, queue: Queue, message: Message) -> None:
+    async def _discard(self, queue: Queue, useless: list[Message]) -> None:
+        """A queue that lets nothing be deleted is read on: notices must not wait for that."""
+        try:
+            for message in useless:
+                await queue.delete(message.receipt)
+        except QueueError as error:
+            self.metrics.notice_messages_total.labels("error").inc()
+            logger.warning("what is no notice can't be deleted, which is tried again when it comes again: %s", error)
+
+    def _keep(self, message: Message) -> bool:
+        """Takes in what it says; False where that is nothing."""
         known = self._letters.get(message.id)
         if known is not None:  # the latest receipt is the one to delete it by
             self._letters[message.id] = Letter(message, known.notices, self.clock(), False)
-            return
+            return True
         notices = self._read(message)
         if not notices:
-            await queue.delete(message.receipt)
-            return
+            return False
         self._letters[message.id] = Letter(message, notices, self.clock())
         self._index()
         self.wake()
+        return True
 
     def _read(self, message: Message) -> tuple[Notice, ...]:
         """What can't be read is counted and told: nobody would ever be able to read it."""
@@ -126,7 +137,7 @@ class Inbox:
 
     async def acknowledge(self, view: View) -> None:
         """Deletes messages of which all is done, and lets those come again later whose notices are stored."""
-        if self.queue is None or view.instances is None or not self._letters:
+        if self.queue is None or view.instances is None or not self._letters or view.now < self._refused_until:
             return
         claims, gone = claims_by_instance(view), _gone(view.instances)
         for id_, letter in list(self._letters.items()):
@@ -140,6 +151,7 @@ class Inbox:
                     self._letters[id_] = Letter(letter.message, letter.notices, letter.received_at, True)
             except QueueError as error:
                 logger.warning("a notice in the queue is not acknowledged yet, which is tried again: %s", error)
+                self._refused_until = view.now + FRESH_SECONDS
                 break
         old = view.now - FORGOTTEN_SECONDS
         self._letters = {id_: one for id_, one in self._letters.items() if one.received_at > old}
