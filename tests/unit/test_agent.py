@@ -146,6 +146,13 @@ class TestTelling:
         await agent.turn()
         assert cluster.annotations == {}
 
+    async def test_a_year_that_no_calendar_knows_does_not_end_the_agent(self) -> None:
+        time, cluster = "9999-12-31T23:59:59-12:00", Cluster()
+        documents = Documents({INSTANCE_ACTION: json.dumps({"action": "stop", "time": time})})
+
+        assert await Agent(documents, cluster, "n").turn()
+        assert cluster.node().notice.kind is NoticeKind.SPOT_INTERRUPTION
+
     async def test_what_could_not_be_written_is_written_later(self, caplog: pytest.LogCaptureFixture) -> None:
         documents, cluster = Documents({INSTANCE_ACTION: ACTION}), Cluster()
         cluster.down = True

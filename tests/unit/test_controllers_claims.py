@@ -252,6 +252,30 @@ class TestNotice:
 
         assert next_step(make_claim("Ready", warned=True), seen) == steps.RecordNotice(SPOT_ITN, NOW + 120)
 
+    def test_word_of_an_end_that_we_brought_about_is_no_news(self) -> None:
+        told = (Notice(NoticeKind.INSTANCE_TERMINATION, "state change", "b4f1", 0.0, NOW - 1),)
+        ended, runs = instance(InstanceState.TERMINATING), instance()
+
+        ours = next_step(make_claim("Draining", deleting=True), facts(CLOSED, ended, told=told))
+        others = [
+            next_step(make_claim("Ready"), facts(OPEN, ended, told=told)),
+            next_step(make_claim("Draining", deleting=True), facts(CLOSED, runs, told=told)),
+        ]
+
+        assert ours == steps.Wait("its instance is shutting down")
+        assert others == [steps.RecordNotice(told[0], NOW - 1)] * 2
+
+    @pytest.mark.parametrize("deadline", [-1e11, 1e12, 253402343999.0])
+    def test_a_deadline_that_no_calendar_knows_is_stored_as_the_nearest_that_one_does(self, deadline: float) -> None:
+        claim = make_claim("Ready")
+
+        step = next_step(claim, facts(replace(OPEN, notice=replace(SPOT_ITN, deadline=deadline)), instance()))
+
+        assert isinstance(step, steps.RecordNotice)
+        stored = patches.noticed(claim, step, NOW).notice
+        assert stored is not None
+        assert stored.deadline.year in (1970, 9999)
+
     def test_the_cloud_itself_may_know_of_it_before_there_is_a_node(self) -> None:
         step = next_step(make_claim("Launched"), facts(None, instance(deadline=NOW + 60)))
 

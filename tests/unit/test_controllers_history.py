@@ -96,6 +96,24 @@ async def test_an_instance_that_vanished_was_interrupted_and_one_given_back_was_
     assert (kept(world)["interruptions"], kept(world)["nodes"]) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("sign", "interruptions"),
+    [
+        ("aws-node-termination-handler/spot-itn", 1),
+        ("aws-node-termination-handler/asg-lifecycle-termination", 0),
+        ("ToBeDeletedByClusterAutoscaler", 0),
+        ("karpenter.sh/disrupted", 0),
+    ],
+)
+async def test_what_another_controller_ends_says_nothing_of_the_market(sign: str, interruptions: int) -> None:
+    world = World()
+    name = await world.up_and_running()
+    world.notice(name, world.clock() + 120, key=sign)
+    await world.cycles(2)
+    assert world.claim_named(name).status.notice is not None
+    assert sum(one.interruptions for one in await seen(world)) == interruptions
+
+
 async def test_on_demand_is_not_counted() -> None:
     world = World()
     world.cloud.for_sale = (make_offering("m.large", 0.1),)

@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 
 from controller_builders import World, rfc3339
+from spotkube.cluster.resources import NODECLAIMS
 from spotkube.controllers.inbox import STORED_SECONDS
-from spotkube.providers.port import InstanceState
+from spotkube.providers.port import InstanceState, ProviderUnavailable
 from spotkube.providers.sqs import Message, QueueError
 
 SPOT, REBALANCE = "EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"
+STATE = "EC2 Instance State-change Notification"
 
 
 def message(world: World, instance: str, kind: str = SPOT, *, id_: str = "m-1", receipt: str = "r-1") -> Message:
     """It happened just now."""
-    detail = {"instance-id": instance, "instance-action": "terminate"}
+    detail = {"instance-id": instance, "instance-action": "terminate", "state": "shutting-down"}
     body = {"id": f"event-{id_}", "detail-type": kind, "time": rfc3339(world.clock.now), "detail": detail}
     return Message(id_, receipt, json.dumps(body))
 
@@ -101,6 +103,57 @@ async def test_one_of_an_instance_that_is_not_ours_is_left_until_its_time_is_ove
     assert (world.messages.deleted, world.claim.status.notice) == (["r-1"], None)
 
 
+async def test_one_of_another_cluster_whose_end_is_far_off_does_not_come_again_every_few_seconds() -> None:
+    world = World()
+    await world.up_and_running()
+    body = {
+        "id": "health",
+        "detail-type": "AWS Health Event",
+        "time": rfc3339(world.clock.now),
+        "detail": {
+            "service": "EC2",
+            "eventTypeCategory": "scheduledChange",
+            "startTime": rfc3339(world.clock.now + 86_400),
+            "affectedEntities": [{"entityValue": "i-foreign"}],
+        },
+    }
+    await deliver(world, Message("m-1", "r-1", json.dumps(body)))
+    await world.cycle()
+
+    assert (world.messages.hidden, world.messages.deleted) == ({"r-1": STORED_SECONDS}, [])
+
+
+async def test_the_clouds_word_of_an_instance_that_we_end_is_neither_a_notice_nor_an_interruption() -> None:
+    world = World()
+    name = await world.up_and_running()
+    world.kube.mark_deleted(NODECLAIMS, name)
+    world.sync()
+    await world.cycles(4)
+    world.pods_end()
+    await world.cycles(10)
+    assert world.cloud.ended == [f"i-{name}"]
+
+    await deliver(world, message(world, f"i-{name}", STATE))
+    await world.cycles(3)
+    assert world.claim_named(name).status.notice is None
+    world.instances_end()
+    await world.cycles(2)
+    assert world.messages.deleted == ["r-1"]
+    assert [one.interruptions for one in (await world.look()).snapshot.spot_history] == [0]
+
+
+async def test_it_is_stored_and_pods_are_told_while_the_cloud_does_not_answer() -> None:
+    world = World()
+    name = await world.up_and_running()
+    world.cloud.error = ProviderUnavailable("slow down")
+    await deliver(world, message(world, f"i-{name}"))
+    await world.cycles(3)
+
+    assert world.claim.status.notice is not None
+    assert world.pod()["metadata"].get("deletionTimestamp")
+    assert world.messages.deleted == []
+
+
 async def test_a_recommendation_is_done_with_once_it_is_stored() -> None:
     world = World()
     name = await world.up_and_running()
@@ -127,6 +180,17 @@ async def test_what_is_no_notice_is_counted_told_and_deleted(
     assert "no notice" in caplog.text
 
 
+async def test_a_queue_that_lets_nothing_be_deleted_still_tells_of_notices() -> None:
+    world = World()
+    name = await world.up_and_running()
+    world.messages.broken = "AccessDenied"
+    await deliver(world, Message("m-0", "r-0", "{"), message(world, f"i-{name}"))
+    await world.cycle()
+
+    assert world.claim.status.notice is not None
+    assert counted(world, "error") == 1
+
+
 async def test_a_queue_that_refuses_to_delete_is_asked_again() -> None:
     world = World()
     await world.up_and_running()
@@ -134,9 +198,11 @@ async def test_a_queue_that_refuses_to_delete_is_asked_again() -> None:
     world.clock.now += 130
     world.messages.broken = "AccessDenied"
     await world.cycle()
-    assert world.messages.deleted == []
-
     world.messages.broken = ""
+    await world.cycle()
+    assert world.messages.deleted == [], "not asked in each cycle"
+
+    world.clock.now += 10
     await world.cycle()
     assert world.messages.deleted == ["r-1"]
 
@@ -163,6 +229,29 @@ async def test_a_queue_that_does_not_answer_is_told_once_and_read_again_later(
     assert pauses == [1, 2, 4, 8, 16]
     assert caplog.text.count("make the queue") == 1
     assert counted(world, "error") == 5
+
+
+async def test_a_mistake_of_ours_does_not_end_the_reading_for_ever(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, readings = World(), [0]
+
+    async def receive(*_: int) -> tuple[Message, ...]:
+        readings[0] += 1
+        if readings[0] == 1:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")
+        raise asyncio.CancelledError
+
+    async def sleep(_: float) -> None:
+        return
+
+    monkeypatch.setattr(world.messages, "receive", receive)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with suppress(asyncio.CancelledError):
+        await world.tools.inbox.run()
+
+    assert (readings, counted(world, "error")) == ([2], 1)
+    assert "tried again" in caplog.text
 
 
 async def test_who_does_not_lead_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ class TestBadMessages:
     @pytest.mark.parametrize(
         "change",
         [{"time": "soon"}, {"time": None}, {"detail": {}}, {"detail": None}, {"detail": {"instance-id": 5}},
-         {"detail": {"instance-id": ""}}, {"time": "99999-01-01"}],
+         {"detail": {"instance-id": ""}}, {"time": "99999-01-01"}, {"id": "\ud800"}],
     )  # fmt: skip
     def test_an_event_that_lacks_what_it_must_have(self, change: Object) -> None:
         with pytest.raises(UnreadableMessage, match="Interruption Warning"):

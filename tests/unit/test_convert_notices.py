@@ -108,6 +108,18 @@ class TestDeadline:
 
         assert [n.deadline for n in (notice_of(node), notice_of(condition)) if n] == [START + 120, START + 30]
 
+    @pytest.mark.parametrize(
+        ("value", "deadline"),
+        [(f"{START:.0f}", START + 600), ("", None), ("soon", None), ("-1", None), ("9" * 400, None), ("²", None)],
+    )
+    def test_cluster_autoscaler_says_in_its_taint_when_it_set_it(self, value: str, deadline: float | None) -> None:
+        node = make_node("ToBeDeletedByClusterAutoscaler")
+        node["spec"]["taints"][0]["value"] = value
+
+        notice = notice_of(node)
+
+        assert notice is not None and notice.deadline == deadline
+
 
 def test_what_ends_the_instance_goes_before_a_warning_and_the_sooner_end_before_the_later() -> None:
     warned = notice_on(f"{NTH}/rebalance-recommendation", f"{NTH}/spot-itn", f"{NTH}/scheduled-maintenance")

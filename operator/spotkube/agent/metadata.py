@@ -29,7 +29,7 @@ class MetadataService:
                 if status == 401:  # the token is too old, or another service answers now
                     self._token = None
                     status, text = await self._get(path)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, UnicodeError) as error:
             raise MetadataUnavailable(f"{self._address}: {error!r}") from error
         if status == 404:
             return None

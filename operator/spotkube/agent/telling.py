@@ -12,7 +12,7 @@ from spotkube.cluster.resources import NODES, Resource
 from spotkube.cluster.transport import Object
 from spotkube.convert.metadata import DOCUMENTS, UnreadableDocument, read_metadata
 from spotkube.model.labels import TERMINATION_DEADLINE, TERMINATION_NOTICE
-from spotkube.model.notices import Notice
+from spotkube.model.notices import Notice, storable
 
 LONGEST_PAUSE_SECONDS = 30.0
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def annotations_of(notices: Iterable[Notice]) -> Annotations:
     if not ordered:
         return {TERMINATION_NOTICE: None, TERMINATION_DEADLINE: None}
     first = ordered[0]
-    deadline = datetime.fromtimestamp(first.deadline or 0.0, UTC).isoformat(timespec="seconds")
+    deadline = datetime.fromtimestamp(storable(first.deadline or 0.0), UTC).isoformat(timespec="seconds")
     return {TERMINATION_NOTICE: first.kind.value, TERMINATION_DEADLINE: deadline}
 
 

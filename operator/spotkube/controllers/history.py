@@ -23,7 +23,13 @@ from spotkube.providers.port import InstanceState
 # Nodes that ended by themselves need not be known at once.
 WRITE_SECONDS = 60.0
 # Not the market's doing.
-_OTHER_ENDS = frozenset({NoticeKind.SCHEDULED_MAINTENANCE.value, NoticeKind.OUT_OF_SERVICE.value})
+_OTHER_ENDS = frozenset(
+    {
+        NoticeKind.SCHEDULED_MAINTENANCE.value,
+        NoticeKind.OUT_OF_SERVICE.value,
+        NoticeKind.INSTANCE_TERMINATION.value,  # another controller's, or somebody's at the cloud's console
+    }
+)
 logger = logging.getLogger(__name__)
 
 

@@ -60,6 +60,7 @@ class Inbox:
     wake: Callable[[], None] = lambda: None
     _letters: dict[str, Letter] = field(default_factory=dict)
     _by_instance: dict[str, tuple[Notice, ...]] = field(default_factory=dict)
+    _refused_until: float = 0.0
 
     def of(self, provider_id: str | None) -> tuple[Notice, ...]:
         """What messages say of an instance."""
@@ -75,8 +76,8 @@ class Inbox:
                 await asyncio.sleep(FIRST_PAUSE_SECONDS)
                 continue
             try:
-                for message in await self.queue.receive(WAIT_SECONDS, FRESH_SECONDS):
-                    await self._take(self.queue, message)
+                received = await self.queue.receive(WAIT_SECONDS, FRESH_SECONDS)
+                await self._discard(self.queue, [message for message in received if not self._keep(message)])
             except QueueError as error:
                 self.metrics.notice_messages_total.labels("error").inc()
                 if str(error) != told:
@@ -85,22 +86,38 @@ class Inbox:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
                 continue
+            except Exception:
+                # Whatever it was: nobody else would ever read notices again.
+                self.metrics.notice_messages_total.labels("error").inc()
+                logger.exception("notices in the queue are not read, which is tried again")
+                await asyncio.sleep(LONGEST_PAUSE_SECONDS)
+                continue
             if told:
                 logger.info("notices in the queue are read again")
             pause, told = FIRST_PAUSE_SECONDS, ""
 
-    async def _take(self, queue: Queue, message: Message) -> None:
+    async def _discard(self, queue: Queue, useless: list[Message]) -> None:
+        """A queue that lets nothing be deleted is read on: notices must not wait for that."""
+        try:
+            for message in useless:
+                await queue.delete(message.receipt)
+        except QueueError as error:
+            self.metrics.notice_messages_total.labels("error").inc()
+            logger.warning("what is no notice can't be deleted, which is tried again when it comes again: %s", error)
+
+    def _keep(self, message: Message) -> bool:
+        """Takes in what it says; False where that is nothing."""
         known = self._letters.get(message.id)
         if known is not None:  # the latest receipt is the one to delete it by
             self._letters[message.id] = Letter(message, known.notices, self.clock(), False)
-            return
+            return True
         notices = self._read(message)
         if not notices:
-            await queue.delete(message.receipt)
-            return
+            return False
         self._letters[message.id] = Letter(message, notices, self.clock())
         self._index()
         self.wake()
+        return True
 
     def _read(self, message: Message) -> tuple[Notice, ...]:
         """What can't be read is counted and told: nobody would ever be able to read it."""
@@ -120,7 +137,7 @@ class Inbox:
 
     async def acknowledge(self, view: View) -> None:
         """Deletes messages of which all is done, and lets those come again later whose notices are stored."""
-        if self.queue is None or view.instances is None or not self._letters:
+        if self.queue is None or view.instances is None or not self._letters or view.now < self._refused_until:
             return
         claims, gone = claims_by_instance(view), _gone(view.instances)
         for id_, letter in list(self._letters.items()):
@@ -129,11 +146,12 @@ class Inbox:
                 if is_done(letter.notices, claims, gone, view.now):
                     await self.queue.delete(receipt)
                     del self._letters[id_]
-                elif not letter.stored and is_stored(letter.notices, claims):
+                elif not letter.stored and may_wait(letter.notices, claims, view.now):
                     await self.queue.hide(receipt, STORED_SECONDS)
                     self._letters[id_] = Letter(letter.message, letter.notices, letter.received_at, True)
             except QueueError as error:
                 logger.warning("a notice in the queue is not acknowledged yet, which is tried again: %s", error)
+                self._refused_until = view.now + FRESH_SECONDS
                 break
         old = view.now - FORGOTTEN_SECONDS
         self._letters = {id_: one for id_, one in self._letters.items() if one.received_at > old}
@@ -180,7 +198,14 @@ def is_done(notices: Iterable[Notice], claims: Mapping[str, NodeClaim], gone: Co
     return all(map(is_over, notices))
 
 
-def is_stored(notices: Iterable[Notice], claims: Mapping[str, NodeClaim]) -> bool:
-    """Whether whoever leads next finds on the claims what the notices say."""
-    found = [claims.get(notice.instance or "") for notice in notices if notice.ends_instance]
-    return all(claim is not None and claim.status.notice is not None for claim in found)
+def may_wait(notices: Iterable[Notice], claims: Mapping[str, NodeClaim], now: float) -> bool:
+    """Whether it does no harm that a message comes again late: whoever leads next finds on the claims what it says, or
+    it is none of ours so far, and its end is far off. Those of other clusters else come every few seconds for days."""
+
+    def waits(notice: Notice) -> bool:
+        claim = claims.get(notice.instance or "")
+        if claim is None:
+            return (notice.deadline or 0.0) > now + 2 * STORED_SECONDS
+        return not notice.ends_instance or claim.status.notice is not None
+
+    return all(map(waits, notices))

@@ -41,7 +41,7 @@ def read_message(body: str) -> tuple[Notice, ...]:
         raise UnknownKind(f"detail-type: {kind!r:.200} is none that is known: {', '.join(sorted(_KINDS))}")
     try:
         return tuple(read(event))
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, IndexError, RecursionError) as error:
         raise UnreadableMessage(f"{kind}: {error!r:.200}") from error
 
 
@@ -117,6 +117,7 @@ def _notice(event: Json, kind: NoticeKind, instance: str, lead_seconds: float, *
 def _made(id_: str, kind: NoticeKind, instance: str, source: str, deadline: float, *, ends: bool = True) -> Notice:
     if not isinstance(instance, str) or not instance:
         raise ValueError(f"instance: {instance!r:.50} is no name")
+    (id_ + instance).encode()  # half a surrogate pair can't be written to a claim
     return Notice(kind, source, id_, 0.0, deadline, ends, instance)
 
 

@@ -11,6 +11,7 @@ Json = Mapping[str, Any]
 
 _SPOT = NoticeKind.SPOT_INTERRUPTION
 _NTH = "aws-node-termination-handler"
+_AUTOSCALER = "ToBeDeletedByClusterAutoscaler"
 # Taint key -> what it means, how long the cloud gives, and whether the instance surely ends. EC2 gives a spot instance
 # two minutes, GKE and AKS half a minute; who shuts a node down for maintenance gives minutes at least.
 _TAINTS: dict[str, tuple[NoticeKind, float, bool]] = {
@@ -21,7 +22,7 @@ _TAINTS: dict[str, tuple[NoticeKind, float, bool]] = {
     "cloud.google.com/impending-node-termination": (_SPOT, 30, True),
     "remediator.kubernetes.azure.com/unschedulable": (_SPOT, 30, True),
     "karpenter.sh/disrupted": (NoticeKind.INSTANCE_TERMINATION, 600, True),
-    "ToBeDeletedByClusterAutoscaler": (NoticeKind.INSTANCE_TERMINATION, 600, True),
+    _AUTOSCALER: (NoticeKind.INSTANCE_TERMINATION, 600, True),
     "node.cloudprovider.kubernetes.io/shutdown": (NoticeKind.OUT_OF_SERVICE, 0, True),
     "node.kubernetes.io/out-of-service": (NoticeKind.OUT_OF_SERVICE, 0, True),
 }
@@ -52,7 +53,7 @@ def _notices(node: Json, deadline: float | None) -> Iterator[Notice]:
     for taint in (node.get("spec") or {}).get("taints") or ():
         if taint["key"] in _TAINTS:
             kind, lead, ends = _TAINTS[taint["key"]]
-            known = deadline or _since(taint.get("timeAdded"), lead)
+            known = deadline or _since(taint.get("timeAdded"), lead) or _stamped(taint, lead)
             yield Notice(kind, taint["key"], f"{uid}/{taint['key']}/{taint.get('value') or ''}", lead, known, ends)
     labels = node["metadata"].get("labels") or {}
     for (key, value), (kind, lead) in _LABELS.items():
@@ -67,6 +68,13 @@ def _notices(node: Json, deadline: float | None) -> Iterator[Notice]:
 
 def _since(text: str | None, lead: float) -> float | None:
     return datetime.fromisoformat(text).timestamp() + lead if text else None
+
+
+def _stamped(taint: Json, lead: float) -> float | None:
+    """Cluster Autoscaler writes as the taint's value when it set it, in seconds since the epoch."""
+    value = taint.get("value") or ""
+    stamped = taint["key"] == _AUTOSCALER and value.isascii() and value.isdigit() and len(value) <= 11
+    return int(value) + lead if stamped else None
 
 
 def _deadline(node: Json) -> float | None:

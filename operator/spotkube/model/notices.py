@@ -1,7 +1,10 @@
 """Word that a node's instance will end."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 class NoticeKind(StrEnum):
@@ -28,3 +31,9 @@ class Notice:
     ends_instance: bool = True
     instance: str | None = None
     """As the cloud names it, such as i-0123456789abcdef0: the last part of its provider ID."""
+
+
+def storable(deadline: float) -> float:
+    """The nearest moment that can be written as RFC 3339. Signs and messages come from anybody: a year of five digits
+    must not keep a node from being drained."""
+    return min(max(deadline, 0.0), _LATEST)

@@ -104,7 +104,8 @@ class ClaimController:
             pods=pods,
             landing_since=self._landing[plan][1] if (plan := claim.spec.plan) in self._landing else None,
             margin_seconds=self._tools.notice_margin_seconds,
-            told=self._tools.inbox.of(instance.provider_id) if instance else (),
+            # A cloud that does not answer while many nodes go at once must not keep their notices from being stored.
+            told=self._tools.inbox.of(instance.provider_id if instance else claim.status.provider_id),
             balancer_seconds=self._tools.balancer_seconds,
             rules=self._rules,
             succeeded_later=self._succeeded_later if leaves else not_succeeded_yet(pods, self._rules),
