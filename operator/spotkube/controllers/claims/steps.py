@@ -24,6 +24,9 @@ class GiveBackReason(StrEnum):
     POOL_NOT_APPLIED = "NodePoolNotApplied"
     EMPTY = "Empty"
     UNDERUTILIZED = "Underutilized"
+    DRIFTED = "Drifted"
+    EXPIRED = "Expired"
+    UNHEALTHY = "Unhealthy"
 
 
 @dataclass(frozen=True, slots=True)
