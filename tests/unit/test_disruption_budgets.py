@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from controller_builders import World
 from spotkube.api.disruption import Budget
 from spotkube.cluster.resources import NODEPOOLS
+from spotkube.controllers.claims.steps import GiveBackReason
 from spotkube.controllers.disruption.budgets import Fleet, allowed, allowed_now, fleet_of, unreadable
 from spotkube.model.disruption import DisruptionReason, NodeBudget
 
@@ -37,6 +38,10 @@ def test_the_strictest_of_those_for_the_reason_holds() -> None:
 def test_nodes_that_are_away_use_it_up() -> None:
     assert left(NodeBudget(count=3), away=2) == 1
     assert left(NodeBudget(count=3), away=7) == 0
+
+
+def test_every_reason_can_be_told_of_a_claim() -> None:
+    assert {reason.value for reason in DisruptionReason} <= {reason.value for reason in GiveBackReason}
 
 
 def test_none_lets_all_go() -> None:

@@ -28,6 +28,9 @@ class GiveBackReason(StrEnum):
     EMPTY = "Empty"
     REBALANCE = "RebalanceRecommendation"
     UNDERUTILIZED = "Underutilized"
+    DRIFTED = "Drifted"
+    EXPIRED = "Expired"
+    UNHEALTHY = "Unhealthy"
 
 
 @dataclass(frozen=True, slots=True)

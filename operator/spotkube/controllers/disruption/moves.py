@@ -139,10 +139,9 @@ def _next_pod(move: Move, staying: list[Pod], view: View, room: Room) -> Step:
     if not ripe:
         return Wait("its pods are still starting, or their PodDisruptionBudgets allow no eviction")
     pod = ripe[0]
-    # kube-scheduler may have put the one before it here, and left free what was meant for that.
-    places = (move.places[pod.uid], *sorted(set(move.places.values())))
-    to = next((to for to in places if room.takes(pod, to)), None)
-    return GiveUp(f"the new place of pod {pod.key}, {places[0]}, was taken") if to is None else Evict(pod, to)
+    planned = move.places[pod.uid]
+    to = room.place(pod, planned)
+    return GiveUp(f"the new place of pod {pod.key}, {planned}, was taken") if to is None else Evict(pod, to)
 
 
 def _is_ripe(pod: Pod, view: View) -> bool:

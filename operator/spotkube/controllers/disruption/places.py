@@ -28,6 +28,17 @@ class Room:
         found = self._bins.get(target)
         return found is not None and self.is_ready(target) and _suits(pod.shape, found)
 
+    def place(self, pod: Pod, planned: str) -> str | None:
+        """Where it has room: as planned, or else on the fullest node that takes it. kube-scheduler may have put another
+        pod there, and left free what was meant for that. A pod with rules over others goes as planned or not at all."""
+        if self.takes(pod, planned):
+            return planned
+        shape = pod.shape
+        if shape.spread or shape.affinity or shape.anti_affinity or shape.volume_terms:
+            return None
+        others = [found for name, found in self._bins.items() if found.claim and self.takes(pod, name)]
+        return min(others, key=lambda found: (found.free["cpu"], found.name)).name if others else None
+
     @cached_property
     def _bins(self) -> dict[str, Bin]:
         return {found.name: found for found in make_bins(self._view.snapshot)}
