@@ -28,6 +28,7 @@ from spotkube.controllers.pools import PoolController
 from spotkube.controllers.queues.reconcile import QueueController
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.toolbox import Toolbox
+from spotkube.controllers.upkeep.sickness import SickNodes
 from spotkube.controllers.view import View
 from spotkube.controllers.workloads.reconcile import WorkloadController
 from spotkube.loop import Controllers, Loop, Pace
@@ -473,17 +474,21 @@ class World:
             self.tools.displaced,
             self.clock,
             history=self.history,
+            brake=self.tools.brake,
         )
         claims, carrier = ClaimController(self.tools), Carrier(self.tools, self.placement, 3)
+        self.sick = SickNodes()
         self.controllers = Controllers(
             claims=claims,
             placement=self.placement,
             workloads=WorkloadController(client, self.tools.recorder),
-            pools=PoolController(self.tools),
+            pools=PoolController(self.tools, self.sick),
             queues=QueueController(self.tools, "spotkube-system", self.tenant_label),
             garbage=GarbageCollector(self.tools),
             carrier=carrier,
-            disruption=DisruptionController(self.tools, carrier, claims, self.placement, sources(self.placement)),
+            disruption=DisruptionController(
+                self.tools, carrier, claims, self.placement, sources(self.placement, self.sick)
+            ),
             history=self.history,
         )
         self.loop = Loop(self.tools, self.observer, self.planning, self.controllers, Pace(10.0, 0.0, 0.0))

@@ -32,6 +32,7 @@ from spotkube.controllers.pools import PoolController
 from spotkube.controllers.queues.reconcile import QueueController
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.toolbox import Toolbox
+from spotkube.controllers.upkeep.sickness import SickNodes
 from spotkube.controllers.workloads.reconcile import WorkloadController
 from spotkube.health import Health, serving
 from spotkube.loop import Controllers, Loop, Pace
@@ -158,9 +159,11 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         settings.preference_percent,
         settings.plan_policy,
         history,
+        tools.brake,
     )
     shelf = Shelf(settings.namespace, settings.snapshot_max_kib, settings.snapshot_folder, settings.plan_history)
     archive = Archive(tools, shelf)
+    sick = SickNodes()
     claims, carrier = ClaimController(tools), Carrier(tools, placement, settings.plan_history, archive)
     controllers = Controllers(
         claims=claims,
@@ -168,11 +171,11 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
         workloads=WorkloadController(
             tools.client, tools.recorder, lambda resource, raw: tools.cache.feed(resource, "MODIFIED", raw)
         ),
-        pools=PoolController(tools),
+        pools=PoolController(tools, sick),
         queues=QueueController(tools, settings.namespace, settings.queue_tenant_label or ""),
         garbage=GarbageCollector(tools),
         carrier=carrier,
-        disruption=DisruptionController(tools, carrier, claims, placement, sources(placement)),
+        disruption=DisruptionController(tools, carrier, claims, placement, sources(placement, sick)),
         history=history,
     )
     pace = Pace(settings.cycle_seconds)

@@ -174,6 +174,7 @@ class Loop:
         self._planning.forget()
         self._controllers.placement.forget()
         self._controllers.history.forget()
+        self._tools.brake.forget()
         self._controllers.queues.forget()
 
     async def _ask(self, view: View) -> None:

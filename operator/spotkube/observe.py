@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from spotkube.api import CapacityPlan, FairQueue, NodeClaim, NodePool, Workload
@@ -34,6 +34,8 @@ from spotkube.controllers.expected import ExpectedPods, owner_of
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.resting import RestingOfferings
+from spotkube.controllers.upkeep.brake import PurchaseBrake
+from spotkube.controllers.upkeep.prices import PriceCheck
 from spotkube.controllers.view import View
 from spotkube.convert.binding import with_volumes
 from spotkube.convert.kinds import to_claim, to_pool
@@ -61,7 +63,7 @@ from spotkube.convert.workloads import (
     wanted_replicas,
     workload_of,
 )
-from spotkube.model.cluster import Mode, Pool, Snapshot
+from spotkube.model.cluster import Claim, Mode, Pool, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod
 from spotkube.model.policy import CHEAPEST, Policy
@@ -88,6 +90,7 @@ class Observer:
         preference_percent: float = 5.0,
         policy: Policy = CHEAPEST,
         history: InterruptionHistory | None = None,
+        brake: PurchaseBrake | None = None,
     ) -> None:
         """`catalog` stands in for what the cloud says of types and prices; `preference_percent` and `policy` as in
         Snapshot."""
@@ -119,6 +122,8 @@ class Observer:
         self._preference_percent = preference_percent
         self._policy = policy
         self._history = history
+        self._brake = brake or PurchaseBrake()
+        self._prices = PriceCheck()
         self._offerings: tuple[Offering, ...] = ()
 
     @staticmethod
@@ -164,12 +169,13 @@ class Observer:
             if pod.node is not None:
                 pods_on[pod.node].append(pod)
         pools: list[NodePool] = self.pools.values()
+        models = tuple(to_claim(claim) for claim in claims)
         snapshot = Snapshot(
             taken_at=self._clock(),
             pods=tuple(with_volumes([*live, *displaced, *expected], self._storage())),
             nodes=tuple(with_volume_limits(self.nodes.values(), dict(self._csi_nodes.values()))),
-            claims=tuple(to_claim(claim) for claim in claims),
-            pools=tuple(self._pool(pool) for pool in pools),
+            claims=models,
+            pools=self._pools(pools, models),
             workloads=tuple(
                 to_workload_rule(workload, wanted_replicas(workload, sources.get(source_key(workload))))
                 for workload in sorted(workloads, key=key_of)
@@ -233,6 +239,12 @@ class Observer:
         budgets: list[Budget] = self.budgets.values()
         return {(budget.namespace, budget.name): budget for budget in budgets}
 
+    def _pools(self, pools: Sequence[NodePool], claims: Sequence[Claim]) -> tuple[Pool, ...]:
+        """With what they may buy now."""
+        self._brake.recall(pools)
+        now = self._clock()
+        return tuple(self._brake.limited(self._pool(pool), claims, now) for pool in pools)
+
     def _pool(self, pool: NodePool) -> Pool:
         model = to_pool(pool)
         if self._mode_override is None or model.mode is Mode.PAUSED:
@@ -253,7 +265,7 @@ class Observer:
         if self._catalog is not None:
             return self._catalog
         try:
-            self._offerings = await self._provider.offerings()
+            self._offerings = self._prices.check(await self._provider.offerings(), self._clock())
         except ProviderError as error:
             logger.warning("the cloud's offerings are not known, those told last stay in force: %s", error)
         return self._offerings

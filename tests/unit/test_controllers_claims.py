@@ -330,6 +330,24 @@ class TestRebalance:
         assert self.step(Rebalance.REPLACE, replace(make_pod(node="n"), grace_seconds=600), mode=mode) == steps.Wait()
 
 
+class TestSilentNodes:
+    def test_a_kubelet_that_does_not_answer_holds_up_a_drain_for_two_minutes(self) -> None:
+        """Nobody would ever say that its pods have ended."""
+        claim, dead = make_claim("Draining", deleting=True), replace(CLOSED, ready=False)
+        pods = (make_pod(node="n"),)
+        waiting = next_step(claim, facts(dead, instance(), pods=pods, now=START + 119))
+        assert isinstance(waiting, steps.Drain)
+        assert [action.how for action in waiting.actions] == [How.FORCE]
+        over = facts(dead, instance(), pods=(replace(pods[0], deleting=True),), now=START + 120)
+        assert next_step(claim, over) == steps.EndInstance("i-1")
+
+    def test_one_that_answers_is_waited_for(self) -> None:
+        claim, pods = make_claim("Draining", deleting=True), (make_pod(node="n"),)
+        step = next_step(claim, facts(CLOSED, instance(), pods=pods, now=START + 10_000))
+        assert isinstance(step, steps.Drain)
+        assert [action.how for action in step.actions] == [How.EVICT]
+
+
 class TestLeaving:
     def test_what_was_never_bought_just_ends(self) -> None:
         assert next_step(make_claim(deleting=True), facts()) == steps.Finish()

@@ -96,7 +96,9 @@ class TestStatus:
         assert pool_status(pool, make_pool(), [], START + 500) == first
         full = pool_status(pool, make_pool(limit_nodes=0), [], START + 500)
         times = {c.type: c.last_transition_time.timestamp() for c in full.conditions}
-        assert times == {"Ready": START, "LimitReached": START + 500, "DisruptionAllowed": START}
+        assert times == dict.fromkeys(["Ready", "DisruptionAllowed", "Buying", "RepairAllowed"], START) | {
+            "LimitReached": START + 500
+        }
 
 
 class TestNothingForSale:

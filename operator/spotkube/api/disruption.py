@@ -65,6 +65,12 @@ class Disruption(SpecModel):
     budgets: Annotated[tuple[Budget, ...], Field(max_length=50)] = (Budget(),)
     """How many of the pool's nodes may be on their way out at the same time though nothing forces them to; of the
     budgets in force, the strictest holds. Termination notices, and claims that somebody deletes, ask no budget."""
+    expire_after: Duration = "0s"
+    """How old a node may become, such as 720h, before it is replaced; a fleet that was bought at once is spread over
+    the last tenth of that. 0s: as old as it likes."""
+    repair_after: Duration = "10m"
+    """How long a node may be not Ready before it is replaced. When more than a fifth of the pool's nodes are, but at
+    least two, none is: then it is not the nodes. 0s: never."""
     pay_back_within: PositiveDuration = "1h"
     """Pods are moved only where what that saves pays for the moves within so long, such as 30m or 4h. A move costs what
     a restart costs the pod: its room on demand for the restartTime of its Workload; more with a high priority or

@@ -1,5 +1,6 @@
 """NodePool: what may be bought, how much of it, and when it is given back."""
 
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -14,10 +15,11 @@ from spotkube.api.fields import (
     Labels,
     PositiveDuration,
     Quantities,
+    Time,
     UsdPerHour,
 )
 from spotkube.api.requirements import OWN_PREFIX, Requirement
-from spotkube.api.rules import Rule, SpecModel
+from spotkube.api.rules import Rule, SpecModel, StatusModel
 from spotkube.model import labels
 
 
@@ -152,9 +154,25 @@ class NodePoolSpec(SpecModel):
     """When nodes are given back."""
 
 
+class Failures(StatusModel):
+    """Nodes that did not become Ready since the last one that did."""
+
+    in_a_row: Count
+    """How many. From three on nothing is bought for a time that doubles from a minute to an hour; then one is tried."""
+    last_at: Time
+    """When the last of them was given up."""
+
+    @classmethod
+    def of(cls, in_a_row: int, last_at: float) -> "Failures":
+        """`last_at` is Unix time."""
+        return cls(in_a_row=in_a_row, last_at=datetime.fromtimestamp(last_at, UTC))
+
+
 class NodePoolStatus(ObservedStatus):
     """How the pool stands. Written by SpotKube. Conditions: Ready (it can be planned for), LimitReached (a limit
-    kept something from being bought), DisruptionAllowed (its budgets can be read; else no node is given back)."""
+    kept something from being bought), Buying (False while too many nodes in a row did not become Ready),
+    DisruptionAllowed (its budgets can be read; else no node is given back), RepairAllowed (False while so many nodes
+    are not Ready at once that it is not they)."""
 
     nodes: Count | None = None
     """How many NodeClaims the pool has."""
@@ -164,6 +182,8 @@ class NodePoolStatus(ObservedStatus):
     """Price of all of them together, in dollars an hour."""
     resources: Quantities = Field(default_factory=dict)
     """Sum of their allocatable by resource."""
+    failures: Failures | None = None
+    """There while the last nodes that were bought did not become Ready."""
 
 
 class NodePool(KubeObject):

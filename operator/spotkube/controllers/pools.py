@@ -2,19 +2,21 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from spotkube.api import NodePool
 from spotkube.api.common import Condition, ConditionStatus
-from spotkube.api.nodepool import NodePoolStatus
+from spotkube.api.nodepool import Failures, NodePoolStatus
 from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS
 from spotkube.controllers.disruption.budgets import unreadable
 from spotkube.controllers.headroom import Headroom
 from spotkube.controllers.toolbox import Toolbox, each
+from spotkube.controllers.upkeep.sickness import SickNodes
 from spotkube.controllers.view import View
-from spotkube.convert.kinds import MICRO, to_node_budgets
+from spotkube.convert.kinds import MICRO, to_node_budgets, to_pool
 from spotkube.model.cluster import Claim, ClaimPhase, Mode, Pool
 from spotkube.model.labels import NODEPOOL, TERMINATION_FINALIZER
 from spotkube.model.offerings import Offering
@@ -22,17 +24,36 @@ from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import Requirement, matches_all
 
 # Reasons of conditions that keep the pool from buying, or from giving back.
-ALARMING = ("NothingForSale", "PolicyUnsatisfiable", "LimitReached", "BudgetUnreadable")
+ALARMING = (
+    "NothingForSale", "PolicyUnsatisfiable", "LimitReached", "BudgetUnreadable", "NodesNeverReady", "TooManySick",
+)  # fmt: skip
 logger = logging.getLogger(__name__)
 
 
-def pool_status(
-    pool: NodePool, model: Pool, claims: list[Claim], now: float, nothing_for_sale: str = "", no_plan: str = ""
-) -> NodePoolStatus:
-    """What `kubectl get nodepools.spotkube.io` shows. A claim with a notice still costs; only limits leave it out.
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """Why a pool can't do something, in words; each "" where it can.
 
-    `no_plan` is why the policy allows none.
+    `no_plan` is why the policy allows none, `not_buying` why nothing is bought for a while, `not_repairing` why sick
+    nodes are left as they are.
     """
+
+    nothing_for_sale: str = ""
+    no_plan: str = ""
+    not_buying: str = ""
+    not_repairing: str = ""
+
+
+def pool_status(
+    pool: NodePool,
+    model: Pool,
+    claims: list[Claim],
+    now: float,
+    troubles: Troubles = Troubles(),
+    failures: Failures | None = None,
+) -> NodePoolStatus:
+    """What `kubectl get nodepools.spotkube.io` shows. A claim with a notice still costs; only limits leave it out."""
+    nothing_for_sale, no_plan = troubles.nothing_for_sale, troubles.no_plan
     reason = "NothingForSale" if nothing_for_sale else "PolicyUnsatisfiable" if no_plan else "Planned"
     reached = Headroom.of(model, claims).reached()
     closed = unreadable(to_node_budgets(pool))
@@ -56,6 +77,8 @@ def pool_status(
         _condition(
             pool, "DisruptionAllowed", not closed, "BudgetUnreadable" if closed else "BudgetsInForce", closed, now
         ),
+        _fine(pool, "Buying", "NodesBecomeReady", "NodesNeverReady", troubles.not_buying, now),
+        _fine(pool, "RepairAllowed", "FewSick", "TooManySick", troubles.not_repairing, now),
     )
     return NodePoolStatus(
         observed_generation=pool.metadata.generation,
@@ -64,6 +87,7 @@ def pool_status(
         ready_nodes=sum(1 for claim in claims if claim.phase is ClaimPhase.READY),
         usd_per_hour=round(sum(claim.price_micro_usd_hour for claim in claims) / MICRO, 6),
         resources=sum((claim.allocatable for claim in claims), ResourceList()).to_quantities(),
+        failures=failures,
     )
 
 
@@ -83,8 +107,9 @@ def why_nothing_for_sale(pool: Pool, offerings: Sequence[Offering]) -> str:
 
 
 class PoolController:
-    def __init__(self, tools: Toolbox) -> None:
+    def __init__(self, tools: Toolbox, sick: SickNodes) -> None:
         self._tools = tools
+        self._sick = sick
 
     async def reconcile(self, view: View, no_plan: Mapping[Mode, str]) -> None:
         """`no_plan` is why there is none for the pools of a mode."""
@@ -112,8 +137,13 @@ class PoolController:
         model = view.pool_model(pool.name)
         if model is None:
             return
-        nothing = why_nothing_for_sale(model, view.snapshot.offerings)
-        status = pool_status(pool, model, claims, view.now, nothing, no_plan.get(model.mode, ""))
+        troubles = Troubles(
+            why_nothing_for_sale(model, view.snapshot.offerings),
+            no_plan.get(model.mode, ""),
+            self._tools.brake.why(pool.name),
+            self._sick.held.get(pool.name, ""),
+        )
+        status = pool_status(pool, to_pool(pool), claims, view.now, troubles, self._tools.brake.failures(pool.name))
         if status != pool.status:
             self._tools.require_leader()
             body = _status_patch(pool.status, status)
@@ -145,7 +175,11 @@ def _status_patch(old: NodePoolStatus, new: NodePoolStatus) -> dict[str, Any]:
     """A merge patch; a resource that no node has any more must be named to vanish."""
     body = new.model_dump(mode="json", by_alias=True, exclude_none=True)
     gone = dict.fromkeys(old.resources.keys() - new.resources.keys())
-    return {"status": {**body, "resources": {**body.get("resources", {}), **gone}}}
+    return {"status": {"failures": None, **body, "resources": {**body.get("resources", {}), **gone}}}
+
+
+def _fine(pool: NodePool, type_: str, good: str, bad: str, trouble: str, now: float) -> Condition:
+    return _condition(pool, type_, not trouble, bad if trouble else good, trouble, now)
 
 
 def _condition(pool: NodePool, type_: str, holds: bool, reason: str, message: str, now: float) -> Condition:

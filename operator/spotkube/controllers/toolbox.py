@@ -15,6 +15,7 @@ from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.displaced import DisplacedPods
 from spotkube.controllers.inbox import Inbox
 from spotkube.controllers.resting import RestingOfferings
+from spotkube.controllers.upkeep.brake import PurchaseBrake
 from spotkube.metrics import Metrics
 from spotkube.providers.port import CloudProvider
 
@@ -40,6 +41,7 @@ class Toolbox:
     notice_margin_seconds: float
     inbox: Inbox
     balancer_seconds: float = 0.0
+    brake: PurchaseBrake = field(default_factory=PurchaseBrake)
     displaced: DisplacedPods = field(default_factory=DisplacedPods)
 
     def require_leader(self) -> None:

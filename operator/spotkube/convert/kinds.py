@@ -38,6 +38,8 @@ def to_pool(pool: NodePool) -> Pool:
         empty_after_seconds=parse_duration_seconds(spec.disruption.consolidate_after) if gives_back else None,
         consolidates=policy is ConsolidationPolicy.WHEN_EMPTY_OR_UNDERUTILIZED,
         payback_seconds=parse_duration_seconds(spec.disruption.pay_back_within),
+        expire_after_seconds=parse_duration_seconds(spec.disruption.expire_after) or None,
+        repair_after_seconds=parse_duration_seconds(spec.disruption.repair_after) or None,
         rebalance=Rebalance(spec.spot.rebalance),
         deleting=pool.metadata.deletion_timestamp is not None,
     )

@@ -42,7 +42,8 @@ class Pool:
     Amounts in limits are sums over its nodes' allocatable. `min_values` are label keys, and among how many of their
     values there must be a choice. `per_node_micro_usd_hour` is part of the price of each of its nodes.
     `empty_after_seconds` None: nothing is given back. `consolidates`: nodes may also go whose pods have to move, where
-    what that saves pays for the moves within `payback_seconds`.
+    what that saves pays for the moves within `payback_seconds`. Nodes that are older than `expire_after_seconds`, or
+    have not been Ready for `repair_after_seconds`, are replaced; None: never.
     """
 
     name: str
@@ -65,6 +66,8 @@ class Pool:
     consolidates: bool = False
     payback_seconds: float = 3600.0
     rebalance: Rebalance = Rebalance.AVOID
+    expire_after_seconds: float | None = None
+    repair_after_seconds: float | None = 600.0
     deleting: bool = False
 
 

@@ -29,6 +29,8 @@ SETTLE_SECONDS = 5.0
 LATE_SECONDS = 10.0
 # A minute more than kube-controller-manager takes to detach by force what a kubelet does not let go of.
 VOLUME_SECONDS = 420.0
+# A kubelet that has fallen silent ends no pod, and says of none that it has ended.
+SILENT_SECONDS = 120.0
 
 
 def leaving(claim: NodeClaim, facts: Facts) -> Step:
@@ -54,10 +56,12 @@ def leaving(claim: NodeClaim, facts: Facts) -> Step:
 def departure_of(claim: NodeClaim, facts: Facts) -> Departure:
     """How the claim's node leaves, once it is Draining."""
     notice, draining = claim.status.notice, claim.status.phase_times.get(Phase.DRAINING)
+    closed_at = draining.timestamp() if draining else 0.0
+    silent = facts.node is not None and not facts.node.ready
     return Departure(
         now=facts.now,
-        closed_at=draining.timestamp() if draining else 0.0,
-        deadline=notice.deadline.timestamp() if notice else None,
+        closed_at=closed_at,
+        deadline=notice.deadline.timestamp() if notice else closed_at + SILENT_SECONDS if silent else None,
         noticed_at=notice.received_at.timestamp() if notice else 0.0,
         margin_seconds=facts.margin_seconds,
         balancer_seconds=facts.balancer_seconds,

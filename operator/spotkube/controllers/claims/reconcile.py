@@ -202,6 +202,7 @@ class ClaimController:
         if step.phase is Phase.READY and claim.metadata.creation_timestamp:
             waited = facts.now - claim.metadata.creation_timestamp.timestamp()
             self._tools.metrics.claim_ready_seconds.observe(waited)
+            self._tools.brake.succeeded(claim.spec.node_pool)
             self._event(claim, "Ready", f"Node {step.node} takes pods", "Register")
         return await self._write(claim, patches.advanced(claim, step, facts.now)), facts
 
@@ -224,6 +225,8 @@ class ClaimController:
         Raises ApiError, NotLeading.
         """
         self._tools.require_leader()
+        if step.reason is steps.GiveBackReason.NOT_READY:
+            self._tools.brake.failed(claim.spec.node_pool, self._tools.clock())
         if step.rest:
             spec = claim.spec
             self._tools.resting.rest(OfferingKey(spec.instance_type, spec.zone, spec.capacity_type.value))

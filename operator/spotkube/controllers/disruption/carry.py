@@ -77,7 +77,7 @@ class DisruptionController:
         taken, fine = await self._go_on(view)
         awaited = {to for _, move, _ in _under_way(view) for to in move.places.values()}
         due = [one for source in self._sources for one in source(view) if one.claim not in awaited]
-        allowed = [one for one in _dearest_first(due, view) if self._take_budget(one, view, taken)]
+        allowed = [one for one in _in_turn(due, view) if self._take_budget(one, view, taken)]
         if allowed and not must_wait():
             await self._give_back(allowed, view)
         return fine
@@ -169,9 +169,12 @@ def _under_way(view: View) -> list[tuple[NodeClaim, Move, bool]]:
     return sorted(found, key=lambda one: (not one[2], -one[0].spec.price_usd_per_hour, one[0].name))
 
 
-def _dearest_first(due: Sequence[Disruptable], view: View) -> list[Disruptable]:
-    known = [one for one in due if one.claim in view.claims]
-    return sorted(known, key=lambda one: (-view.claims[one.claim].spec.price_usd_per_hour, one.claim))
+def _in_turn(due: Sequence[Disruptable], view: View) -> list[Disruptable]:
+    """In the order of their sources, and of each the dearest first; one that several name goes for the first reason."""
+    reasons = list(dict.fromkeys(one.reason for one in due))
+    known = {one.claim: one for one in reversed(due) if one.claim in view.claims}.values()
+    price = {one.claim: view.claims[one.claim].spec.price_usd_per_hour for one in known}
+    return sorted(known, key=lambda one: (reasons.index(one.reason), -price[one.claim], one.claim))
 
 
 def _decision(due: Sequence[Disruptable], view: View) -> Decision:

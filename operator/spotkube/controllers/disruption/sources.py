@@ -4,14 +4,16 @@ from collections.abc import Callable, Sequence
 
 from spotkube.controllers.empties import EmptyNodes
 from spotkube.controllers.placement import PlacementController
+from spotkube.controllers.upkeep.renewal import drifted, expired
+from spotkube.controllers.upkeep.sickness import SickNodes
 from spotkube.controllers.view import View
 from spotkube.model.disruption import Disruptable
 
 Source = Callable[[View], Sequence[Disruptable]]
 
 
-def sources(placement: PlacementController) -> tuple[Source, ...]:
+def sources(placement: PlacementController, sick: SickNodes) -> tuple[Source, ...]:
     """What they name is given back by deleting its claim, which moves its pods onto room that is there first. Moves of
     many nodes onto fewer are decided by the planner and carried out by themselves."""
     empties = EmptyNodes()
-    return (lambda view: empties.due(view, placement.awaited),)
+    return (sick.due, lambda view: empties.due(view, placement.awaited), drifted, expired)
