@@ -11,6 +11,7 @@ from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.deciding import next_step
 from spotkube.controllers.claims.evicting import Evictor
+from spotkube.controllers.claims.overtaken import overtaken
 from spotkube.controllers.claims.steps import Facts, Step
 from spotkube.controllers.placement import pods_landing
 from spotkube.controllers.toolbox import Toolbox, each
@@ -43,6 +44,7 @@ class ClaimController:
         self._evictor = Evictor(tools)
         # By plan: how many of its pods are still to be bound, and since when so many.
         self._landing: dict[str, tuple[int, float]] = {}
+        self._overtaken: frozenset[str] = frozenset()
 
     async def reconcile(self, view: View) -> None:
         """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
@@ -51,6 +53,7 @@ class ClaimController:
             plan: before if (before := self._landing.get(plan)) and before[0] == left else (left, view.now)
             for plan, left in pods_landing(view).items()
         }
+        self._overtaken = overtaken(view.claims.values())
 
         async def one(claim: NodeClaim) -> None:
             try:
@@ -88,6 +91,7 @@ class ClaimController:
             pods=view.pods_on.get(node.name, ()) if node else (),
             landing_since=self._landing[plan][1] if (plan := claim.spec.plan) in self._landing else None,
             margin_seconds=self._tools.notice_margin_seconds,
+            overtaken=claim.name in self._overtaken,
         )
 
     async def _take(

@@ -23,6 +23,7 @@ class GiveBackReason(StrEnum):
     POOL_DELETED = "NodePoolDeleted"
     POOL_NOT_APPLIED = "NodePoolNotApplied"
     EMPTY = "Empty"
+    OVERTAKEN = "Overtaken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
     `pods` are bound to its Node; `landing_since` is when the last pod of its plan was bound, None if all are.
+    `overtaken`: a stale head wrote it after another had decided.
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     """
 
@@ -120,6 +122,7 @@ class Facts:
     margin_seconds: float
     pool_unreadable: bool = False
     landing_since: float | None = None
+    overtaken: bool = False
 
     @property
     def alive(self) -> bool:
