@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from chaos.invariants import Verdict, check
 from chaos.recording import recording
 from demo.helpers import Helper
 from spotkube.cluster.resources import LEASES
+from support import Answer
 from support_operator import Site, Story, name_of, names
 
 NOTICE_SECONDS = 25
@@ -85,7 +87,7 @@ class Scene:
             story.wait_running(REPLICAS, "web")
         victim = self.interrupt_one()
         if at and arrived:
-            story.wait(lambda: self.reached() or self._is_gone(victim), f"the call {at.name}")
+            self._wait_without_operators(lambda: self.reached() or self._is_gone(victim), f"the call {at.name}")
             if self.reached():
                 self._take_over(gated, at)
         story.wait_gone(victim)
@@ -104,11 +106,15 @@ class Scene:
             ready = [pod for pod in self.story.pods("web") if (pod["status"].get("phase")) == "Running"]
             return "running" if len(ready) == REPLICAS else ""
 
-        # The site would take an operator that was killed for a failure.
+        what = "pods to run, or the gate to be reached"
+        return self._wait_without_operators(answer, what) == "running"
+
+    def _wait_without_operators(self, condition: Callable[[], Answer | None], what: str) -> Answer:
+        """The site would take an operator that was killed for a failure."""
         operators = self.site.operators[:]
         self.site.operators.clear()
         try:
-            return self.story.wait(answer, "pods to run, or the gate to be reached") == "running"
+            return self.story.wait(condition, what)
         finally:
             self.site.operators.extend(operators)
 
@@ -133,11 +139,15 @@ class Scene:
         return claims == {each["name"] for each in self.story.instances()} == set(self.story.nodes())
 
     def leave(self) -> None:
+        """Also after a failure, when operators may be stopped, or dead without the site knowing."""
+        if any(operator.ended for operator in self.site.operators):
+            self.site.kill_operators()
         if not self.site.operators:
             self.let_the_lease_run_out()
             self.site.start_operator()
         self.story.leave()
-        self.story.wait(lambda: not self.story.claims() and not self.story.instances(), "all to be gone")
+        left = (self.story.claims, self.story.instances, self.story.pods)
+        self.story.wait(lambda: not any(each() for each in left), "all to be gone")
         self.site.kill_operators()
 
 
