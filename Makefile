@@ -8,11 +8,13 @@ RUN := $(VENV)/bin/python
 export PYTHONPATH := operator:hack
 
 # What a user may give: KEEP=1 leaves the demo running; QUICK=1 benchmarks little, FRESH=1 without what an interrupted
-# run has left; KUBECONFIG_FILE=F tests on that cluster instead of a local one.
+# run has left; KUBECONFIG_FILE=F tests on that cluster instead of a local one; SEED and MINUTES of `make chaos`.
 KEEP ?=
 QUICK ?=
 FRESH ?=
 KUBECONFIG_FILE ?=
+SEED ?= 0
+MINUTES ?= 30
 PYTEST_ARGS ?=
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
@@ -81,6 +83,10 @@ test: lint controlplane compiled $(MOTO_VENV)/.ready ## Check and test everythin
 .PHONY: test-scale
 test-scale: controlplane compiled ## Land 5,000 pods on a local cluster (some minutes; not part of make test)
 	$(RUN) -m pytest -s -m slow tests/e2e $(PYTEST_ARGS)
+
+.PHONY: chaos
+chaos: controlplane compiled ## Kill and stop whole operators at each of their calls (SEED=0 MINUTES=30)
+	CHAOS_SEED=$(SEED) CHAOS_MINUTES=$(MINUTES) $(RUN) -m pytest -s tests/chaos $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: compiled $(MOTO_VENV)/.ready ## Only what needs no cluster

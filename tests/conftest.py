@@ -16,6 +16,8 @@ import pytest
 from localcluster.cluster import Cluster, LocalCluster
 from localcluster.errors import KubectlError
 from support import fake_node
+from support_chart import install_operator_identity
+from support_operator import Reader
 
 PROBE_TIMEOUT = "15s"
 
@@ -81,3 +83,19 @@ def fake_nodes(cluster: Cluster) -> None:
         pytest.skip("no KWOK plays nodes on this cluster: start `python -m localcluster kwok --kubeconfig FILE`")
     finally:
         cluster.kubectl("delete", "node", name, "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def operator_identity(cluster: Cluster) -> Iterator[tuple[str, Path]]:
+    """The namespace of the operator, and a kubeconfig with the rights that the chart gives it, and no more."""
+    namespace = f"operator-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", namespace)
+    yield namespace, install_operator_identity(cluster, namespace)
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def reader(cluster: Cluster) -> Iterator[Reader]:
+    reader = Reader(cluster.kubeconfig)
+    yield reader
+    reader.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,12 +114,15 @@ class Site:
         assert self.cloud is not None
         self.cloud.kill()
 
-    def start_operator(self) -> Helper:
-        """One more operator; the first one that gets the lease acts."""
+    def start_operator(self, program: Sequence[str] = ("spotkube",)) -> Helper:
+        """One more operator; the first one that gets the lease acts. `program`: see `launch_operator`."""
         config = self.folder / "settings.yaml"
         config.write_text(yaml.safe_dump({**SETTINGS, **self.settings}), encoding="utf-8")
         log = self.folder / f"operator-{len(list(self.folder.glob('operator-*.log')))}.log"
-        operator = launch_operator(self.operator_kubeconfig, self.namespace, self.cloud_url, log, f"--config={config}")
+        options = (f"--config={config}",)
+        operator = launch_operator(
+            self.operator_kubeconfig, self.namespace, self.cloud_url, log, *options, program=program
+        )
         self.operators.append(operator)
         return operator
 

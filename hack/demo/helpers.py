@@ -38,6 +38,10 @@ class Helper:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
     def check(self) -> None:
         """Raises DemoError if the process has ended."""
         if (code := self._process.poll()) is not None:

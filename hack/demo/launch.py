@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from demo.errors import DemoError
@@ -32,17 +32,26 @@ def launch_cloud(kubeconfig: Path, folder: Path, *options: str, keep: bool = Fal
 
 
 def launch_operator(
-    kubeconfig: Path, namespace: str, cloud_url: str, log: Path, *options: str, keep: bool = False
+    kubeconfig: Path,
+    namespace: str,
+    cloud_url: str,
+    log: Path,
+    *options: str,
+    keep: bool = False,
+    program: Sequence[str] = ("spotkube",),
 ) -> Helper:
     """Starts the operator with the rights of `kubeconfig` and its Lease in `namespace`; returns when it is ready.
+
+    `program` is a module that runs the operator, with its own arguments.
 
     Raises:
         DemoError: it did not start; holds the end of its log.
     """
     port = free_port()
-    args = ["run", f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", f"--provider-url={cloud_url}"]
+    module, *own = program
+    args = [*own, "run", f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", f"--provider-url={cloud_url}"]
     args += [f"--health-port={port}", "--log-format=human", *options]
-    operator = Helper(OPERATOR, "spotkube", args, log, keep=keep)
+    operator = Helper(OPERATOR, module, args, log, keep=keep)
     _wait(operator, lambda: _answers(f"http://{LOOPBACK}:{port}/readyz"))
     return operator
 

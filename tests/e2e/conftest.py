@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from localcluster.cluster import Cluster
 from spotkube.cluster.resources import NODECLAIMS
 from support import wait_until
-from support_chart import install_operator_identity
 from support_operator import PATIENCE_SECONDS, Reader, Site, Story
 
 # What an operator tells in about two minutes of trouble.
@@ -26,22 +24,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and site is not None:
         report.sections.append(("the operators' logs", site.log(FAILURE_LOG_LINES)))
     return report
-
-
-@pytest.fixture(scope="session")
-def operator_identity(cluster: Cluster) -> Iterator[tuple[str, Path]]:
-    """The namespace of the operator, and a kubeconfig with the rights that the chart gives it, and no more."""
-    namespace = f"operator-{secrets.token_hex(4)}"
-    cluster.kubectl("create", "namespace", namespace)
-    yield namespace, install_operator_identity(cluster, namespace)
-    cluster.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
-
-
-@pytest.fixture(scope="session")
-def reader(cluster: Cluster) -> Iterator[Reader]:
-    reader = Reader(cluster.kubeconfig)
-    yield reader
-    reader.close()
 
 
 @pytest.fixture(scope="package")

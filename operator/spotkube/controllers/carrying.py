@@ -12,7 +12,7 @@ from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS
 from spotkube.controllers.archive import Archive
 from spotkube.controllers.placement import PlacementController
-from spotkube.controllers.plans import Decision, outdated, plan_name, to_claims, to_status
+from spotkube.controllers.plans import Decision, decided, outdated, plan_name, to_claims, to_status
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO
@@ -48,7 +48,7 @@ class Carrier:
         pools = view.snapshot.pools
         applied = decision.mode is Mode.APPLY and (store is not None or not decision.moves)
         claims = to_claims(decision, pools, name) if applied else []
-        await self._record(name, decision, to_status(decision, view, claims, applied=False))
+        decided_at = await self._record(name, decision, to_status(decision, view, claims, applied=False))
         _log(name, decision)
         self._tell_pods(decision, view)
         if not applied:
@@ -56,7 +56,7 @@ class Carrier:
         # Before the first claim is written, so that no cycle plans for these pods again.
         for node, claim in zip(decision.plan.additions, claims, strict=True):
             self._placement.remember(Placement(pod, claim.name) for pod in node.pods)
-        bodies = [claim.to_dict() for claim in claims]
+        bodies = [decided(claim, decided_at).to_dict() for claim in claims]
 
         async def create(body: dict[str, object]) -> None:
             self._tools.require_leader()
@@ -89,7 +89,8 @@ class Carrier:
             except ApiError as error:
                 logger.warning("CapacityPlan %s could not be pruned, which is tried again: %s", plan.name, error)
 
-    async def _record(self, name: str, decision: Decision, status: CapacityPlanStatus) -> None:
+    async def _record(self, name: str, decision: Decision, status: CapacityPlanStatus) -> str:
+        """Returns when it was recorded, by the API server's clock."""
         self._tools.require_leader()
         spec = CapacityPlanSpec(mode=PoolMode(decision.mode), seed=decision.seed, trigger=decision.trigger[:1024])
         body = CapacityPlan(metadata=ObjectMeta(name=name), spec=spec).to_dict()
@@ -97,6 +98,8 @@ class Carrier:
         await self._write_status(name, status)
         if self._archive is not None and decision.record is not None:
             self._archive.keep(name, raw["metadata"]["uid"], decision.record)
+        recorded_at: str = raw["metadata"]["creationTimestamp"]
+        return recorded_at
 
     async def _write_status(self, name: str, status: CapacityPlanStatus) -> None:
         self._tools.require_leader()

@@ -79,6 +79,12 @@ def to_claims(decision: Decision, pools: Sequence[Pool], plan: str) -> list[Node
     return [_to_claim(node, by_name[node.pool], plan) for node in decision.plan.additions]
 
 
+def decided(claim: NodeClaim, at: str) -> NodeClaim:
+    """The claim with when its plan was recorded, so that one written late by a stale head is known for it."""
+    annotations = {**(claim.metadata.annotations or {}), labels.DECIDED_AT: at}
+    return claim.model_copy(update={"metadata": claim.metadata.model_copy(update={"annotations": annotations})})
+
+
 def _to_claim(node: PlannedNode, pool: Pool, plan: str) -> NodeClaim:
     name, offering = claim_name(pool.name), node.offering
     return NodeClaim(

@@ -54,6 +54,8 @@ TERMINATION_FINALIZER: Final = f"{GROUP}/termination"
 PLANNED_PODS: Final = f"{GROUP}/planned-pods"
 """Annotation on a claim: the UIDs of the pods that it was planned for, for a restart before all are nominated. A pod
 that its owner had still to make is "namespace/Kind/name#number" there."""
+DECIDED_AT: Final = f"{GROUP}/decided-at"
+"""Annotation on a claim: when its CapacityPlan was recorded, by the API server's clock and not by ours."""
 PLACEMENT_GATE: Final = f"{GROUP}/placement"
 DISRUPTED_TAINT: Final = f"{GROUP}/disrupted"
 DISRUPTED_TAINT_EFFECT: Final = "NoSchedule"

@@ -49,6 +49,10 @@ def arriving(claim: NodeClaim, facts: Facts) -> Step:
 
 def _buying(claim: NodeClaim, facts: Facts) -> Step:
     """The mode may have changed since the claim was written; an instance that was bought by then is taken over."""
+    if facts.overtaken and not facts.alive:
+        if not facts.instances_known:
+            return Wait("the cloud does not answer")
+        return GiveBack(GiveBackReason.OVERTAKEN, "it was written late, when another replica had already decided")
     if facts.pool is None:
         return Wait(f"NodePool {claim.spec.node_pool} can't be read")
     if facts.pool.mode is Mode.APPLY or facts.alive:

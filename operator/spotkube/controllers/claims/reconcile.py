@@ -12,6 +12,7 @@ from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.deciding import next_step
 from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.claims.looking import pods_on_node, waiting_for_successors
+from spotkube.controllers.claims.overtaken import overtaken
 from spotkube.controllers.claims.steps import Facts, Step
 from spotkube.controllers.claims.surging import not_succeeded_yet
 from spotkube.controllers.disruption.places import Room, movable
@@ -51,6 +52,7 @@ class ClaimController:
         self._landing: dict[str, tuple[int, float]] = {}
         self._rules: Mapping[str, TerminationRule] = {}
         self._succeeded_later: frozenset[str] = frozenset()
+        self._overtaken: frozenset[str] = frozenset()
 
     async def reconcile(self, view: View) -> None:
         """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
@@ -59,6 +61,7 @@ class ClaimController:
             plan: before if (before := self._landing.get(plan)) and before[0] == left else (left, view.now)
             for plan, left in pods_landing(view).items()
         }
+        self._overtaken = overtaken(view.claims.values())
 
         self._rules = termination_rules(view.workloads)
         self._succeeded_later = waiting_for_successors(view, self._rules)
@@ -110,6 +113,7 @@ class ClaimController:
             rules=self._rules,
             succeeded_later=self._succeeded_later if leaves else not_succeeded_yet(pods, self._rules),
             attached=view.attached.get(node.name, ()) if node else (),
+            overtaken=claim.name in self._overtaken,
         )
 
     async def _take(

@@ -31,6 +31,7 @@ class GiveBackReason(StrEnum):
     DRIFTED = "Drifted"
     EXPIRED = "Expired"
     UNHEALTHY = "Unhealthy"
+    OVERTAKEN = "Overtaken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,7 @@ class Facts:
 
     `pods` are bound to its Node; `landing_since` is when the last pod of its plan was bound, None if all are.
     `movable` are pods (their uids) that may be evicted without need, since there is room for them; None is all.
+    `overtaken`: a stale head wrote it after another had decided.
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
     `balancer_seconds`, `rules` and `succeeded_later` are as in `Departure`; `attached` are the volumes on the Node,
     each with the claim that it is for. `looked_again`: `pods` come from the API server itself.
@@ -182,6 +184,7 @@ class Facts:
     attached: tuple[NodeVolume, ...] = ()
     looked_again: bool = False
     movable: frozenset[str] | None = None
+    overtaken: bool = False
 
     @property
     def alive(self) -> bool:

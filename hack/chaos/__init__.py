@@ -1,0 +1,1 @@
+"""Faults for whole operators, what is recorded meanwhile, and what must hold whatever happens."""

@@ -1,0 +1,26 @@
+"""The leader is stopped exactly between its check and its call; another leads; then the first one wakes up."""
+
+from __future__ import annotations
+
+import pytest
+from life import At, Scene, tell, violations
+
+# What buys or destroys, and what is planned from. The first is made in each run of all tests.
+CALLS = [
+    "create nodeclaims by Carrier.carry_out.<locals>.create",
+    "create instance by ClaimController._launch",
+    "delete instance by ClaimController._take",
+    "evict pods by Evictor._ask",
+    "patch nodes by ClaimController._patch_node",
+    "delete nodes by ClaimController.remove_node",
+    "delete nodeclaims by ClaimController.give_back",
+]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in CALLS[2:]]
+
+
+@pytest.mark.parametrize("name", [*CALLS[:2], *SLOW])
+def test_a_stale_head_at_most_repeats_what_is_stored(scene: Scene, name: str) -> None:
+    history = tell(scene, At(name, do="stop"))
+
+    assert scene.reached(), f"the call never came: {sorted(set(scene.lines()))}"
+    assert violations(history) == []
