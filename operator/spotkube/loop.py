@@ -178,12 +178,12 @@ class Loop:
         self._controllers.queues.forget()
 
     async def _ask(self, view: View) -> None:
-        self._planning.start_if_due(view)
+        self._planning.start_if_due(view, self._tools.resting.unproven())
 
     async def _ask_again(self) -> None:
         """Looks again first: what this cycle has changed must be in the question."""
         if not self._planning.busy:
-            self._planning.start_if_due(await self._observer.look())
+            self._planning.start_if_due(await self._observer.look(), self._tools.resting.unproven())
 
     async def act(self) -> None:
         """Carries out the decision that was reached."""

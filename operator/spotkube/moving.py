@@ -8,6 +8,7 @@ from spotkube.controllers.plans import Decision
 from spotkube.controllers.view import View
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.disruption import DisruptionReason
+from spotkube.model.offerings import OfferingKey
 from spotkube.planner.consolidation.candidates import candidates, gives_back
 
 # What kept a move from being done, a pod that opted out or a node that did not come, lasts a while.
@@ -23,14 +24,15 @@ class MovesQuestion:
         self._answered: dict[Mode, int] = {}
         self._quiet = QuietNodes()
 
-    def next(self, view: View) -> tuple[Mode, Snapshot] | None:
+    def next(self, view: View, unproven: frozenset[OfferingKey] = frozenset()) -> tuple[Mode, Snapshot] | None:
+        """`unproven` are offerings that failed lately: nobody is moved to them."""
         quiet = self._quiet.look(view)
         if view.now < self._next_at or not is_quiet(view):
             return None
         self._next_at = view.now + self._every_seconds
         for mode in (Mode.RECOMMEND, Mode.APPLY):
             snapshot = view.snapshot if mode is Mode.RECOMMEND else with_staying(view, quiet)
-            question = moves_question(snapshot, mode)
+            question = moves_question(replace(snapshot, resting=snapshot.resting | unproven), mode)
             if question is not None and self._answered.get(mode) != hash(question):
                 self._answered[mode] = hash(question)
                 return mode, question

@@ -13,6 +13,7 @@ from spotkube.controllers.view import View
 from spotkube.convert.snapshots import to_record
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.offerings import OfferingKey
 from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.pods import Pod
 from spotkube.model.policy import PolicyUnsatisfiable
@@ -91,8 +92,8 @@ class Planning:
         """Sleeps until a decision waits to be taken; for ever where none is being made."""
         await (asyncio.wait([self._search]) if self._search is not None else asyncio.Event().wait())
 
-    def start_if_due(self, view: View) -> None:
-        """Asks the next question, if there is one that has not been answered."""
+    def start_if_due(self, view: View, unproven: frozenset[OfferingKey] = frozenset()) -> None:
+        """Asks the next question, if there is one that has not been answered. `unproven` as in `MovesQuestion.next`."""
         complete = self._batch.is_complete(len(unsettled(view.snapshot)), view.now, growing=view.coming)
         if self._search is not None or view.now < self._paused_until:
             return
@@ -101,7 +102,7 @@ class Planning:
             # Pods for which nothing may be bought yet have not waited for company.
             self._batch.close()
             self._blocked.clear()
-            if self._moves is not None and (asked := self._moves.next(view)) is not None:
+            if self._moves is not None and (asked := self._moves.next(view, unproven)) is not None:
                 self._start(asked[0], self._decide_moves(*asked))
             return
         urgent = _is_urgent(view)

@@ -127,7 +127,10 @@ class Settings(BaseSettings):
         description="Folder for snapshots as files, of whatever size. As many are kept there as `plan_history` says.",
     )
     resting_seconds: float = Field(
-        180, ge=0, description="An offering that failed or was interrupted is not bought for this time."
+        180,
+        ge=0,
+        description="An offering that failed or was interrupted is not bought for this time, and for twice as long "
+        "each time that it fails again, up to an hour.",
     )
     notice_margin_seconds: float = Field(
         5, ge=0, description="Pods must be gone this long before the deadline of a termination notice."

@@ -21,6 +21,7 @@ from builders import (
 from moves_support import after, fleet
 from scheduler_check import complaints
 from spotkube.model.cluster import ClaimPhase, DisruptionBudget, Mode, Snapshot
+from spotkube.model.history import SpotPool, SpotRecord
 from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod
 from spotkube.model.policy import Pick, Policy
@@ -277,3 +278,17 @@ class TestPolicies:
     @pytest.mark.parametrize(("limit", "moved"), [(2.0, 1), (1.5, 0), (0.5, 0)])
     def test_a_limit_holds_unless_it_is_passed_already(self, limit: float, moved: int) -> None:
         assert len(plan_of(self.cluster(Policy(max_pods_lost_together=limit))).drains) == moved
+
+
+@pytest.mark.parametrize(("interruptions", "moves"), [(0, ["a"]), (60, [])])
+def test_nobody_goes_back_to_where_he_would_soon_be_taken_again(interruptions: int, moves: list[str]) -> None:
+    """It saves 1.5 % for a hundred hours, which pays for one restart of an hour, but not for most of another one."""
+    steady = make_offering("small", 0.10, cpu="2")
+    spot = make_offering("small", 0.0985, cpu="2", spot=True)
+    pool = make_pool(payback_seconds=100 * 3600.0, mode=Mode.RECOMMEND, consolidates=True)
+    rule = replace(make_rule("batch", 2), restart_seconds=3600.0)
+    seen = (SpotRecord(SpotPool("small", spot.zone), 500.0, 100, interruptions),)
+    pods = [(steady, make_pods(2, cpu="1", workload="batch"))]
+    snapshot = fleet(pods, [steady, spot], workloads=[rule], pools=[pool], spot_history=seen)
+
+    assert drained(plan_of(snapshot)) == moves

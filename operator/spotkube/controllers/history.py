@@ -45,6 +45,7 @@ class InterruptionHistory:
         self._loaded = False
         self._unwritten, self._urgent, self._forbidden = False, False, False
         self._written_at = 0.0
+        self._rested: dict[str, list[float]] = {}
         self._strangers: set[SpotPool] = set()
 
     def forget(self) -> None:
@@ -57,6 +58,8 @@ class InterruptionHistory:
             if not self._loaded:
                 await self._load()
             self._count(view)
+            # A restart must not buy at once what has just failed.
+            self._urgent |= any(self._rested.get(key) != rest for key, rest in self._tools.resting.state().items())
             if self._urgent or (self._unwritten and view.now >= self._written_at + WRITE_SECONDS):
                 await self._write()
                 self._unwritten, self._urgent, self._written_at = False, False, view.now
@@ -102,11 +105,14 @@ class InterruptionHistory:
         for sentence in history.refused:
             logger.warning("ConfigMap %s/%s: %s", self._namespace, CONFIG_MAP, sentence)
         self._ended, self._counted = dict(history.records), set(history.counted)
+        self._tools.resting.restore(history.resting)
+        self._rested = self._tools.resting.state()
         self._loaded, self._unwritten, self._urgent = True, False, False
 
     async def _write(self) -> None:
         self._tools.require_leader()
-        body = {"data": {KEY: format_history(self._ended.values(), self._counted)}}
+        self._rested = self._tools.resting.state()
+        body = {"data": {KEY: format_history(self._ended.values(), self._counted, self._rested)}}
         try:
             await self._tools.client.patch(CONFIGMAPS, CONFIG_MAP, body, namespace=self._namespace)
         except NotFound:

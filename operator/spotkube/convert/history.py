@@ -25,6 +25,8 @@ class History:
     records: Mapping[SpotPool, SpotRecord] = field(default_factory=dict)
     counted: frozenset[str] = frozenset()
     refused: tuple[str, ...] = ()
+    resting: Any = None
+    """Of offerings that failed, as `RestingOfferings` keeps it; not judged here."""
 
 
 def parse_history(text: str) -> History:
@@ -45,10 +47,12 @@ def parse_history(text: str) -> History:
             refused.append(f"{KEY}: pools[{key!r}]{record}: it is left out, and the published band counts")
     counted = value.get("counted")
     uids = frozenset(uid for uid in counted if isinstance(uid, str)) if isinstance(counted, list) else frozenset()
-    return History(records, uids, tuple(refused))
+    return History(records, uids, tuple(refused), value.get("resting"))
 
 
-def format_history(records: Iterable[SpotRecord], counted: Iterable[str]) -> str:
+def format_history(
+    records: Iterable[SpotRecord], counted: Iterable[str], resting: Mapping[str, list[float]] | None = None
+) -> str:
     """Compact JSON, the same for the same content."""
     pools = {
         f"{one.pool.instance_type}/{one.pool.zone}": {
@@ -59,6 +63,8 @@ def format_history(records: Iterable[SpotRecord], counted: Iterable[str]) -> str
         for one in records
     }
     value = {"version": VERSION, "pools": pools, "counted": sorted(counted)}
+    if resting:
+        value["resting"] = resting
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 

@@ -125,7 +125,12 @@ class Planner:
     def pays(self, option: Option, more_micro_usd_hour: int = 0) -> bool:
         """Whether what it saves, less so much, is worth the trouble, and pays for the moves within the horizon."""
         nothing = self.options[0]
-        saved = min(nothing.cost - option.cost, round(self._weighed(nothing) - self._weighed(option)))
+        saved = min(
+            nothing.cost - option.cost,
+            round(self._weighed(nothing) - self._weighed(option)),
+            # Whatever the policy: going to where pods are taken soon again costs them another restart.
+            round(nothing.cost + nothing.risk.interruption - option.cost - option.risk.interruption),
+        )
         saved -= more_micro_usd_hour
         least = LEAST_SAVED * nothing.cost if option.moves else 1
         return saved >= max(1, least) and payback_seconds(option.moves, saved) <= self.hours * 3600
