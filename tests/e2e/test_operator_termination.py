@@ -146,3 +146,24 @@ def test_deleting_a_pool_drains_its_nodes_onto_another_pool(story: Story) -> Non
         lambda: events if len(events := story.site.events("terminated", old)) == len(old) else [], "instances to end"
     )
     assert all((each["cause"], each["lost_pods"]) == ("deleted", []) for each in ended)
+
+
+def test_five_nodes_that_go_at_once_are_bought_anew_once_each_and_elsewhere(story: Story) -> None:
+    story.make_pool(cpu_below=3)
+    story.apply(story.service("web", 5, cpu="1100m"))
+    story.wait_running(5, "web")
+    lost = {name_of(claim): offering(claim) for claim in story.claims()}
+    assert len(lost) == 5
+    for name in lost:
+        story.site.interrupt(name, NOTICE_SECONDS)
+    story.wait(lambda: not lost.keys() & names(story.claims()) or None, "all five to be gone", NOTICE_SECONDS + 60)
+    story.wait_running(5, "web")
+
+    fresh = story.claims()
+    assert {offering(claim) for claim in fresh}.isdisjoint(lost.values())
+    bought = [each for each in story.site.events("launched") if each["name"].startswith(f"{story.pool}-")]
+    assert len(bought) == 5 + len(fresh) <= 10
+    ended = story.site.events("terminated", lost)
+    assert all((each["cause"], each["lost_pods"]) == ("deleted", []) for each in ended)
+    plans = {claim["spec"]["plan"] for claim in fresh}
+    assert len(plans) <= 2, "they are planned together"
