@@ -175,6 +175,7 @@ class Loop:
         self._controllers.placement.forget()
         self._controllers.history.forget()
         self._tools.brake.forget()
+        self._tools.resting.forget()
         self._controllers.queues.forget()
 
     async def _ask(self, view: View) -> None:

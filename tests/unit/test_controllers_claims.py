@@ -310,6 +310,10 @@ class TestRebalance:
 
     def test_ignore(self) -> None:
         assert self.step(Rebalance.IGNORE) == steps.Wait()
+        avoided = replace(OPEN, taints=(taint(AVOID_TAINT),))
+        assert self.step(Rebalance.IGNORE, node=avoided) == steps.Avoid("n", closed=False)
+        (_, remove) = patches.door_patch(avoided, steps.Avoid("n", closed=False))
+        assert remove == {"op": "remove", "path": "/spec/taints/0"}
 
     @pytest.mark.parametrize("policy", [Rebalance.AVOID, Rebalance.REPLACE])
     def test_what_ends_within_a_notice_stays_and_nothing_new_comes(self, policy: Rebalance) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import CapacityType, Phase
 from spotkube.cluster.errors import Forbidden, NotFound
-from spotkube.cluster.resources import CONFIGMAPS
+from spotkube.cluster.resources import CONFIGMAPS, NODECLAIMS
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.history import CONFIG_MAP, KEY, History, format_history, parse_history
 from spotkube.model.history import SpotPool, SpotRecord
 from spotkube.model.notices import NoticeKind
-from spotkube.model.offerings import SPOT, Offering
+from spotkube.model.offerings import SPOT, Offering, OfferingKey
 from spotkube.providers.port import InstanceState
 
 # Nodes that ended by themselves need not be known at once.
@@ -106,6 +106,11 @@ class InterruptionHistory:
             logger.warning("ConfigMap %s/%s: %s", self._namespace, CONFIG_MAP, sentence)
         self._ended, self._counted = dict(history.records), set(history.counted)
         self._tools.resting.restore(history.resting)
+        # Who was killed between giving a node back and writing this.
+        for claim in self._tools.cache.stores[NODECLAIMS].values():
+            if claim.status.notice is not None and claim.spec.capacity_type is CapacityType.SPOT:
+                spec = claim.spec
+                self._tools.resting.rest(OfferingKey(spec.instance_type, spec.zone, spec.capacity_type.value))
         self._rested = self._tools.resting.state()
         self._loaded, self._unwritten, self._urgent = True, False, False
 

@@ -1,6 +1,5 @@
 """Offerings that failed or were interrupted are not bought for a while, and longer each time."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,13 +31,20 @@ class RestingOfferings:
         self._rests: dict[OfferingKey, _Rest] = {}
 
     def rest(self, offering: OfferingKey) -> None:
-        """Many nodes of one offering that fail together are one failure."""
+        """Many nodes of one offering that fail together are one failure, and rest from the last of them on."""
         now, last = self._clock(), self._rests.get(offering)
-        if last is not None and last.until > now:
-            return
-        times = last.times + 1 if last is not None and now - last.until < FORGIVEN_SECONDS else 1
-        seconds = min(self._seconds * 2.0 ** min(times - 1, 10), max(LONGEST_SECONDS, self._seconds))
-        self._rests[offering] = _Rest(times, now + seconds)
+        if last is None or now - last.until >= FORGIVEN_SECONDS:
+            times = 1
+        else:
+            times = last.times if last.until > now else last.times + 1
+        self._rests[offering] = _Rest(times, now + self._length(times))
+
+    def _length(self, times: int) -> float:
+        return min(self._seconds * 2.0 ** min(times - 1, 10), max(LONGEST_SECONDS, self._seconds))
+
+    def forget(self) -> None:
+        """Another replica may lead meanwhile; what it kept is read anew."""
+        self._rests.clear()
 
     def current(self) -> frozenset[OfferingKey]:
         now = self._clock()
@@ -55,10 +61,11 @@ class RestingOfferings:
         return {"/".join(key): [one.times, round(one.until, 1)] for key, one in sorted(self._rests.items())}
 
     def restore(self, state: Any) -> None:
-        """What was kept, of offerings of which nothing is known yet; what can't be meant is passed over."""
+        """What was kept; where both are known the longer rest holds. What can't be meant is passed over."""
         for key, value in state.items() if isinstance(state, Mapping) else ():
             if (read := _read(key, value, self._clock())) is not None:
-                self._rests.setdefault(read[0], read[1])
+                known = self._rests.get(read[0], read[1])
+                self._rests[read[0]] = _Rest(max(known.times, read[1].times), max(known.until, read[1].until))
 
 
 def _read(key: object, value: object, now: float) -> tuple[OfferingKey, _Rest] | None:
@@ -66,8 +73,9 @@ def _read(key: object, value: object, now: float) -> tuple[OfferingKey, _Rest] |
     if len(parts) != 3 or not isinstance(value, list) or len(value) != 2:
         return None
     times, until = value
+    # Comparing first: an integer of any length may stand there, which is no float.
     known = isinstance(times, int | float) and isinstance(until, int | float)
-    if not known or not math.isfinite(times) or not math.isfinite(until) or not 1 <= times <= 1e6:
+    if not known or not 1 <= times <= 1e6 or not 0 <= until <= 1e12:
         return None
     # A clock that was wrong must not keep an offering from being bought for years.
     return OfferingKey(*parts), _Rest(int(times), min(until, now + LONGEST_SECONDS))

@@ -77,14 +77,14 @@ def _warned(claim: NodeClaim, node: Node, facts: Facts) -> Step:
     """What a recommendation to leave comes to. A drain within the notice that may come costs each pod one restart, as
     one does now: only what would not end in time is better moved before."""
     policy = facts.pool.rebalance if facts.pool is not None and facts.pool.mode is Mode.APPLY else Rebalance.IGNORE
+    avoided = any(taint.key == labels.AVOID_TAINT for taint in node.taints)
     if claim.status.warning is None or policy is Rebalance.IGNORE:
-        return Wait()
+        return Avoid(node.name, closed=False) if avoided else Wait()
     left = SPOT_NOTICE_SECONDS - facts.margin_seconds
     slow = [pod for pod in facts.pods if must_leave(pod) and pod.grace_seconds > left and not pod.do_not_disrupt]
     if policy is Rebalance.REPLACE and slow:
         message = f"pod {slow[0].key} takes {slow[0].grace_seconds} s to end, and a spot notice leaves {left:.0f}"
-        return GiveBack(GiveBackReason.REBALANCE, message, rest=True)
-    avoided = any(taint.key == labels.AVOID_TAINT for taint in node.taints)
+        return GiveBack(GiveBackReason.REBALANCE, message)
     return Wait() if avoided else Avoid(node.name)
 
 

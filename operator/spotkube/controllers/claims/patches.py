@@ -8,7 +8,7 @@ from spotkube.api import NodeClaim
 from spotkube.api.common import Condition, ConditionStatus
 from spotkube.api.nodeclaim import NodeClaimStatus, Phase
 from spotkube.api.nodeclaim import Notice as ApiNotice
-from spotkube.controllers.claims.steps import Advance, RecordNotice, RecordWarning
+from spotkube.controllers.claims.steps import Advance, Avoid, Open, RecordNotice, RecordWarning
 from spotkube.model import labels
 from spotkube.model.cluster import Node
 from spotkube.model.offerings import Offering, OfferingKey
@@ -111,6 +111,13 @@ def cordon_patch(node: Node) -> list[Json]:
     elif all(there.key != labels.DISRUPTED_TAINT for there in node.taints):
         operations.append({"op": "add", "path": "/spec/taints/-", "value": taint})
     return operations
+
+
+def door_patch(node: Node, step: Open | Avoid) -> list[Json]:
+    """Opens or closes the Node to new pods."""
+    if isinstance(step, Open):
+        return opening_patch(node)
+    return avoiding_patch(node) if step.closed else _without_taint(node, labels.AVOID_TAINT)
 
 
 def avoiding_patch(node: Node) -> list[Json]:

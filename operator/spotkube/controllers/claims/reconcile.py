@@ -126,8 +126,7 @@ class ClaimController:
             case steps.Advance():
                 return await self._advance(claim, step, facts)
             case steps.Open() | steps.Avoid() if facts.node is not None:
-                change = patches.opening_patch if isinstance(step, steps.Open) else patches.avoiding_patch
-                return claim, await self._patch_node(facts, change(facts.node))
+                return claim, await self._patch_node(facts, patches.door_patch(facts.node, step))
             case steps.RecordNotice() | steps.RecordWarning():
                 return await self._record(claim, step, facts.now), facts
             case steps.GiveBack():

@@ -80,9 +80,10 @@ class RecordWarning:
 
 @dataclass(frozen=True, slots=True)
 class Avoid:
-    """Close the Node to new pods; those that are there stay."""
+    """Close the Node to new pods, or open it again; those that are there stay."""
 
     node: str
+    closed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,65 @@
+"""A fleet as plans would have bought it, and pods on it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from spotkube.api import NodeClaim
+from spotkube.catalog import load_catalog
+from spotkube.controllers.plans import Decision, to_claims
+from spotkube.model.cluster import Mode, Pool
+from spotkube.model.offerings import SPOT, Offering
+from spotkube.model.plan import Plan, PlannedNode
+
+NAMESPACE, POOL = "load", "fleet"
+INSTANCE_TYPES = ("m6i.2xlarge", "m6a.2xlarge", "m5.2xlarge", "m7i.2xlarge")
+PODS_A_NODE = 10
+CPU_MILLI, MEMORY_MIB, GRACE_SECONDS = 760, 1024, 30
+Json = dict[str, Any]
+
+
+def pool() -> Json:
+    """Nothing but notices makes nodes leave."""
+    types = {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": list(INSTANCE_TYPES)}
+    return {
+        "apiVersion": "spotkube.io/v1alpha1",
+        "kind": "NodePool",
+        "metadata": {"name": POOL},
+        "spec": {
+            "mode": "Apply",
+            "template": {"spec": {"requirements": [types]}},
+            "spot": {"allowUnmanagedPods": True},
+            "disruption": {"consolidationPolicy": "Never"},
+            "readyTimeout": "20m",
+        },
+    }
+
+
+def claims(number: int) -> list[NodeClaim]:
+    """The first half in one zone and of one type, the others everywhere else."""
+    spot = [o for o in load_catalog().offerings if o.instance_type in INSTANCE_TYPES and o.capacity_type == SPOT]
+    first, *others = sorted(spot, key=lambda o: (o.zone, o.instance_type))
+    others = [offering for offering in others if offering.zone != first.zone]
+    half = number - number // 2
+    chosen = [first] * half + [others[i % len(others)] for i in range(number - half)]
+    return list(_claims(chosen))
+
+
+def _claims(offerings: Sequence[Offering]) -> Iterator[NodeClaim]:
+    nodes = tuple(PlannedNode(POOL, offering, (), "a fleet to begin with") for offering in offerings)
+    yield from to_claims(Decision(Mode.APPLY, 0, "", Plan(additions=nodes), 0.0), [Pool(POOL)], "fleet")
+
+
+def pod(name: str, node: str) -> Json:
+    """Of an owner whose controller does not run: it is worth a replacement, and nobody makes it anew."""
+    requests = {"cpu": f"{CPU_MILLI}m", "memory": f"{MEMORY_MIB}Mi"}
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "load", "uid": "load", "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "load"}, "ownerReferences": [owner]},
+        "spec": {
+            "nodeName": node,
+            "containers": [{"name": "main", "image": "load", "resources": {"requests": requests}}],
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+        },
+    }
