@@ -76,6 +76,7 @@ class Loop:
         self._told_moves: dict[Mode, _Gist] = {}
         self._last_plans: dict[Mode, Plan] = {}
         self._led = False
+        self._closed = False
 
     async def run(self, stopping: asyncio.Event, health: Health) -> None:
         """Until `stopping` is set. Errors do not end the loop; without the lease it only keeps watch."""
@@ -99,11 +100,17 @@ class Loop:
         decided = not self._planning.done or await self._isolated("decision", self.act)
         # What was decided is carried on at once, and the next plan is searched for meanwhile.
         view = await self._observer.look()
+        if not await self._isolated("notices", lambda: self._close(view)) or self._closed:
+            view = await self._observer.look()
         queued = await self._isolated("queues", lambda: self._queue(view))
         if self._controllers.queues.let_go:  # their pods are planned for with those that wait already
             view = await self._observer.look()
         asked = await self._isolated("question", lambda: self._ask(view))
         return await self._carry_on(view) and decided and queued and asked
+
+    async def _close(self, view: View) -> None:
+        self._closed = False
+        self._closed = await self._controllers.claims.close(view)
 
     async def _queue(self, view: View) -> None:
         await self._controllers.queues.reconcile(self._observer.queues.values(), view)

@@ -226,7 +226,9 @@ class TestNotice:
         )
 
     def test_then_the_claim_is_given_back_and_its_offering_rests(self) -> None:
-        step = next_step(make_claim("Ready", notice=NOW + 120), facts(replace(OPEN, notice=SPOT_ITN), instance()))
+        claim = make_claim("Ready", notice=NOW + 120)
+        assert next_step(claim, facts(replace(OPEN, notice=SPOT_ITN), instance())) == steps.Cordon("n")
+        step = next_step(claim, facts(replace(CLOSED, notice=SPOT_ITN), instance()))
 
         assert reason(step) is GiveBackReason.NOTICE
         assert isinstance(step, steps.GiveBack) and step.rest
@@ -688,8 +690,8 @@ class TestNoticeInTheWorld:
         assert world.claim.status.notice.deadline.timestamp() == deadline
         assert world.kube.writes[:5] == [
             f"patch nodeclaims/{name}/status",
-            f"delete nodeclaims/{name}",
             f"patch nodes/{name}",
+            f"delete nodeclaims/{name}",
             f"patch nodeclaims/{name}/status",
             "evict pods/web-1",
         ]

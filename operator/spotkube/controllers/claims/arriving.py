@@ -3,8 +3,20 @@
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
 from spotkube.controllers.claims.draining import must_leave
+from spotkube.controllers.claims.leaving import is_cordoned
 from spotkube.controllers.claims.news import unrecorded_notice
-from spotkube.controllers.claims.steps import Advance, Avoid, Facts, GiveBack, GiveBackReason, Launch, Open, Step, Wait
+from spotkube.controllers.claims.steps import (
+    Advance,
+    Avoid,
+    Cordon,
+    Facts,
+    GiveBack,
+    GiveBackReason,
+    Launch,
+    Open,
+    Step,
+    Wait,
+)
 from spotkube.model import labels
 from spotkube.model.cluster import Mode, Node, Rebalance
 
@@ -24,6 +36,8 @@ def arriving(claim: NodeClaim, facts: Facts) -> Step:
     if (news := unrecorded_notice(claim, facts)) is not None:
         return news
     if claim.status.notice is not None:
+        if node is not None and not is_cordoned(node):
+            return Cordon(node.name)  # at once: a pod that comes yet has less time than those that are there
         return GiveBack(GiveBackReason.NOTICE, f"{claim.status.notice.kind}: the instance ends", rest=True)
     if phase is not Phase.PENDING and facts.instances_known and not facts.alive:
         # Looked at before the Node, which the cloud deletes together with a machine that died.

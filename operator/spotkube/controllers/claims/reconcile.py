@@ -39,6 +39,8 @@ _UNWANTED = frozenset(
         steps.GiveBackReason.NO_CAPACITY,
     }
 )
+# What is done for all claims before anything is done for one.
+_AT_ONCE = steps.RecordNotice | steps.Cordon
 logger = logging.getLogger(__name__)
 
 
@@ -53,6 +55,30 @@ class ClaimController:
         self._rules: Mapping[str, TerminationRule] = {}
         self._succeeded_later: frozenset[str] = frozenset()
         self._overtaken: frozenset[str] = frozenset()
+
+    async def close(self, view: View) -> bool:
+        """Stores notices that are new and closes their Nodes: before anything else is looked at, since evictions and
+        plans take their time when many go at once. Whether there were any, so that the view is out of date."""
+        news = [claim for claim in view.claims.values() if isinstance(self._first_step(claim, view), _AT_ONCE)]
+
+        async def one(claim: NodeClaim) -> None:
+            facts = self._facts(claim, view)
+            try:
+                while isinstance(step := next_step(claim, facts), _AT_ONCE):
+                    self._tools.require_leader()
+                    if (after := await self._take(step, claim, facts, {})) is None:
+                        return
+                    claim, facts = after
+            except NotFound:
+                return
+            except ApiError as error:
+                logger.warning("claim %s: %s", claim.name, error)
+
+        await each(news, one)
+        return bool(news)
+
+    def _first_step(self, claim: NodeClaim, view: View) -> Step:
+        return next_step(claim, self._facts(claim, view))
 
     async def reconcile(self, view: View) -> None:
         """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
