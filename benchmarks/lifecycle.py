@@ -13,12 +13,12 @@ from live import percentile
 from results import provenance
 
 EPILOG = """\
-2,000 spot nodes are bought through NodeClaims, half of them in one zone, and 20,000 pods of one owner are put onto
+2,000 spot nodes are bought through NodeClaims, more than half of them in one zone, and 20,000 pods of one owner fill
 them. Then the fake cloud gives 1, 100 and 1,000 of the nodes in that zone notice, one right after the other. A watch
 sees when each Node is closed, which counts from when the cloud was told to take it, and when each new NodeClaim is
-written, which counts from the first notice. As many bare patches of Nodes are timed on the same cluster. KWOK plays the
-nodes, and no controller makes pods anew, so that what is bought is bought for the pods that have to leave. Kubelets are
-played as well, so a pod's SIGTERM is when the API server began to delete it.
+written, which counts from the first notice. As many bare patches of Nodes are timed on the same cluster. KWOK plays
+nodes and kubelets, and no controller makes pods anew, so that what is bought is bought for the pods that have to leave,
+and a pod's SIGTERM is when the API server began to delete it.
 
 examples:
   benchmarks/lifecycle.py --nodes 200 --pods 2000 --bursts 1,20,100    two minutes
@@ -80,7 +80,10 @@ def table(row: Json) -> str:
     )  # fmt: skip
     lines = [head, *(tuple(burst[key] for key in keys) for burst in row["bursts"])]
     text = "\n".join("".join(f"{cell!s:>13}" for cell in line) for line in lines)
-    return f"{row['nodes']} nodes, {row['pods']} pods; {row['memory_mib']} MiB, at the end {row['tasks']} tasks\n{text}"
+    head_line = (
+        f"{row['nodes']} nodes, {row['pods']} pods; {row['memory_mib']} MiB, at the end {row['threads']} threads"
+    )
+    return f"{head_line}\n{text}"
 
 
 def main() -> int:
@@ -88,7 +91,7 @@ def main() -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--nodes", type=int, default=2000, help="spot nodes")
-    parser.add_argument("--pods", type=int, default=20_000, help="pods on them, at most 10 a node")
+    parser.add_argument("--pods", type=int, default=20_000, help="pods on them, which fill them")
     parser.add_argument("--bursts", default="1,100,1000", help="how many notices at once, one burst after the other")
     parser.add_argument("--events", type=int, default=0, help="changes of pods afterwards, to see what they leave")
     parser.add_argument("--json", action="store_true", help="print all figures as one object")
@@ -97,10 +100,10 @@ def main() -> int:
         bursts = [int(word) for word in args.bursts.split(",")]
     except ValueError:
         parser.error(f"--bursts {args.bursts} must be numbers with commas between them")
-    if args.pods > lifecycle_fleet.PODS_A_NODE * args.nodes or args.nodes < 1:
-        parser.error(f"--pods {args.pods}: at most {lifecycle_fleet.PODS_A_NODE} on each of {args.nodes} nodes")
-    if min(bursts) < 1 or sum(bursts) > args.nodes // 2 + args.nodes % 2:
-        parser.error(f"--bursts {args.bursts} must be 1 or more, together at most half of {args.nodes} nodes")
+    if args.nodes < 1 or not 0 <= args.pods <= lifecycle_fleet.MOST_PODS_A_NODE * args.nodes:
+        parser.error(f"--pods {args.pods}: at most {lifecycle_fleet.MOST_PODS_A_NODE} on each of {args.nodes} nodes")
+    if min(bursts) < 1 or sum(bursts) > args.nodes:
+        parser.error(f"--bursts {args.bursts} must be 1 or more, together at most {args.nodes} nodes")
     measured = asyncio.run(measure(args.nodes, args.pods, bursts, args.events))
     row = {**provenance(), **measured, "bursts": [row_of(burst) for burst in measured["bursts"]]}
     print(file=sys.stderr)

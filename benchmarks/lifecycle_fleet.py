@@ -12,8 +12,9 @@ from spotkube.model.plan import Plan, PlannedNode
 
 NAMESPACE, POOL = "load", "fleet"
 INSTANCE_TYPES = ("m6i.2xlarge", "m6a.2xlarge", "m5.2xlarge", "m7i.2xlarge")
-PODS_A_NODE = 10
-CPU_MILLI, MEMORY_MIB, GRACE_SECONDS = 760, 1024, 30
+MOST_PODS_A_NODE = 40
+# Of the eight cores of a node, so that pods fill it whatever their number.
+NODE_CPU_MILLI, MEMORY_MIB, GRACE_SECONDS = 7600, 256, 30
 Json = dict[str, Any]
 
 
@@ -34,13 +35,12 @@ def pool() -> Json:
     }
 
 
-def claims(number: int) -> list[NodeClaim]:
-    """The first half in one zone and of one type, the others everywhere else."""
+def claims(number: int, together: int) -> list[NodeClaim]:
+    """The first `together` in one zone and of one type, the others everywhere else."""
     spot = [o for o in load_catalog().offerings if o.instance_type in INSTANCE_TYPES and o.capacity_type == SPOT]
     first, *others = sorted(spot, key=lambda o: (o.zone, o.instance_type))
     others = [offering for offering in others if offering.zone != first.zone]
-    half = number - number // 2
-    chosen = [first] * half + [others[i % len(others)] for i in range(number - half)]
+    chosen = [first] * together + [others[i % len(others)] for i in range(number - together)]
     return list(_claims(chosen))
 
 
@@ -49,9 +49,9 @@ def _claims(offerings: Sequence[Offering]) -> Iterator[NodeClaim]:
     yield from to_claims(Decision(Mode.APPLY, 0, "", Plan(additions=nodes), 0.0), [Pool(POOL)], "fleet")
 
 
-def pod(name: str, node: str) -> Json:
+def pod(name: str, node: str, cpu_milli: int) -> Json:
     """Of an owner whose controller does not run: it is worth a replacement, and nobody makes it anew."""
-    requests = {"cpu": f"{CPU_MILLI}m", "memory": f"{MEMORY_MIB}Mi"}
+    requests = {"cpu": f"{cpu_milli}m", "memory": f"{MEMORY_MIB}Mi"}
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "load", "uid": "load", "controller": True}
     return {
         "apiVersion": "v1",

@@ -17,7 +17,7 @@ from admission_play import MERGE, Api
 from demo import identity
 from demo.helpers import Helper
 from demo.launch import launch_cloud, launch_operator
-from lifecycle_fleet import GRACE_SECONDS, NAMESPACE, claims, pod, pool
+from lifecycle_fleet import GRACE_SECONDS, NAMESPACE, NODE_CPU_MILLI, claims, pod, pool
 from live import Watch
 from live_rivals import CRDS, apply
 from localcluster.cluster import LocalCluster
@@ -64,7 +64,7 @@ async def measure(nodes: int, pods: int, bursts: Sequence[int], events: int) -> 
         api = Api(cluster.server, cluster.directory / "pki")
         try:
             with _stage(cluster, api) as stage:
-                names = await _build(stage, nodes, pods)
+                names = await _build(stage, nodes, pods, max(nodes // 2, sum(bursts)))
                 played = []
                 for number in bursts:
                     taken, names = names[:number], names[number:]
@@ -78,7 +78,7 @@ async def measure(nodes: int, pods: int, bursts: Sequence[int], events: int) -> 
             await api.close()
     return {
         "nodes": nodes, "pods": pods, "bursts": played, "memory_mib": round(peak), "events": events,
-        "memory_before_events_mib": round(before), "memory_after_events_mib": round(after), "tasks": threads,
+        "memory_before_events_mib": round(before), "memory_after_events_mib": round(after), "threads": threads,
     }  # fmt: skip
 
 
@@ -108,17 +108,18 @@ def _is_ready(claim: Json) -> bool:
     return (claim.get("status") or {}).get("phase") == "Ready"
 
 
-async def _build(stage: Stage, nodes: int, pods: int) -> list[str]:
+async def _build(stage: Stage, nodes: int, pods: int, together: int) -> list[str]:
     """Names of the nodes that notices will take, in one zone."""
-    wanted = claims(nodes)
+    wanted = claims(nodes, together)
     bodies = [{k: v for k, v in claim.to_dict().items() if k != "status"} for claim in wanted]
     await _all(stage.api.send("POST", CLAIMS, body) for body in bodies)
     await _until(lambda: len(stage.claims.seen["ready"]), nodes, "nodes Ready")
     names = [claim.name for claim in wanted]
-    await _all(stage.api.send("POST", PODS, pod(f"p-{i:06}", names[i % nodes])) for i in range(pods))
+    cpu = NODE_CPU_MILLI // max(1, -(-pods // nodes))
+    await _all(stage.api.send("POST", PODS, pod(f"p-{i:06}", names[i % nodes], cpu)) for i in range(pods))
     _say(f"{pods} pods made; the operator catches up")
     await asyncio.sleep(QUIET_SECONDS)
-    return names[: nodes - nodes // 2]
+    return names[:together]
 
 
 async def _burst(stage: Stage, names: Sequence[str]) -> Burst:

@@ -251,8 +251,10 @@ def question_of(snapshot: Snapshot, mode: Mode) -> Snapshot | None:
 
 def unsettled(snapshot: Snapshot) -> set[str]:
     """Pods (their uids) that wait for a place and have none yet, not even one that is being bought."""
-    settled = {pod.uid for bin_ in make_bins(snapshot) for pod in bin_.residents}
-    return {pod.uid for pod in pods_to_place(snapshot)} - settled
+    waiting = {pod.uid for pod in pods_to_place(snapshot)}
+    if not waiting:  # as mostly; to fill thousands of nodes takes a good part of a second
+        return waiting
+    return waiting - {pod.uid for bin_ in make_bins(snapshot) for pod in bin_.residents}
 
 
 def in_force(decision: Decision, heirs: Mapping[str, str]) -> Decision:

@@ -6,16 +6,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import lifecycle
-from lifecycle_fleet import PODS_A_NODE, claims, pod
+from lifecycle_fleet import NODE_CPU_MILLI, claims, pod
 from lifecycle_play import Burst
 
 
 def row(*bursts: Burst, memory: float = 500) -> dict[str, Any]:
     shown = [lifecycle.row_of(burst) for burst in bursts]
-    return {"nodes": 20, "pods": 200, "memory_mib": memory, "tasks": 12, "bursts": shown}
+    return {"nodes": 20, "pods": 200, "memory_mib": memory, "threads": 12, "bursts": shown}
 
 
 def missed(**fields: Any) -> list[str]:
@@ -38,12 +40,32 @@ def test_the_table_has_a_line_for_each_burst() -> None:
     assert [line.split()[:3] for line in lines[2:]] == [["1", "1", "0.1"], ["20", "1", "0.1"]]
 
 
-def test_half_of_the_fleet_is_of_one_zone_and_full_of_pods() -> None:
-    fleet = claims(20)
+def test_the_first_of_the_fleet_are_of_one_zone_and_pods_fill_it() -> None:
+    fleet = claims(20, 12)
     zones = [claim.spec.zone for claim in fleet]
-    assert zones[:10] == [zones[0]] * 10
-    assert zones[0] not in zones[10:]
-    cpu = {claim.spec.allocatable["cpu"] for claim in fleet}
-    asked = pod("p", "n")["spec"]["containers"][0]["resources"]["requests"]["cpu"]
-    milli = {int(one[:-1]) if one.endswith("m") else 1000 * int(one) for one in cpu}
-    assert all(PODS_A_NODE * int(asked[:-1]) <= one < (PODS_A_NODE + 1) * int(asked[:-1]) for one in milli)
+    assert zones[:12] == [zones[0]] * 12
+    assert zones[0] not in zones[12:]
+    asked = NODE_CPU_MILLI // 10
+    assert pod("p", "n", asked)["spec"]["containers"][0]["resources"]["requests"]["cpu"] == f"{asked}m"
+    for claim in fleet:
+        room = claim.spec.allocatable["cpu"]
+        milli = int(room[:-1]) if room.endswith("m") else 1000 * int(room)
+        assert 10 * asked <= milli < 11 * asked
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--bursts", "1,x"), "must be numbers"),
+        (("--nodes", "10", "--pods", "0", "--bursts", "11"), "together at most 10 nodes"),
+        (("--nodes", "10", "--pods", "401"), "at most 40 on each of 10 nodes"),
+    ],
+)
+def test_bad_arguments(
+    words: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lifecycle.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        lifecycle.main()
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err
