@@ -12,8 +12,11 @@ import pytest
 from controller_builders import OFFERING
 from localcluster.cluster import Cluster
 from spotkube.api import NodeClaim
+from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
+from spotkube.cluster.resources import NODECLAIMS
 from spotkube.controllers.history import InterruptionHistory
+from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.model.history import SpotPool, SpotRecord
@@ -30,7 +33,10 @@ async def client(cluster: Cluster, namespace: str) -> AsyncIterator[KubeClient]:
 
 
 def history_of(client: KubeClient, namespace: str) -> InterruptionHistory:
-    tools = SimpleNamespace(client=client, require_leader=lambda: None)
+    cache = Cache()
+    cache.add(NODECLAIMS, NodeClaim.from_dict)
+    resting = RestingOfferings(180.0, NOW.timestamp)
+    tools = SimpleNamespace(client=client, require_leader=lambda: None, cache=cache, resting=resting)
     return InterruptionHistory(cast("Toolbox", tools), namespace)
 
 

@@ -29,9 +29,16 @@ class TestDefaults:
             "template": {"metadata": {}, "spec": {}},
             "limits": {},
             "perNodeCost": 0,
-            "spot": {"maxInterruptionPercent": 100, "allowUnmanagedPods": False},
+            "spot": {"maxInterruptionPercent": 100, "allowUnmanagedPods": False, "rebalance": "Avoid"},
             "readyTimeout": "5m",
-            "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "30s", "payBackWithin": "1h"},
+            "disruption": {
+                "consolidationPolicy": "WhenEmpty",
+                "consolidateAfter": "30s",
+                "budgets": [{"nodes": "10%", "reasons": []}],
+                "expireAfter": "0s",
+                "repairAfter": "10m",
+                "payBackWithin": "1h",
+            },
         }
 
     def test_a_job_is_filled_in_and_its_template_kept(
