@@ -162,7 +162,7 @@ class TestSickness:
 
 class TestPrices:
     def price(self, check: PriceCheck, micro: int, now: float) -> int | None:
-        found = check.check([replace(OFFERING, price_micro_usd_hour=micro)], now)
+        found = check.check((replace(OFFERING, price_micro_usd_hour=micro),), now)
         return found[0].price_micro_usd_hour if found else None
 
     def test_a_spike_is_not_believed_until_it_has_held(self) -> None:
@@ -174,6 +174,13 @@ class TestPrices:
         assert check.doubted == 0
         assert self.price(check, 200_000, 3) == 31_000
         assert self.price(check, 210_000, 3 + HELD_SECONDS) == 210_000
+
+    def test_what_can_be_believed_is_handed_on_as_it_is(self) -> None:
+        check, offerings = PriceCheck(), (OFFERING,)
+        assert check.check(offerings, 0) is offerings
+        assert check.check(offerings, 1) is offerings
+        again = (replace(OFFERING),)
+        assert check.check(again, 2) is again
 
     @pytest.mark.parametrize("price", [0, -1, 1])
     def test_a_price_that_cannot_be_never_is(self, price: int) -> None:

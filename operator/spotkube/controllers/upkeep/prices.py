@@ -1,7 +1,6 @@
 """Prices as they are believed: a feed that lies for a moment must not move a fleet."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from spotkube.model.offerings import Offering, OfferingKey
@@ -27,14 +26,21 @@ class PriceCheck:
         self._believed: dict[OfferingKey, int] = {}
         self._doubts: dict[OfferingKey, _Doubt] = {}
         self._told: frozenset[OfferingKey] = frozenset()
+        self._last: tuple[Offering, ...] = ()
 
     @property
     def doubted(self) -> int:
         """How many prices are not believed."""
         return len(self._doubts)
 
-    def check(self, offerings: Iterable[Offering], now: float) -> tuple[Offering, ...]:
-        """The offerings with prices that can be believed. One that never had such a price is left out."""
+    def check(self, offerings: tuple[Offering, ...], now: float) -> tuple[Offering, ...]:
+        """The offerings with prices that can be believed. One that never had such a price is left out.
+
+        Where all can, the very tuple: it is by that that the planner is told only of what is new.
+        """
+        if offerings is self._last and not self._doubts:
+            return offerings
+        self._last = offerings
         found = tuple(checked for offering in offerings if (checked := self._checked(offering, now)) is not None)
         if news := self._doubts.keys() - self._told:
             example = min(news)
@@ -44,7 +50,7 @@ class PriceCheck:
                 len(news), FACTOR, self._doubts[example].price_micro_usd_hour, example, HELD_SECONDS,
             )  # fmt: skip
         self._told = frozenset(self._doubts)
-        return found
+        return found if self._doubts else offerings
 
     def _checked(self, offering: Offering, now: float) -> Offering | None:
         key, price, last = offering.key, offering.price_micro_usd_hour, self._believed.get(offering.key)
