@@ -17,6 +17,7 @@ from spotkube.cluster.errors import AlreadyExists, ApiError, Conflict, Invalid, 
 from spotkube.cluster.events import EventRecorder
 from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS, NODEPOOLS, NODES, PODS, Resource
 from spotkube.controllers.carrying import Carrier
+from spotkube.controllers.claims.doors import Doors
 from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.disruption.carry import DisruptionController
 from spotkube.controllers.disruption.sources import sources
@@ -476,7 +477,8 @@ class World:
             history=self.history,
             brake=self.tools.brake,
         )
-        claims, carrier = ClaimController(self.tools), Carrier(self.tools, self.placement, 3)
+        self.doors = Doors(self.tools)
+        claims, carrier = ClaimController(self.tools, self.doors), Carrier(self.tools, self.placement, 3)
         self.sick = SickNodes()
         self.controllers = Controllers(
             claims=claims,

@@ -21,6 +21,7 @@ from spotkube.cluster.resources import Resource
 from spotkube.cluster.running import OperatorContext, run_operator
 from spotkube.controllers.archive import Archive, Shelf
 from spotkube.controllers.carrying import Carrier
+from spotkube.controllers.claims.doors import Doors
 from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.disruption.carry import DisruptionController
 from spotkube.controllers.disruption.sources import sources
@@ -86,8 +87,9 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
         health = Health(max_silence_seconds=silence, checks={"cache": lambda: cache.synced})
 
         async def main(context: OperatorContext) -> None:
-            async with _background(tools, elector):
-                await _loop(settings, tools, health, context)
+            doors = Doors(tools)
+            async with _background(tools, elector, doors):
+                await _loop(settings, tools, doors, health, context)
 
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(provider.close)
@@ -132,7 +134,7 @@ async def _connect(settings: Settings) -> KubeClient:
     )
 
 
-async def _loop(settings: Settings, tools: Toolbox, health: Health, context: OperatorContext) -> None:
+async def _loop(settings: Settings, tools: Toolbox, doors: Doors, health: Health, context: OperatorContext) -> None:
     worker = PlannerWorker()
     batch = Batch(settings.batch_idle_seconds, settings.batch_max_seconds)
     moves = MovesQuestion(settings.moves_seconds)
@@ -164,7 +166,7 @@ async def _loop(settings: Settings, tools: Toolbox, health: Health, context: Ope
     shelf = Shelf(settings.namespace, settings.snapshot_max_kib, settings.snapshot_folder, settings.plan_history)
     archive = Archive(tools, shelf)
     sick = SickNodes()
-    claims, carrier = ClaimController(tools), Carrier(tools, placement, settings.plan_history, archive)
+    claims, carrier = ClaimController(tools, doors), Carrier(tools, placement, settings.plan_history, archive)
     controllers = Controllers(
         claims=claims,
         placement=placement,
@@ -221,10 +223,12 @@ def _elector(
 
 
 @contextlib.asynccontextmanager
-async def _background(tools: Toolbox, elector: LeaderElector | SoleReplica) -> AsyncIterator[None]:
-    """Posts events, renews the lease and reads notices; gives the lease back at the end, so that another takes over
-    fast."""
-    work = (tools.recorder.run(), elector.run(), tools.inbox.run())
+async def _background(
+    tools: Toolbox, elector: LeaderElector | SoleReplica, doors: Doors
+) -> AsyncIterator[None]:
+    """Posts events, renews the lease, reads notices and closes the nodes that they are about; gives the lease back at
+    the end, so that another takes over fast."""
+    work = (tools.recorder.run(), elector.run(), tools.inbox.run(), doors.run())
     tasks = [asyncio.create_task(one) for one in work]
     try:
         yield

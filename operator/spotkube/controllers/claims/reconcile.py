@@ -10,6 +10,7 @@ from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.deciding import next_step
+from spotkube.controllers.claims.doors import Doors
 from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.claims.looking import pods_on_node, waiting_for_successors
 from spotkube.controllers.claims.overtaken import overtaken
@@ -47,8 +48,9 @@ logger = logging.getLogger(__name__)
 class ClaimController:
     """Level-triggered: what is done depends on the claim, its Node and its instance as they are now."""
 
-    def __init__(self, tools: Toolbox) -> None:
+    def __init__(self, tools: Toolbox, doors: Doors) -> None:
         self._tools = tools
+        self._doors = doors
         self._evictor = Evictor(tools)
         # By plan: how many of its pods are still to be bound, and since when so many.
         self._landing: dict[str, tuple[int, float]] = {}
@@ -161,7 +163,7 @@ class ClaimController:
                 left = await self.give_back(claim, step)
                 return (left, facts) if left else None
             case steps.Cordon() if facts.node is not None:
-                facts = await self._patch_node(facts, patches.cordon_patch(facts.node))
+                facts = replace(facts, node=await self._doors.close(step.node))
                 # Its pods were counted before it was closed: where there seemed to be none, the next cycle looks anew.
                 return (claim, facts) if facts.pods else None
             case steps.Drain():

@@ -1,0 +1,107 @@
+"""Closes the Nodes whose instances end, beside the cycle: in a large cluster one cycle takes longer than the pods that
+still come to such a node should have to find out.
+
+It needs nothing but the Node, its claim and what messages say. To close a Node is harmless to repeat, and whatever told
+of its end stays where it was found until the cycle has stored it on the claim.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from weakref import WeakValueDictionary
+
+from spotkube.api import NodeClaim
+from spotkube.cluster.cache import Store
+from spotkube.cluster.errors import ApiError, NotFound
+from spotkube.cluster.resources import NODECLAIMS, NODES
+from spotkube.controllers.claims.leaving import is_cordoned
+from spotkube.controllers.claims.patches import cordon_patch
+from spotkube.controllers.toolbox import NotLeading, Toolbox, each
+from spotkube.convert.nodes import to_node
+from spotkube.model.cluster import Node
+from spotkube.model.notices import Notice
+
+# Between two looks: in a storm of events each would otherwise be followed by one.
+PAUSE_SECONDS = 0.05
+# What failed is tried again after so long, though nothing changes.
+RETRY_SECONDS = 1.0
+logger = logging.getLogger(__name__)
+
+
+def nodes_to_close(
+    nodes: Iterable[Node], claims: Mapping[str, NodeClaim], told: Callable[[str | None], tuple[Notice, ...]]
+) -> list[Node]:
+    """Nodes of `claims` that a sign on them or a message says will end, and that are still open.
+
+    `told` gives what messages say of an instance, by its provider ID.
+    """
+    found = []
+    for node in nodes:
+        claim = claims.get(node.claim or "")
+        if claim is None or (claim.status.node_name or claim.name) != node.name:
+            continue
+        signs = (*((node.notice,) if node.notice else ()), *told(claim.status.provider_id))
+        if any(sign.ends_instance for sign in signs) and not is_cordoned(node):
+            found.append(node)
+    return found
+
+
+class Doors:
+    """Shared by all who close Nodes, so that no two of them close the same one at the same time."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._nodes: Store[Node] = tools.cache.stores[NODES]
+        self._claims: Store[NodeClaim] = tools.cache.stores[NODECLAIMS]
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def run(self) -> None:
+        """For ever; without the lease it does nothing."""
+        seen, fine = 0, True
+        while True:
+            seen = await self._tools.cache.next_batch(
+                seen, idle_seconds=0.0, max_seconds=0.0, timeout_seconds=None if fine else RETRY_SECONDS
+            )
+            try:
+                fine = await self.close_all()
+            except NotLeading:
+                fine = False
+            except Exception:
+                # Whatever it was: the cycle closes them too, only later.
+                fine = False
+                logger.exception("nodes that are about to end were not closed at once, which is tried again")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def close_all(self) -> bool:
+        """Closes all that are to be closed now; whether that went well. Raises NotLeading."""
+        if not self._tools.is_leader():
+            return False
+        claims = {claim.name: claim for claim in self._claims.values()}
+        failed = []
+
+        async def one(node: Node) -> None:
+            try:
+                await self.close(node.name)
+            except NotFound:
+                return
+            except ApiError as error:
+                failed.append(node.name)
+                logger.warning("Node %s could not be closed, which is tried again: %s", node.name, error)
+
+        await each(nodes_to_close(self._nodes.values(), claims, self._tools.inbox.of), one)
+        return not failed
+
+    async def close(self, name: str) -> Node | None:
+        """Taint, cordon and off the load balancers. The Node as it is then; None where it is gone.
+
+        Raises ApiError, NotLeading.
+        """
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        async with lock:
+            node = self._nodes.get(name)
+            if node is None or is_cordoned(node):
+                return node
+            self._tools.require_leader()
+            raw = await self._tools.client.patch(NODES, name, cordon_patch(node), kind="json")
+            self._tools.cache.feed(NODES, "MODIFIED", raw)
+            return to_node(raw)

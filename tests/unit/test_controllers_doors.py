@@ -1,0 +1,149 @@
+"""Nodes whose instances end are closed at once, by one patch each, whoever finds it out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller_builders import UNAVAILABLE, World
+from spotkube.api import NodeClaim
+from spotkube.cluster.errors import NotFound
+from spotkube.cluster.resources import NODES
+from spotkube.controllers.claims.doors import Doors, nodes_to_close
+from spotkube.controllers.claims.leaving import is_cordoned
+from spotkube.controllers.toolbox import NotLeading
+from spotkube.convert.nodes import to_node
+from spotkube.model.cluster import Node
+from spotkube.model.notices import Notice, NoticeKind
+
+SIGN = Notice(NoticeKind.SPOT_INTERRUPTION, "taint", "1", 120.0)
+WARNING = replace(SIGN, kind=NoticeKind.REBALANCE_RECOMMENDATION, ends_instance=False)
+
+
+def node_of(world: World, name: str) -> Node:
+    return to_node(world.kube.one(NODES, name))
+
+
+async def noticed() -> tuple[World, str]:
+    world = World()
+    name = await world.up_and_running()
+    world.notice(name, world.clock.now + 120)
+    world.sync()
+    world.kube.writes.clear()
+    return world, name
+
+
+async def run_for_a_while(doors: Doors, turns: int = 20) -> None:
+    running = asyncio.create_task(doors.run())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+class TestWhich:
+    async def test_signs_and_messages_of_ours_that_end_the_instance(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        node, claim = node_of(world, name), world.claim
+        said: dict[str, tuple[Notice, ...]] = {}
+
+        def found(node: Node, claims: dict[str, NodeClaim]) -> list[Node]:
+            return nodes_to_close([node], claims, lambda id_: said.get(id_ or "", ()))
+
+        signed = replace(node, notice=SIGN)
+        assert found(node, {name: claim}) == []
+        assert found(signed, {name: claim}) == [signed]
+        assert found(replace(node, notice=WARNING), {name: claim}) == []
+        assert found(signed, {}) == []
+        assert found(replace(signed, claim=None), {name: claim}) == []
+        assert found(replace(signed, name="impostor"), {name: claim}) == []
+        said[f"i-{name}"] = (WARNING, SIGN)
+        assert found(node, {name: claim}) == [node]
+        said[f"i-{name}"] = (WARNING,)
+        assert found(node, {name: claim}) == []
+
+
+class TestAtOnce:
+    async def test_one_patch_and_no_other_write(self) -> None:
+        world, name = await noticed()
+
+        await run_for_a_while(world.doors)
+
+        assert world.kube.writes == [f"patch nodes/{name}"]
+        assert is_cordoned(node_of(world, name))
+
+    async def test_then_the_cycle_stores_the_notice_and_goes_on(self) -> None:
+        world, name = await noticed()
+        await world.doors.close_all()
+
+        await world.cycle()
+
+        assert world.claim.status.notice is not None
+        assert world.kube.writes[:5] == [
+            f"patch nodes/{name}",
+            f"patch nodeclaims/{name}/status",
+            f"delete nodeclaims/{name}",
+            f"patch nodeclaims/{name}/status",
+            "evict pods/web-1",
+        ]
+
+    async def test_whoever_comes_second_waits_and_finds_it_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world, name = await noticed()
+        patch = world.kube.patch
+
+        async def slow(*args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(0.01)
+            return await patch(*args, **kwargs)
+
+        monkeypatch.setattr(world.kube, "patch", slow)
+
+        first, second = await asyncio.gather(world.doors.close(name), world.doors.close(name))
+
+        assert world.kube.writes == [f"patch nodes/{name}"]
+        assert first is not None
+        assert second is not None
+        assert is_cordoned(first)
+        assert is_cordoned(second)
+
+
+class TestTrouble:
+    async def test_who_does_not_lead_closes_nothing(self) -> None:
+        world, name = await noticed()
+        world.leading = False
+
+        assert not await world.doors.close_all()
+        with pytest.raises(NotLeading):
+            await world.doors.close(name)
+        await run_for_a_while(world.doors)
+
+        assert world.kube.writes == []
+
+    async def test_what_fails_is_tried_again_though_nothing_changes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world, name = await noticed()
+        monkeypatch.setattr("spotkube.controllers.claims.doors.PAUSE_SECONDS", 0.0)
+        monkeypatch.setattr("spotkube.controllers.claims.doors.RETRY_SECONDS", 0.0)
+        world.kube.refuse["patch nodes"] = UNAVAILABLE
+        running = asyncio.create_task(world.doors.run())
+        while len(world.kube.writes) < 3:
+            await asyncio.sleep(0.001)
+        world.kube.refuse.clear()
+
+        async with asyncio.timeout(10):
+            while not is_cordoned(node_of(world, name)):
+                await asyncio.sleep(0.001)
+
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    async def test_one_that_fails_holds_up_no_other_nor_does_a_mistake(self) -> None:
+        world, name = await noticed()
+        world.kube.refuse["patch nodes"] = KeyError("a mistake of ours")
+
+        await run_for_a_while(world.doors)
+        world.kube.refuse["patch nodes"] = NotFound(404, "NotFound", name)
+
+        assert await world.doors.close_all()  # nobody needs to close what is gone
