@@ -13,6 +13,8 @@ from spotkube.model.plan import Plan, PlannedNode
 NAMESPACE, POOL = "load", "fleet"
 INSTANCE_TYPES = ("m6i.2xlarge", "m6a.2xlarge", "m5.2xlarge", "m7i.2xlarge")
 MOST_PODS_A_NODE = 40
+# ReplicaSets that the pods are of.
+OWNERS = 20
 # Of the eight cores of a node, so that pods fill it whatever their number.
 NODE_CPU_MILLI, MEMORY_MIB, GRACE_SECONDS = 7600, 256, 30
 Json = dict[str, Any]
@@ -49,14 +51,29 @@ def _claims(offerings: Sequence[Offering]) -> Iterator[NodeClaim]:
     yield from to_claims(Decision(Mode.APPLY, 0, "", Plan(additions=nodes), 0.0), [Pool(POOL)], "fleet")
 
 
-def pod(name: str, node: str, cpu_milli: int) -> Json:
-    """Of an owner whose controller does not run: it is worth a replacement, and nobody makes it anew."""
-    requests = {"cpu": f"{cpu_milli}m", "memory": f"{MEMORY_MIB}Mi"}
-    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "load", "uid": "load", "controller": True}
+def owner(number: int, replicas: int) -> Json:
+    """Its controller does not run: it lacks each pod that leaves, and nobody makes that anew."""
+    labels = {"app": "load", "owner": str(number)}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "load"}]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    metadata = {"name": f"load-{number}", "namespace": NAMESPACE}
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata, "spec": spec}
+
+
+def pod(number: int, node: str, cpu_milli: int) -> Json:
+    """Of one `owner` after the other."""
+    requests, of = {"cpu": f"{cpu_milli}m", "memory": f"{MEMORY_MIB}Mi"}, str(number % OWNERS)
+    reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"load-{of}", "uid": of, "controller": True}
+    labels = {"app": "load", "owner": of}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "load"}, "ownerReferences": [owner]},
+        "metadata": {
+            "name": f"p-{number:06}",
+            "namespace": NAMESPACE,
+            "labels": labels,
+            "ownerReferences": [reference],
+        },
         "spec": {
             "nodeName": node,
             "containers": [{"name": "main", "image": "load", "resources": {"requests": requests}}],

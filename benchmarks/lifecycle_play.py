@@ -17,7 +17,7 @@ from admission_play import MERGE, Api
 from demo import identity
 from demo.helpers import Helper
 from demo.launch import launch_cloud, launch_operator
-from lifecycle_fleet import GRACE_SECONDS, NAMESPACE, NODE_CPU_MILLI, claims, pod, pool
+from lifecycle_fleet import GRACE_SECONDS, NAMESPACE, NODE_CPU_MILLI, OWNERS, claims, owner, pod, pool
 from live import Watch
 from live_rivals import CRDS, apply
 from localcluster.cluster import LocalCluster
@@ -87,7 +87,8 @@ def _stage(cluster: LocalCluster, api: Api) -> Iterator[Stage]:
     cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
     kubeconfig = identity.install(cluster, cluster.directory)
-    apply(cluster, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}, pool()])
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    apply(cluster, [namespace, pool()])
     with contextlib.ExitStack() as stack:
         cloud, url = launch_cloud(cluster.kubeconfig, cluster.directory, "--registration-delay=100ms")
         stack.callback(cloud.stop)
@@ -116,7 +117,8 @@ async def _build(stage: Stage, nodes: int, pods: int, together: int) -> list[str
     await _until(lambda: len(stage.claims.seen["ready"]), nodes, "nodes Ready")
     names = [claim.name for claim in wanted]
     cpu = NODE_CPU_MILLI // max(1, -(-pods // nodes))
-    await _all(stage.api.send("POST", PODS, pod(f"p-{i:06}", names[i % nodes], cpu)) for i in range(pods))
+    apply(stage.cluster, [owner(i, len(range(i, pods, OWNERS))) for i in range(OWNERS)])
+    await _all(stage.api.send("POST", PODS, pod(i, names[i % nodes], cpu)) for i in range(pods))
     _say(f"{pods} pods made; the operator catches up")
     await asyncio.sleep(QUIET_SECONDS)
     return names[:together]
@@ -132,9 +134,9 @@ async def _burst(stage: Stage, names: Sequence[str]) -> Burst:
     told = await asyncio.to_thread(_interrupt, stage.cloud_url, {name: ids[name] for name in names})
     await _until(lambda: len(stage.nodes.seen["closed"].keys() - closed), len(names), "nodes closed", NOTICE_SECONDS)
     await _settled(stage)
-    at = {stage.nodes.objects[uid]["metadata"]["name"]: at for uid, at in stage.nodes.seen["closed"].items()}
+    at = {stage.nodes.objects[uid]["metadata"]["name"]: at for uid, at in list(stage.nodes.seen["closed"].items())}
     burst.cordons = [at[name] - told[name] for name in names if name in at]
-    burst.claims = [at - began for uid, at in stage.claims.seen["made"].items() if uid not in known]
+    burst.claims = [at - began for uid, at in list(stage.claims.seen["made"].items()) if uid not in known]
     burst.calls = await _calls(stage.api) - calls
     burst.late_pods = _late(stage.pods, set(names), deadline)
     return burst
@@ -153,7 +155,7 @@ async def _settled(stage: Stage) -> None:
 
 def _late(pods: Watch, nodes: set[str], deadline: float) -> int:
     """Pods of these nodes that were told less than their grace before the deadline, or not at all."""
-    there = [one for one in pods.objects.values() if one["spec"].get("nodeName") in nodes]
+    there = [one for one in list(pods.objects.values()) if one["spec"].get("nodeName") in nodes]
     return sum(1 for one in there if _told_at(one) > deadline - GRACE_SECONDS + SLACK_SECONDS)
 
 
@@ -174,7 +176,7 @@ async def _bare(api: Api, names: Sequence[str]) -> float:
 
 
 async def _storm(stage: Stage, events: int) -> None:
-    names = [one["metadata"]["name"] for one in stage.pods.objects.values() if one["spec"].get("nodeName")]
+    names = [one["metadata"]["name"] for one in list(stage.pods.objects.values()) if one["spec"].get("nodeName")]
     living = names[:1000]
     for turn in range(0, events, len(living) or 1):
         body = {"metadata": {"annotations": {"load.spotkube.io/turn": str(turn)}}}

@@ -42,7 +42,8 @@ from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.moving import MovesQuestion
 from spotkube.observe import Observer
 from spotkube.planner.formulation.bins import make_bins
-from spotkube.planning import Planning, unsettled
+from spotkube.planner.formulation.waiting import unsettled
+from spotkube.planning import Planning
 from spotkube.providers.port import Instance, InstanceOrder, InstanceState, InsufficientCapacity, ProviderUnavailable
 from spotkube.providers.sqs import Message, QueueError
 from spotkube.worker import Planned, PlannerWorker

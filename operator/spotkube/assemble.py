@@ -223,9 +223,7 @@ def _elector(
 
 
 @contextlib.asynccontextmanager
-async def _background(
-    tools: Toolbox, elector: LeaderElector | SoleReplica, doors: Doors
-) -> AsyncIterator[None]:
+async def _background(tools: Toolbox, elector: LeaderElector | SoleReplica, doors: Doors) -> AsyncIterator[None]:
     """Posts events, renews the lease, reads notices and closes the nodes that they are about; gives the lease back at
     the end, so that another takes over fast."""
     work = (tools.recorder.run(), elector.run(), tools.inbox.run(), doors.run())

@@ -31,7 +31,7 @@ class MovesQuestion:
             return None
         self._next_at = view.now + self._every_seconds
         for mode in (Mode.RECOMMEND, Mode.APPLY):
-            snapshot = view.snapshot if mode is Mode.RECOMMEND else with_staying(view, quiet)
+            snapshot = view.steady if mode is Mode.RECOMMEND else with_staying(view, quiet)
             question = moves_question(replace(snapshot, resting=snapshot.resting | unproven), mode)
             if question is not None and self._answered.get(mode) != hash(question):
                 self._answered[mode] = hash(question)
@@ -48,11 +48,11 @@ class MovesQuestion:
 
 
 def with_staying(view: View, quiet: frozenset[str]) -> Snapshot:
-    """The snapshot in which nodes stay that are not quiet, or that their pool's budgets let not go now."""
+    """The steady snapshot in which nodes stay that are not quiet, or that their pool's budgets let not go now."""
     reason = DisruptionReason.UNDERUTILIZED
     open_ = {pool for pool in view.pools if allowed_now(pool, reason, view) > 0}
     claims = (replace(one, stays=one.name not in quiet or one.pool not in open_) for one in view.snapshot.claims)
-    return replace(view.snapshot, claims=tuple(claims))
+    return replace(view.steady, claims=tuple(claims))
 
 
 def is_quiet(view: View) -> bool:
@@ -63,15 +63,14 @@ def is_quiet(view: View) -> bool:
 
 
 def moves_question(snapshot: Snapshot, mode: Mode) -> Snapshot | None:
-    """The snapshot as far as the answer depends on it; None where there is nothing that could be given back."""
+    """The steady snapshot as far as the answer depends on it; None where there is nothing that could be given back."""
     pools = tuple(pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting)
     giving = {pool.name for pool in pools if gives_back(pool)}
     if not snapshot.offerings or not any(claim.pool in giving for claim in snapshot.claims):
         return None
-    # Readiness comes and goes, and so do evictions that budgets allow: of these only whether there is one matters.
-    pods = tuple(replace(pod, ready=False) for pod in snapshot.pods)
+    # Evictions that budgets allow come and go: only whether there is one matters.
     budgets = tuple(replace(budget, allowed=min(budget.allowed, 1)) for budget in snapshot.budgets)
-    return replace(snapshot, taken_at=0.0, pods=pods, pools=pools, budgets=budgets)
+    return replace(snapshot, pools=pools, budgets=budgets)
 
 
 def moves_still_valid(decision: Decision, view: View) -> Decision | None:

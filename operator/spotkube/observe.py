@@ -36,7 +36,7 @@ from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.upkeep.brake import PurchaseBrake
 from spotkube.controllers.upkeep.prices import PriceCheck
-from spotkube.controllers.view import View
+from spotkube.controllers.view import Memory, View
 from spotkube.convert.binding import with_volumes
 from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
@@ -64,6 +64,7 @@ from spotkube.convert.workloads import (
     workload_of,
 )
 from spotkube.model.cluster import Claim, Mode, Pool, Snapshot
+from spotkube.model.kept import Kept
 from spotkube.model.offerings import Offering
 from spotkube.model.pods import Pod
 from spotkube.model.policy import CHEAPEST, Policy
@@ -125,6 +126,8 @@ class Observer:
         self._brake = brake or PurchaseBrake()
         self._prices = PriceCheck()
         self._offerings: tuple[Offering, ...] = ()
+        self._models: Kept[NodeClaim, Claim] = Kept(to_claim)
+        self._memory = Memory()
 
     @staticmethod
     def fill(cache: Cache) -> None:
@@ -169,7 +172,7 @@ class Observer:
             if pod.node is not None:
                 pods_on[pod.node].append(pod)
         pools: list[NodePool] = self.pools.values()
-        models = tuple(to_claim(claim) for claim in claims)
+        models = tuple(self._models.of_all(claims))
         snapshot = Snapshot(
             taken_at=self._clock(),
             pods=tuple(with_volumes([*live, *displaced, *expected], self._storage())),
@@ -209,6 +212,7 @@ class Observer:
             budgets=self._budgets(),
             places=self._placement.places,
             unreadable_pools=frozenset(name for _, name in self.pools.rejected),
+            memory=self._memory,
         )
 
     def _stand_ins(self, pods: list[Pod], sources: Mapping[SourceKey, Source]) -> tuple[list[Pod], list[Pod]]:

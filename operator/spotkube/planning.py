@@ -18,7 +18,6 @@ from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.pods import Pod
 from spotkube.model.policy import PolicyUnsatisfiable
 from spotkube.moving import MovesQuestion, moves_still_valid
-from spotkube.planner.formulation.bins import make_bins
 from spotkube.planner.formulation.waiting import pods_to_place
 from spotkube.worker import Planned, PlannerFailed, PlannerWorker
 
@@ -94,7 +93,7 @@ class Planning:
 
     def start_if_due(self, view: View, unproven: frozenset[OfferingKey] = frozenset()) -> None:
         """Asks the next question, if there is one that has not been answered. `unproven` as in `MovesQuestion.next`."""
-        complete = self._batch.is_complete(len(unsettled(view.snapshot)), view.now, growing=view.coming)
+        complete = self._batch.is_complete(len(view.unsettled), view.now, growing=view.coming)
         if self._search is not None or view.now < self._paused_until:
             return
         mode, question = self._next_question(view)
@@ -126,7 +125,7 @@ class Planning:
 
     def _next_question(self, view: View) -> tuple[Mode, Snapshot | None]:
         for mode in MODES:
-            question = question_of(view.snapshot, mode)
+            question = question_of(view, mode)
             if question is not None and self._answered.get(mode) != hash(question):
                 return mode, question
         return Mode.PAUSED, None
@@ -237,24 +236,13 @@ def _log_failure(pause_seconds: float, error: BaseException | None) -> None:
     )
 
 
-def question_of(snapshot: Snapshot, mode: Mode) -> Snapshot | None:
+def question_of(view: View, mode: Mode) -> Snapshot | None:
     """The snapshot as far as the decision depends on it, or None when there is nothing to decide."""
+    snapshot = view.snapshot
     pools = tuple(pool for pool in snapshot.pools if pool.mode is mode and not pool.deleting)
-    if not pools or not snapshot.offerings:
+    if not pools or not snapshot.offerings or not view.unsettled:
         return None
-    if not unsettled(snapshot):
-        return None
-    # Readiness comes and goes without changing what a plan would be.
-    pods = tuple(replace(pod, ready=False) for pod in snapshot.pods)
-    return replace(snapshot, taken_at=0.0, pods=pods, pools=pools, budgets=())
-
-
-def unsettled(snapshot: Snapshot) -> set[str]:
-    """Pods (their uids) that wait for a place and have none yet, not even one that is being bought."""
-    waiting = {pod.uid for pod in pods_to_place(snapshot)}
-    if not waiting:  # as mostly; to fill thousands of nodes takes a good part of a second
-        return waiting
-    return waiting - {pod.uid for bin_ in make_bins(snapshot) for pod in bin_.residents}
+    return replace(view.steady, pools=pools, budgets=())
 
 
 def in_force(decision: Decision, heirs: Mapping[str, str]) -> Decision:
@@ -268,7 +256,7 @@ def in_force(decision: Decision, heirs: Mapping[str, str]) -> Decision:
 def still_valid(decision: Decision, view: View) -> Decision | None:
     """The decision without nodes that nobody needs any more, or that may not be bought any more; None if nothing of it
     is left to do or to tell."""
-    wanted = unsettled(view.snapshot)
+    wanted = view.unsettled
     left = {
         pool.name: Headroom.of(pool, view.snapshot.claims)
         for pool in view.snapshot.pools

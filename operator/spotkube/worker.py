@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from spotkube.model.cluster import Mode, Snapshot
-from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan
+from spotkube.parcels import Parcel, Receiver, Sender
 from spotkube.planner.consolidation.consolidate import consolidate
 from spotkube.planner.decide import decide, fill
 from spotkube.planner.explaining.unplaceable import IN_PASSING, explain_unplaceable
@@ -58,17 +58,13 @@ def decide_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> 
     return explain_unplaceable(snapshot, mode, plan, IN_PASSING)
 
 
-class _Offered:
-    """In the worker's process: what was offered at the last call that said so."""
-
-    latest: tuple[Offering, ...] = ()
+_receiver = Receiver()
+"""In the worker's process."""
 
 
-def _answer(work: Callable[..., T], offered: tuple[Offering, ...] | None, snapshot: Snapshot, *arguments: Any) -> T:
-    """What the worker's process runs. What is offered is most of a snapshot and seldom changes: None is as before."""
-    if offered is not None:
-        _Offered.latest = offered
-    return work(replace(snapshot, offerings=_Offered.latest), *arguments)
+def _answer(work: Callable[..., T], parcel: Parcel, *arguments: Any) -> T:
+    """What the worker's process runs."""
+    return work(_receiver.unpack(parcel), *arguments)
 
 
 class PlannerWorker:
@@ -87,7 +83,7 @@ class PlannerWorker:
         self._warm_up = warm_up
         self._patience_seconds = patience_seconds
         self._executor: ProcessPoolExecutor | None = None
-        self._offered: tuple[Offering, ...] | None = None
+        self._sender = Sender()
         self._turn = asyncio.Lock()
 
     async def warm_up(self) -> None:
@@ -127,9 +123,7 @@ class PlannerWorker:
     async def _ask(
         self, executor: ProcessPoolExecutor, seconds: float, work: Callable[..., T], snapshot: Snapshot, *rest: Any
     ) -> T:
-        news = None if snapshot.offerings is self._offered else snapshot.offerings
-        self._offered = snapshot.offerings
-        return await self._run(executor, seconds, _answer, work, news, replace(snapshot, offerings=()), *rest)
+        return await self._run(executor, seconds, _answer, work, self._sender.pack(snapshot), *rest)
 
     async def _run(
         self, executor: ProcessPoolExecutor, seconds: float, work: Callable[..., T], *arguments: object
@@ -150,7 +144,7 @@ class PlannerWorker:
 
     def stop(self) -> None:
         """Ends the process at once, whatever it is doing."""
-        executor, self._executor, self._offered = self._executor, None, None
+        executor, self._executor, self._sender = self._executor, None, Sender()
         if executor is not None:
             for process in (executor._processes or {}).values():
                 process.kill()

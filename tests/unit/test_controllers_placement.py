@@ -12,7 +12,7 @@ from spotkube.controllers.placement import pods_landing, selector_of
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement, Plan, PlannedNode
-from spotkube.planning import unsettled
+from spotkube.planner.formulation.waiting import unsettled
 from spotkube.providers.port import InstanceState
 
 SPREAD = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}

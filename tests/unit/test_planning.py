@@ -87,22 +87,22 @@ class TestQuestion:
         ],
     )
     def test_there_is_none(self, snapshot: Snapshot) -> None:
-        assert question_of(snapshot, Mode.APPLY) is None
+        assert question_of(view_of(snapshot), Mode.APPLY) is None
 
     def test_a_pod_without_a_place_is_one(self) -> None:
-        assert question_of(cluster(), Mode.APPLY) is not None
+        assert question_of(view_of(cluster()), Mode.APPLY) is not None
 
     def test_so_is_one_that_is_nominated_onto_what_is_leaving(self) -> None:
         claim = make_claim("n", CHEAP, phase=ClaimPhase.PENDING, deleting=True)
 
-        assert question_of(cluster(make_pod("web", nominated="n"), claims=(claim,)), Mode.APPLY) is not None
+        assert question_of(view_of(cluster(make_pod("web", nominated="n"), claims=(claim,))), Mode.APPLY) is not None
 
     def test_time_and_readiness_make_no_new_one(self) -> None:
         running = make_pod("other", node="n")
         before = cluster(make_pod("web"), running)
         after = replace(before, taken_at=99.0, pods=(before.pods[0], replace(running, ready=True)))
 
-        assert question_of(before, Mode.APPLY) == question_of(after, Mode.APPLY)
+        assert question_of(view_of(before), Mode.APPLY) == question_of(view_of(after), Mode.APPLY)
 
     async def test_one_that_was_answered_is_not_asked_again_until_something_differs(
         self, planning: Planning, worker: FakeWorker

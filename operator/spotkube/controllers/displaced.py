@@ -41,6 +41,8 @@ class DisplacedPods:
     def settle(self, pods: Iterable[Pod], now: float) -> dict[str, str]:
         """Finds the heirs among the live pods: uid of the new pod -> uid of the displaced one, each told once."""
         self._forget_old(now)
+        if not self._pods:
+            return {}
         young: dict[tuple[str, str], list[Pod]] = defaultdict(list)
         for pod in sorted(pods, key=lambda pod: (pod.created_at, pod.uid)):
             if pod.owner and not pod.deleting and pod.uid not in self._pods and pod.uid not in self._heirs:

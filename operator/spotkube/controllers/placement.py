@@ -29,7 +29,6 @@ from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_P
 from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
-from spotkube.planner.formulation.bins import make_bins
 
 # Nodes that register meanwhile must not wait until thousands of pods have been placed: the next cycle goes on.
 TURN_SECONDS = 1.0
@@ -194,7 +193,7 @@ class _OpenRoom:
     @cached_property
     def _free(self) -> frozenset[ResourceList]:
         closed = {name for name, claim in self._view.claims.items() if claim.status.phase in _CLOSED}
-        return frozenset(one.free for one in make_bins(self._view.snapshot) if one.claim not in closed)
+        return frozenset(one.free for one in self._view.bins if one.claim not in closed)
 
 
 def _is_nominated(pod: Pod, stray: _OpenRoom | None) -> bool:

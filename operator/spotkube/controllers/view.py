@@ -1,16 +1,31 @@
 """What one cycle looks at: everything the API server and the cloud said last, and the model made of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from spotkube.api import NodeClaim, NodePool, Workload
 from spotkube.convert.workloads import Budget, Source, SourceKey
 from spotkube.model.cluster import Node, Pool, Snapshot
+from spotkube.model.kept import Kept
 from spotkube.model.labels import MOVING
 from spotkube.model.pods import Pod
 from spotkube.model.volumes import NodeVolume
+from spotkube.planner.formulation.bins import Bin, KeptBins, make_bins
+from spotkube.planner.formulation.waiting import unsettled
 from spotkube.providers.port import Instance
+
+
+def _unready(pod: Pod) -> Pod:
+    return replace(pod, ready=False) if pod.ready else pod
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one view leaves to the next, so that it costs what has changed."""
+
+    bins: KeptBins = field(default_factory=KeptBins)
+    unready: Kept[Pod, Pod] = field(default_factory=lambda: Kept(_unready))
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,7 @@ class View:
         instances: by the UID of the claim that they were bought for; None when the cloud could not be asked.
         places: where plans put pods (by UID) that are not there yet: the name of a claim, or of a Node that has none.
         unreadable_pools: NodePools that are there, but not as we can read them: of them nothing may be concluded.
+        memory: that of the last view.
     """
 
     now: float
@@ -50,6 +66,22 @@ class View:
     budgets: Mapping[tuple[str, str], Budget] = field(default_factory=dict)
     unreadable_pools: frozenset[str] = frozenset()
     places: Mapping[str, str] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory, repr=False, compare=False)
+
+    @cached_property
+    def bins(self) -> list[Bin]:
+        """What may take pods, with the room that is left."""
+        return make_bins(self.snapshot, self.memory.bins)
+
+    @cached_property
+    def unsettled(self) -> frozenset[str]:
+        """Pods (their uids) that wait for a place and have none yet, not even one that is being bought."""
+        return unsettled(self.snapshot, self.memory.bins)
+
+    @cached_property
+    def steady(self) -> Snapshot:
+        """The snapshot without what comes and goes and changes no plan: the moment, and which pods are ready."""
+        return replace(self.snapshot, taken_at=0.0, pods=tuple(self.memory.unready.of_all(self.snapshot.pods)))
 
     @cached_property
     def _pool_models(self) -> Mapping[str, Pool]:

@@ -8,7 +8,7 @@ from spotkube.controllers.claims.arriving import is_ready
 from spotkube.controllers.view import View
 from spotkube.model.pods import Pod, PodShape
 from spotkube.model.selectors import matches_all, untolerated
-from spotkube.planner.formulation.bins import Bin, make_bins
+from spotkube.planner.formulation.bins import Bin
 
 
 class Room:
@@ -41,7 +41,7 @@ class Room:
 
     @cached_property
     def _bins(self) -> dict[str, Bin]:
-        return {found.name: found for found in make_bins(self._view.snapshot)}
+        return {found.name: found for found in self._view.bins}
 
 
 def _suits(shape: PodShape, found: Bin) -> bool:

@@ -1,13 +1,15 @@
 """What is there already: nodes in force and claims on their way, with the room that they have left."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Claim, ClaimPhase, Node, Snapshot
+from spotkube.model.kept import KeptByName
 from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.pods import DaemonSet, Labels, Pod
 from spotkube.model.resources import ResourceList
@@ -61,10 +63,29 @@ class Bin:
         return capacity_type_of(self.labels)
 
 
-def make_bins(snapshot: Snapshot) -> list[Bin]:
+class KeptBins:
+    """The bins that were made last: to fill thousands of nodes takes a good part of a second, and few change."""
+
+    def __init__(self) -> None:
+        self._bins: KeptByName[Bin] = KeptByName()
+        self._common: tuple[object, ...] = ()
+
+    def begin(self, *common: object) -> None:
+        """`common` is what all bins depend on: where it differs, none is the same."""
+        if common != self._common:
+            self._bins, self._common = KeptByName(), common
+
+    def of(self, name: str, parts: tuple[object, ...], make: Callable[[], Bin]) -> Bin:
+        return self._bins.of(name, parts, make)
+
+    def end(self) -> None:
+        self._bins.turn()
+
+
+def make_bins(snapshot: Snapshot, kept: KeptBins | None = None) -> list[Bin]:
     """Bins of the cluster in a stable order: nodes of ours, of whatever pool, nodes of others, and claims on their way.
 
-    A pod nominated onto a bin keeps its place there as long as it fits.
+    A pod nominated onto a bin keeps its place there as long as it fits. `kept` is of the last call.
     """
     pods_on: dict[str, list[Pod]] = defaultdict(list)
     for pod in snapshot.pods:
@@ -74,17 +95,20 @@ def make_bins(snapshot: Snapshot) -> list[Bin]:
             pods_on[pod.nominated].append(pod)
     nodes = {node.name: node for node in snapshot.nodes}
     claims = {claim.name: claim for claim in snapshot.claims}
-    shared = shared_volumes(snapshot)
-    bins = [
-        _from_node(node, claims.get(node.claim or ""), pods_on[node.name], snapshot.daemonsets, shared)
-        for node in sorted(nodes.values(), key=lambda node: node.name)
-        if _takes_pods(node, claims.get(node.claim or ""))
-    ]
-    bins += [
-        _from_claim(claim, pods_on[claim.name], snapshot.daemonsets, shared)
-        for claim in sorted(claims.values(), key=lambda claim: claim.name)
-        if claim.phase in _ON_THE_WAY and not claim.leaving and (claim.node or claim.name) not in nodes
-    ]
+    shared, daemonsets = shared_volumes(snapshot), snapshot.daemonsets
+    kept = kept or KeptBins()
+    kept.begin(shared, daemonsets)
+    bins = []
+    for node in sorted(nodes.values(), key=lambda node: node.name):
+        claim, pods = claims.get(node.claim or ""), pods_on[node.name]
+        if _takes_pods(node, claim):
+            make = partial(_from_node, node, claim, pods, daemonsets, shared)
+            bins.append(kept.of(f"node/{node.name}", (node, claim, *pods), make))
+    for claim in sorted(claims.values(), key=lambda claim: claim.name):
+        if claim.phase in _ON_THE_WAY and not claim.leaving and (claim.node or claim.name) not in nodes:
+            make = partial(_from_claim, claim, pods_on[claim.name], daemonsets, shared)
+            bins.append(kept.of(f"claim/{claim.name}", (claim, *pods_on[claim.name]), make))
+    kept.end()
     return bins
 
 

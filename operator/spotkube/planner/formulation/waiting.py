@@ -5,6 +5,7 @@ from collections.abc import Set
 from spotkube.model.cluster import Snapshot
 from spotkube.model.labels import PLACEMENT_GATE
 from spotkube.model.pods import Pod
+from spotkube.planner.formulation.bins import KeptBins, make_bins
 
 
 def pods_to_place(snapshot: Snapshot) -> list[Pod]:
@@ -23,6 +24,15 @@ def pods_to_place(snapshot: Snapshot) -> list[Pod]:
         for pod in snapshot.pods
         if not (pod.deleting or pod.daemon or pod.mirror) and _wants_room(pod, leaving, full=full)
     ]
+
+
+def unsettled(snapshot: Snapshot, kept: KeptBins | None = None) -> frozenset[str]:
+    """Pods (their uids) that wait for a place and have none yet, not even one that is being bought. `kept` as in
+    `make_bins`."""
+    waiting = frozenset(pod.uid for pod in pods_to_place(snapshot))
+    if not waiting:  # as mostly: then no bins are needed
+        return waiting
+    return waiting - {pod.uid for bin_ in make_bins(snapshot, kept) for pod in bin_.residents}
 
 
 def _wants_room(pod: Pod, leaving: Set[str], *, full: bool) -> bool:
