@@ -14,9 +14,9 @@ from results import provenance
 
 EPILOG = """\
 2,000 spot nodes are bought through NodeClaims, more than half of them in one zone, and 20,000 pods of 20 ReplicaSets
-fill them. Then the fake cloud gives 1, 100 and 1,000 of the nodes in that zone notice, one right after the other. A watch
-sees when each Node is closed, which counts from when the cloud was told to take it, and when each new NodeClaim is
-written, which counts from the first notice. As many bare patches of Nodes are timed on the same cluster. KWOK plays
+fill them. Then the fake cloud gives 1, 100 and 1,000 of the nodes in that zone notice, one right after the other. A
+watch sees when each Node is closed, which counts from when the cloud was told to take it, and when each new NodeClaim
+is written, which counts from the first notice. As many bare patches of Nodes are timed on the same cluster. KWOK plays
 nodes and kubelets, and no controller makes pods anew, so that what is bought is bought for the pods that have to leave,
 and a pod's SIGTERM is when the API server began to delete it.
 

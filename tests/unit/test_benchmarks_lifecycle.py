@@ -46,7 +46,7 @@ def test_the_first_of_the_fleet_are_of_one_zone_and_pods_fill_it() -> None:
     assert zones[:12] == [zones[0]] * 12
     assert zones[0] not in zones[12:]
     asked = NODE_CPU_MILLI // 10
-    assert pod("p", "n", asked)["spec"]["containers"][0]["resources"]["requests"]["cpu"] == f"{asked}m"
+    assert pod(0, "n", asked)["spec"]["containers"][0]["resources"]["requests"]["cpu"] == f"{asked}m"
     for claim in fleet:
         room = claim.spec.allocatable["cpu"]
         milli = int(room[:-1]) if room.endswith("m") else 1000 * int(room)

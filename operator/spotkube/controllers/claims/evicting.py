@@ -40,6 +40,7 @@ class Evictor:
         self._tools = tools
         self._asked: dict[_Key, _Asked] = {}
         self._under_way: dict[_Key, asyncio.Task[None]] = {}
+        self._cleaned_at = 0.0
 
     async def act(self, actions: tuple[PodAction, ...]) -> None:
         """Returns once all have an answer, or `PATIENCE_SECONDS` later; then the rest goes on by itself.
@@ -47,7 +48,7 @@ class Evictor:
         Raises NotLeading.
         """
         now = self._tools.clock()
-        self._asked = {key: one for key, one in self._asked.items() if now - one.again_at < _FORGOTTEN_SECONDS}
+        self._forget_old(now)
         due = [action for action in actions if self._is_due(action, now)]
         if not due:
             return
@@ -56,6 +57,12 @@ class Evictor:
         done, _ = await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
         for task in done:
             task.result()
+
+    def _forget_old(self, now: float) -> None:
+        """Seldom: where a thousand nodes go at once, it is called for each of them in every cycle."""
+        if now - self._cleaned_at >= _FORGOTTEN_SECONDS:
+            self._asked = {key: one for key, one in self._asked.items() if now - one.again_at < _FORGOTTEN_SECONDS}
+            self._cleaned_at = now
 
     def _is_due(self, action: PodAction, now: float) -> bool:
         key = _key(action)
