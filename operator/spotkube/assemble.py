@@ -46,6 +46,7 @@ from spotkube.providers import connect_provider
 from spotkube.providers.catalogonly import CatalogOnly
 from spotkube.providers.measured import MeasuredProvider
 from spotkube.providers.port import CloudProvider
+from spotkube.providers.remembered import RememberedProvider
 from spotkube.providers.sqs import SqsQueue
 from spotkube.settings import Settings, SettingsError
 from spotkube.worker import PlannerWorker
@@ -65,11 +66,18 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
     """Runs until SIGTERM, SIGINT or `stop`. Raises SettingsError, ClusterError, and what ends the loop."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     metrics, cache = Metrics(), Cache()
-    provider = _provider(settings, metrics)
+    provider = RememberedProvider(_provider(settings, metrics))
     async with await _connect(settings) as client, await _connect(settings) as lease_client:
         Observer.fill(cache)
         identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        elector = _elector(settings, lease_client, identity, cache, metrics)
+
+        def began_to_lead() -> None:
+            logger.info("this replica leads now")
+            metrics.leader.set(1)
+            provider.forget()
+            cache.wake()
+
+        elector = _elector(settings, lease_client, identity, metrics, began_to_lead)
         tools = Toolbox(
             client=client,
             cache=cache,
@@ -194,16 +202,11 @@ async def _loop(settings: Settings, tools: Toolbox, doors: Doors, health: Health
 
 
 def _elector(
-    settings: Settings, client: KubeClient, identity: str, cache: Cache, metrics: Metrics
+    settings: Settings, client: KubeClient, identity: str, metrics: Metrics, started: Callable[[], None]
 ) -> LeaderElector | SoleReplica:
     metrics.leader.set(0 if settings.leader_election else 1)
     if not settings.leader_election:
         return SoleReplica()
-
-    def started() -> None:
-        logger.info("this replica leads now")
-        metrics.leader.set(1)
-        cache.wake()
 
     def stopped() -> None:
         logger.info("this replica no longer leads")

@@ -127,6 +127,8 @@ class Observer:
         self._prices = PriceCheck()
         self._offerings: tuple[Offering, ...] = ()
         self._models: Kept[NodeClaim, Claim] = Kept(to_claim)
+        self._targets: dict[SourceKey, str] = {}
+        self._owned: Kept[Pod, Pod] = Kept(lambda pod: pod)
         self._memory = Memory()
 
     @staticmethod
@@ -158,20 +160,20 @@ class Observer:
         instances = await self._instances()
         offerings = await self._current_offerings()
         sources: dict[tuple[str, str], Source] = {s.key: s for store in self.sources for s in store.values()}
-        workloads: list[Workload] = self.workloads.values()
+        workloads: tuple[Workload, ...] = self.workloads.values()
         targets = targets_of(workloads)
-        stored = [_of_workload(pod, workload_of(pod, targets)) for pod in self.pods.values()]
-        claims: list[NodeClaim] = self.claims.values()
+        stored = self._stored(targets)
+        claims: tuple[NodeClaim, ...] = self.claims.values()
         self._placement.recall(claims, stored)
         displaced, expected = self._stand_ins(stored, sources)
-        pods = [self._placement.overlay(pod) for pod in stored]
+        pods = [pod if pod.node is not None else self._placement.overlay(pod) for pod in stored]
         gone = frozenset(pod.uid for pod in displaced)
-        live = [pod for pod in pods if pod.uid not in gone]
+        live = [pod for pod in pods if pod.uid not in gone] if gone else pods
         pods_on: dict[str, list[Pod]] = defaultdict(list)
         for pod in pods:
             if pod.node is not None:
                 pods_on[pod.node].append(pod)
-        pools: list[NodePool] = self.pools.values()
+        pools: tuple[NodePool, ...] = self.pools.values()
         models = tuple(self._models.of_all(claims))
         snapshot = Snapshot(
             taken_at=self._clock(),
@@ -197,7 +199,7 @@ class Observer:
             snapshot=snapshot,
             pools={pool.name: pool for pool in pools},
             claims={claim.name: claim for claim in claims},
-            workloads=tuple(workloads),
+            workloads=workloads,
             nodes={node.name: node for node in snapshot.nodes},
             pods={pod.uid: pod for pod in pods},
             pods_as_stored={pod.uid: pod for pod in stored},
@@ -214,6 +216,13 @@ class Observer:
             unreadable_pools=frozenset(name for _, name in self.pools.rejected),
             memory=self._memory,
         )
+
+    def _stored(self, targets: dict[SourceKey, str]) -> list[Pod]:
+        """The pods as the API server has them, and whose they are by the Workloads' `targets`."""
+        if targets != self._targets:
+            self._targets = targets
+            self._owned = Kept(lambda pod: _of_workload(pod, workload_of(pod, targets)))
+        return self._owned.of_all(self.pods.values())
 
     def _stand_ins(self, pods: list[Pod], sources: Mapping[SourceKey, Source]) -> tuple[list[Pod], list[Pod]]:
         """In the stead of pods that are still to be made: of those we evicted, and of those that owners declare."""
@@ -234,13 +243,13 @@ class Observer:
         return [overlay(pod) for pod in displaced], [overlay(pod) for pod in expected]
 
     def _storage(self) -> Storage:
-        claims: list[VolumeClaim] = self._volume_claims.values()
-        volumes: list[Volume] = self._volumes.values()
-        classes: list[StorageClass] = self._storage_classes.values()
+        claims: tuple[VolumeClaim, ...] = self._volume_claims.values()
+        volumes: tuple[Volume, ...] = self._volumes.values()
+        classes: tuple[StorageClass, ...] = self._storage_classes.values()
         return Storage({one.key: one for one in claims}, {v.name: v for v in volumes}, {c.name: c for c in classes})
 
     def _budgets(self) -> dict[tuple[str, str], Budget]:
-        budgets: list[Budget] = self.budgets.values()
+        budgets: tuple[Budget, ...] = self.budgets.values()
         return {(budget.namespace, budget.name): budget for budget in budgets}
 
     def _pools(self, pools: Sequence[NodePool], claims: Sequence[Claim]) -> tuple[Pool, ...]:

@@ -46,24 +46,24 @@ def test_events_are_kept_as_values_in_order_of_their_names(cache: Cache, pods: S
     cache.feed(PODS, "ADDED", pod("b"))
     cache.feed(PODS, None, pod("a"))
     cache.feed(PODS, "MODIFIED", pod("b", "2", phase="Pending"))
-    assert pods.values() == [("a", "Running"), ("b", "Pending")]
+    assert list(pods.values()) == [("a", "Running"), ("b", "Pending")]
     assert pods.get("a", "shop") == ("a", "Running")
     assert pods.get("a") is None
     cache.feed(PODS, "DELETED", pod("a", "3"))
-    assert (pods.values(), len(pods)) == ([("b", "Pending")], 1)
+    assert (list(pods.values()), len(pods)) == ([("b", "Pending")], 1)
 
 
 def test_what_the_converter_leaves_out_is_not_there(cache: Cache, pods: Store[tuple[str, str]]) -> None:
     cache.feed(PODS, "ADDED", pod("a", "1"))
     cache.feed(PODS, "MODIFIED", pod("a", "3", phase="Succeeded"))
     cache.feed(PODS, "MODIFIED", pod("a", "2"))  # late
-    assert (pods.values(), len(pods)) == ([], 0)
+    assert (list(pods.values()), len(pods)) == ([], 0)
 
 
 def test_a_late_event_never_takes_an_object_back(cache: Cache, pods: Store[tuple[str, str]]) -> None:
     cache.feed(PODS, "MODIFIED", pod("a", "10", phase="Pending"))
     cache.feed(PODS, "MODIFIED", pod("a", "9"))
-    assert pods.values() == [("a", "Pending")]
+    assert list(pods.values()) == [("a", "Pending")]
 
 
 def test_a_deleted_object_never_comes_back_but_its_name_may(cache: Cache, pods: Store[tuple[str, str]]) -> None:
@@ -71,16 +71,16 @@ def test_a_deleted_object_never_comes_back_but_its_name_may(cache: Cache, pods: 
     cache.feed(PODS, "DELETED", pod("a", "3"))
     cache.feed(PODS, "MODIFIED", pod("a", "2"))
     cache.relist(PODS, [pod("a", "2")])
-    assert pods.values() == []
+    assert list(pods.values()) == []
     cache.feed(PODS, "ADDED", pod("a", "4", uid="new"))
     cache.feed(PODS, "DELETED", pod("a", "3"))  # the old one's, once more
-    assert pods.values() == [("a", "Running")]
+    assert list(pods.values()) == [("a", "Running")]
 
 
 def test_a_list_drops_what_vanished_unseen(cache: Cache, pods: Store[tuple[str, str]]) -> None:
     cache.relist(PODS, [pod("a"), pod("b")], "5")
     cache.relist(PODS, [pod("b")], "9")
-    assert pods.values() == [("b", "Running")]
+    assert list(pods.values()) == [("b", "Running")]
 
 
 @pytest.mark.parametrize("list_version", ["8", "opaque", ""])
@@ -91,7 +91,7 @@ def test_a_list_does_not_drop_what_came_after_it_was_taken(
     cache.feed(PODS, "ADDED", pod("new", "9"))
     relist.add([pod("a")])
     relist.commit(list_version)
-    assert pods.values() == [("a", "Running"), ("new", "Running")]
+    assert list(pods.values()) == [("a", "Running"), ("new", "Running")]
 
 
 def test_a_list_does_not_undo_what_came_after_it_was_taken(cache: Cache, pods: Store[tuple[str, str]]) -> None:
@@ -102,22 +102,22 @@ def test_a_list_does_not_undo_what_came_after_it_was_taken(cache: Cache, pods: S
     cache.feed(PODS, "DELETED", pod("b", "v4"))
     relist.add([pod("a", "v1"), pod("b", "v1")])
     relist.commit("v2")
-    assert pods.values() == [("a", "Pending")]
+    assert list(pods.values()) == [("a", "Pending")]
 
 
 def test_what_a_list_showed_to_be_gone_does_not_appear(cache: Cache, pods: Store[tuple[str, str]]) -> None:
     cache.relist(PODS, [], "9")
     cache.feed(PODS, "ADDED", pod("a", "3"))  # its deletion is still on its way
-    assert pods.values() == []
+    assert list(pods.values()) == []
     cache.feed(PODS, "ADDED", pod("b", "10"))
-    assert pods.values() == [("b", "Running")]
+    assert list(pods.values()) == [("b", "Running")]
 
 
 def test_a_server_that_went_back_in_time_is_not_believed(cache: Cache, pods: Store[tuple[str, str]]) -> None:
     cache.relist(PODS, [pod("a", "8")], "9")
     with pytest.raises(HistoryRewritten, match="listed pods at resourceVersion 5 after 9: was etcd restored"):
         cache.relist(PODS, [], "5")
-    assert pods.values() == [("a", "Running")]
+    assert list(pods.values()) == [("a", "Running")]
 
 
 def test_a_list_that_fails_half_way_drops_nothing_and_counts_for_nothing(
@@ -125,7 +125,7 @@ def test_a_list_that_fails_half_way_drops_nothing_and_counts_for_nothing(
 ) -> None:
     cache.feed(PODS, None, pod("a"))
     pods.begin_relist().add([pod("b")])
-    assert pods.values() == [("a", "Running"), ("b", "Running")]
+    assert list(pods.values()) == [("a", "Running"), ("b", "Running")]
     assert not cache.synced
 
 
@@ -141,16 +141,16 @@ def test_an_object_that_cannot_be_read_keeps_its_last_good_state(cache: Cache, p
     cache.feed(PODS, "ADDED", pod("a", "1"))
     broken = pod("a", "2") | {"status": {}}
     cache.feed(PODS, "MODIFIED", broken)
-    assert pods.values() == [("a", "Running")]
+    assert list(pods.values()) == [("a", "Running")]
     assert pods.rejected == {("shop", "a"): "KeyError: 'phase'"}
     cache.feed(PODS, "MODIFIED", pod("a", "3", phase="Pending"))
-    assert (pods.values(), pods.rejected) == ([("a", "Pending")], {})
+    assert (list(pods.values()), pods.rejected) == ([("a", "Pending")], {})
 
 
 def test_an_unreadable_namesake_does_not_inherit(cache: Cache, pods: Store[tuple[str, str]]) -> None:
     cache.feed(PODS, "ADDED", pod("a", "1"))
     cache.feed(PODS, "ADDED", pod("a", "2", uid="new") | {"status": {}})
-    assert pods.values() == []
+    assert list(pods.values()) == []
 
 
 def test_the_generation_counts_changes_of_values_only(cache: Cache, pods: Store[tuple[str, str]]) -> None:
@@ -288,8 +288,8 @@ def test_the_cache_comes_to_the_servers_state_whatever_the_order(moves: list[tup
     for event in server.events[delivered:]:
         cache.feed(PODS, *event)
     expected = sorted((name, raw["status"]["phase"]) for name, raw in server.objects.items())
-    assert store.values() == expected
+    assert list(store.values()) == expected
     relist = store.begin_relist()
     relist.add(list(server.objects.values()))
     relist.commit(server.version_name)
-    assert store.values() == expected
+    assert list(store.values()) == expected

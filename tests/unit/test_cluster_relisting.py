@@ -47,14 +47,14 @@ async def test_pages_are_taken_over(cache: Cache, names: Store[str]) -> None:
     cache.relist(NODES, [node("vanished")], "1")
     client = FakeClient([([node("a")], "9"), ([node("b")], "9")])
     await relist(client, cache, NODES)  # type: ignore[arg-type]
-    assert names.values() == ["a", "b"]
+    assert list(names.values()) == ["a", "b"]
 
 
 async def test_a_list_that_expires_is_taken_again_in_one_piece(cache: Cache, names: Store[str]) -> None:
     cache.relist(NODES, [node("vanished")], "1")
     client = FakeClient([([node("a")], "8"), Expired(410, "Expired", "too old")], [([node("a"), node("b")], "9")])
     await relist(client, cache, NODES)  # type: ignore[arg-type]
-    assert (names.values(), client.page_sizes) == (["a", "b"], [500, 0])
+    assert (list(names.values()), client.page_sizes) == (["a", "b"], [500, 0])
 
 
 async def test_a_failure_between_pages_leaves_all_that_was_there(cache: Cache, names: Store[str]) -> None:
@@ -62,7 +62,7 @@ async def test_a_failure_between_pages_leaves_all_that_was_there(cache: Cache, n
     client = FakeClient([([node("c")], "9"), Unavailable(503, "x", "later")])
     with pytest.raises(Unavailable):
         await relist(client, cache, NODES)  # type: ignore[arg-type]
-    assert names.values() == ["a", "b", "c"]
+    assert list(names.values()) == ["a", "b", "c"]
 
 
 async def test_failures_are_reported_and_tried_again(cache: Cache, names: Store[str]) -> None:
@@ -93,7 +93,7 @@ async def test_what_was_deleted_before_a_watch_began_is_not_kept(cache: Cache, n
     cache.feed(NODES, None, node("here"))
     await next_change(cache, before)
     task.cancel()
-    assert names.values() == ["here"]
+    assert list(names.values()) == ["here"]
 
 
 async def test_a_watch_that_found_nothing_is_followed_by_a_list_too(cache: Cache, names: Store[str]) -> None:
@@ -102,7 +102,7 @@ async def test_a_watch_that_found_nothing_is_followed_by_a_list_too(cache: Cache
     await cache.wait_synced()
     await next_change(cache, cache.generation)
     task.cancel()
-    assert names.values() == []
+    assert list(names.values()) == []
 
 
 async def test_a_rewritten_history_ends_it(cache: Cache, names: Store[str]) -> None:

@@ -76,7 +76,7 @@ async def test_events_reach_the_cache() -> None:
     assert set(feeds) == {"cache-nodeclaims", "cache-pods"}
     raw = {"metadata": {"name": "c", "uid": "u", "resourceVersion": "1"}}
     await feeds["cache-nodeclaims"](event={"type": None, "object": raw}, body={}, logger=None)
-    assert claims.values() == ["c"]
+    assert list(claims.values()) == ["c"]
 
 
 def test_kopf_leaves_no_trace_and_waits_for_nothing_for_ever() -> None:

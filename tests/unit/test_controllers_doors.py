@@ -49,10 +49,10 @@ class TestWhich:
         world = World()
         name = await world.up_and_running()
         node, claim = node_of(world, name), world.claim
-        said: dict[str, tuple[Notice, ...]] = {}
+        inbox = world.tools.inbox
 
         def found(node: Node, claims: dict[str, NodeClaim]) -> list[Node]:
-            return nodes_to_close([node], claims, lambda id_: said.get(id_ or "", ()))
+            return nodes_to_close([node], claims.get, inbox)
 
         signed = replace(node, notice=SIGN)
         assert found(node, {name: claim}) == []
@@ -61,9 +61,9 @@ class TestWhich:
         assert found(signed, {}) == []
         assert found(replace(signed, claim=None), {name: claim}) == []
         assert found(replace(signed, name="impostor"), {name: claim}) == []
-        said[f"i-{name}"] = (WARNING, SIGN)
+        inbox._by_instance = {f"i-{name}": (WARNING, SIGN)}
         assert found(node, {name: claim}) == [node]
-        said[f"i-{name}"] = (WARNING,)
+        inbox._by_instance = {f"i-{name}": (WARNING,)}
         assert found(node, {name: claim}) == []
 
 

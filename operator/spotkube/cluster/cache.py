@@ -69,6 +69,7 @@ class Store(Generic[T]):
         self._bump = bump
         self._entries: dict[Key, _Entry[T]] = {}
         self._in_order: list[Key] = []
+        self._values: tuple[T, ...] | None = None
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._feeds = 0
         self.listed_version = ""
@@ -81,10 +82,15 @@ class Store(Generic[T]):
         entry = self._entries.get((namespace, name))
         return entry.value if entry else None
 
-    def values(self) -> list[T]:
-        """All values in the order of namespace and name, so that what is computed from them is repeatable."""
-        entries = (self._entries[key] for key in self._in_order)
-        return [entry.value for entry in entries if entry.value is not None]
+    def values(self) -> tuple[T, ...]:
+        """All values in the order of namespace and name, so that what is computed from them is repeatable.
+
+        The same tuple until something of this kind is fed.
+        """
+        if self._values is None:
+            entries = (self._entries[key] for key in self._in_order)
+            self._values = tuple(entry.value for entry in entries if entry.value is not None)
+        return self._values
 
     def feed(self, event_type: str | None, raw: dict[str, Any]) -> None:
         """Take in one watch event (None is kopf's word for what it found when it began), or a write's answer."""
@@ -132,6 +138,7 @@ class Store(Generic[T]):
         if old is None:
             insort(self._in_order, key, key=_by_name)
         self._entries[key] = _Entry(uid, version, self._feeds, value)
+        self._values = None
         if value != (old.value if old else None):
             self._bump()
 
@@ -159,6 +166,7 @@ class Store(Generic[T]):
         self.rejected.pop(key, None)
         self._bury(entry.uid)
         if entry.value is not None:
+            self._values = None
             self._bump()
 
     def _bury(self, uid: str) -> None:

@@ -80,7 +80,7 @@ class Carrier:
                 ref = ObjectRef("v1", "Pod", pod.name, pod.uid, pod.namespace)
                 self._tools.recorder.record(ref, "Warning", "NoPlace", group.in_short, "Plan")
 
-    async def prune(self, plans: list[CapacityPlan]) -> None:
+    async def prune(self, plans: Sequence[CapacityPlan]) -> None:
         """Deletes the oldest CapacityPlans beyond what is kept."""
         for plan in outdated(plans, self._plan_history):
             self._tools.require_leader()

@@ -56,6 +56,8 @@ class ExpectedPods:
         Places that are `planned` (uids) already are given away first.
         """
         self._heirs = {uid: (heir, at) for uid, (heir, at) in self._heirs.items() if now - at <= REMEMBERED_SECONDS}
+        if not self._owners:
+            return {}
         found = {}
         came = (pod for pod in pods if pod.uid not in self._known and owner_of(pod) in self._owners)
         for pod in sorted(came, key=lambda pod: (pod.created_at, pod.uid)):
@@ -71,8 +73,8 @@ class ExpectedPods:
         """A stand-in for each pod that its owner (namespace, "Kind/name") lacks by `missing`, as far as one of it
         waits; `pods` are those that `settle` was told of."""
         models = _models(pods, missing)
-        there = {owner_of(pod) for pod in pods}
-        silent = [key for key, number in missing.items() if number > 0 and key not in there]
+        lacking = {key for key, number in missing.items() if number > 0}
+        silent = lacking.difference(map(owner_of, pods)) if lacking else ()
         self._silent = {key: self._silent.get(key, now) for key in silent}
         self._known = frozenset(pod.uid for pod in pods) if models else frozenset()
         self._owners = {key: self._owners.get(key, _Owner(model)) for key, model in models.items()}

@@ -6,7 +6,7 @@ and else seldom; one that comes twice is nothing new. So whoever dies between an
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -61,6 +61,11 @@ class Inbox:
     _letters: dict[str, Letter] = field(default_factory=dict)
     _by_instance: dict[str, tuple[Notice, ...]] = field(default_factory=dict)
     _refused_until: float = 0.0
+
+    @property
+    def instances(self) -> Collection[str]:
+        """Of which messages say something, as the cloud names them."""
+        return self._by_instance.keys()
 
     def of(self, provider_id: str | None) -> tuple[Notice, ...]:
         """What messages say of an instance."""

@@ -102,7 +102,7 @@ class CloudProvider(Protocol):
         """All instances that the cloud still knows, terminated ones for as long as it remembers them."""
 
     async def offerings(self) -> tuple[Offering, ...]:
-        """Everything that may be ordered, with the price of now. Cheap to call once a cycle."""
+        """Everything that may be ordered, with the price of now. The same object for as long as nothing changed."""
 
     async def close(self) -> None:
         """Lets go of connections. The provider must not be used afterwards."""

@@ -7,7 +7,7 @@ of its end stays where it was found until the cycle has stored it on the claim.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from weakref import WeakValueDictionary
 
 from spotkube.api import NodeClaim
@@ -16,10 +16,10 @@ from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims.leaving import is_cordoned
 from spotkube.controllers.claims.patches import cordon_patch
+from spotkube.controllers.inbox import Inbox
 from spotkube.controllers.toolbox import NotLeading, Toolbox, each
 from spotkube.convert.nodes import to_node
 from spotkube.model.cluster import Node
-from spotkube.model.notices import Notice
 
 # Between two looks: in a storm of events each would otherwise be followed by one.
 PAUSE_SECONDS = 0.05
@@ -28,22 +28,18 @@ RETRY_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-def nodes_to_close(
-    nodes: Iterable[Node], claims: Mapping[str, NodeClaim], told: Callable[[str | None], tuple[Notice, ...]]
-) -> list[Node]:
-    """Nodes of `claims` that a sign on them or a message says will end, and that are still open.
+def nodes_to_close(nodes: Iterable[Node], claim_named: Callable[[str], NodeClaim | None], inbox: Inbox) -> list[Node]:
+    """Nodes of ours that a sign on them or a message says will end, and that are still open."""
+    messages = bool(inbox.instances)
+    return [node for node in nodes if (node.notice or messages) and node.claim and _ends(node, claim_named, inbox)]
 
-    `told` gives what messages say of an instance, by its provider ID.
-    """
-    found = []
-    for node in nodes:
-        claim = claims.get(node.claim or "")
-        if claim is None or (claim.status.node_name or claim.name) != node.name:
-            continue
-        signs = (*((node.notice,) if node.notice else ()), *told(claim.status.provider_id))
-        if any(sign.ends_instance for sign in signs) and not is_cordoned(node):
-            found.append(node)
-    return found
+
+def _ends(node: Node, claim_named: Callable[[str], NodeClaim | None], inbox: Inbox) -> bool:
+    claim = claim_named(node.claim or "")
+    if claim is None or (claim.status.node_name or claim.name) != node.name or is_cordoned(node):
+        return False
+    signs = (*((node.notice,) if node.notice else ()), *inbox.of(claim.status.provider_id))
+    return any(sign.ends_instance for sign in signs)
 
 
 class Doors:
@@ -76,7 +72,6 @@ class Doors:
         """Closes all that are to be closed now; whether that went well. Raises NotLeading."""
         if not self._tools.is_leader():
             return False
-        claims = {claim.name: claim for claim in self._claims.values()}
         failed = []
 
         async def one(node: Node) -> None:
@@ -88,7 +83,7 @@ class Doors:
                 failed.append(node.name)
                 logger.warning("Node %s could not be closed, which is tried again: %s", node.name, error)
 
-        await each(nodes_to_close(self._nodes.values(), claims, self._tools.inbox.of), one)
+        await each(nodes_to_close(self._nodes.values(), self._claims.get, self._tools.inbox), one)
         return not failed
 
     async def close(self, name: str) -> Node | None:

@@ -14,6 +14,7 @@ from spotkube.controllers.claims.doors import Doors
 from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.claims.looking import pods_on_node, waiting_for_successors
 from spotkube.controllers.claims.overtaken import overtaken
+from spotkube.controllers.claims.settled import SettledClaims
 from spotkube.controllers.claims.steps import Facts, Step
 from spotkube.controllers.claims.surging import not_succeeded_yet
 from spotkube.controllers.disruption.places import Room, movable
@@ -57,11 +58,12 @@ class ClaimController:
         self._rules: Mapping[str, TerminationRule] = {}
         self._succeeded_later: frozenset[str] = frozenset()
         self._overtaken: frozenset[str] = frozenset()
+        self._settled = SettledClaims()
 
     async def close(self, view: View) -> bool:
         """Stores notices that are new and closes their Nodes: before anything else is looked at, since evictions and
         plans take their time when many go at once. Whether there were any, so that the view is out of date."""
-        news = [claim for claim in view.claims.values() if isinstance(self._first_step(claim, view), _AT_ONCE)]
+        news = [claim for claim in self._unsettled(view) if isinstance(self._first_step(claim, view), _AT_ONCE)]
 
         async def one(claim: NodeClaim) -> None:
             facts = self._facts(claim, view)
@@ -78,6 +80,15 @@ class ClaimController:
 
         await each(news, one)
         return bool(news)
+
+    def _unsettled(self, view: View) -> list[NodeClaim]:
+        """Claims that something may be due for. Messages come from beside the view."""
+        told = self._tools.inbox.instances
+        others = self._settled.others(view)
+        if not told:
+            return others
+        names = {claim.name for claim in others}
+        return [c for c in view.claims.values() if c.name in names or self._tools.inbox.of(c.status.provider_id)]
 
     def _first_step(self, claim: NodeClaim, view: View) -> Step:
         return next_step(claim, self._facts(claim, view))
@@ -101,7 +112,7 @@ class ClaimController:
             except (ApiError, ProviderError) as error:
                 logger.warning("claim %s: %s", claim.name, error)
 
-        await each(view.claims.values(), one)
+        await each(self._unsettled(view), one)
 
     async def _walk(self, claim: NodeClaim, view: View, room: Room, offerings: Mapping[OfferingKey, Offering]) -> None:
         facts = self._facts(claim, view)
@@ -110,6 +121,7 @@ class ClaimController:
                 facts = replace(facts, movable=movable(claim, facts.pods, view, room))
             step = next_step(claim, facts)
             if isinstance(step, steps.Wait):
+                self._settled.looked_at(claim, step, view)
                 await self._say(claim, step.message)
                 return
             self._tools.require_leader()
