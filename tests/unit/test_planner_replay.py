@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from test_planner_core_solve import make_problem
 
 import spotkube.planner
@@ -25,6 +26,7 @@ from builders import (
     both_ways,
     make_claim,
     make_offering,
+    make_pod,
     make_pods,
     make_pool,
     make_rule,
@@ -39,7 +41,7 @@ from moves_support import fleet
 from spotkube.catalog import load_catalog
 from spotkube.convert.documents import Mistakes, read_documents
 from spotkube.convert.manifests import to_snapshot
-from spotkube.convert.snapshots import from_bytes, to_bytes, to_record
+from spotkube.convert.snapshots import _PODS_AT_ONCE, Record, _parts, from_bytes, to_bytes, to_record
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.history import SpotPool, SpotRecord
 from spotkube.model.plan import Plan
@@ -356,3 +358,11 @@ def test_rules_of_every_kind_are_planned_alike_however_strings_are_hashed(tmp_pa
     ).stdout
     assert [line for line in again.splitlines() if not line.endswith("True")] == []
     assert len(again.splitlines()) == len(CONSTRAINTS)
+
+
+def test_a_record_of_many_pods_is_written_in_steps_and_reads_the_same() -> None:
+    pods = [make_pod(f"p{i}") for i in range(2 * _PODS_AT_ONCE + 1)]
+    record = to_record(make_snapshot(pods, []), Mode.APPLY, 1, 2.0, Plan())
+
+    assert from_bytes(to_bytes(record)) == record
+    assert b"".join(_parts(record)) == TypeAdapter(Record).dump_json(record)

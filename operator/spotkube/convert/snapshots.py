@@ -9,7 +9,8 @@ import binascii
 import hashlib
 import json
 import lzma
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import yaml
@@ -18,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from spotkube import __version__
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan, Work
+from spotkube.model.pods import Pod
 
 # To be raised whenever older records would be read as something else than was written.
 FORMAT = 1
@@ -67,6 +69,10 @@ class _Header:
 
 
 _RECORD, _HEADER, _PLAN = TypeAdapter(Record), TypeAdapter(_Header), TypeAdapter(Plan)
+_PODS = TypeAdapter(tuple[Pod, ...])
+# No other thread runs while so many pods are written.
+_PODS_AT_ONCE = 200
+_NO_PODS = b'"pods":[]'
 
 
 def to_record(
@@ -82,7 +88,19 @@ def digest(plan: Plan) -> str:
 
 
 def to_bytes(record: Record) -> bytes:
-    return lzma.compress(_RECORD.dump_json(record), preset=_EFFORT)
+    """In small steps: those of a whole large cluster would hold up all other threads for a second."""
+    packer = lzma.LZMACompressor(preset=_EFFORT)
+    return b"".join(map(packer.compress, _parts(record))) + packer.flush()
+
+
+def _parts(record: Record) -> Iterator[bytes]:
+    pods = record.snapshot.pods
+    frame = _RECORD.dump_json(replace(record, snapshot=replace(record.snapshot, pods=())))
+    before, _, after = frame.partition(_NO_PODS)
+    yield before + _NO_PODS[:-1]
+    for i in range(0, len(pods), _PODS_AT_ONCE):
+        yield (b"," if i else b"") + _PODS.dump_json(pods[i : i + _PODS_AT_ONCE])[1:-1]
+    yield b"]" + after
 
 
 def from_bytes(content: bytes) -> Record:
