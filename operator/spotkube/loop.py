@@ -145,6 +145,8 @@ class Loop:
         return [result is True for result in results]
 
     async def _isolated(self, name: str, step: Callable[[], Awaitable[None]]) -> bool:
+        # In a large cluster each step takes its time, and nodes that are about to end are closed in between.
+        await asyncio.sleep(0)
         self._tools.require_leader()
         try:
             await step()
