@@ -34,6 +34,9 @@ from spotkube.recording import record_decision, record_view
 
 # While claims are under way or pods are being moved, time itself is news: graces run out, deadlines come near.
 BUSY_SECONDS = 0.25
+# Cycles of a large cluster that follow each other closely would take from the planner, and from all that is done beside
+# them, the time that they wait for.
+REST_SHARE, LONGEST_REST_SECONDS = 0.5, 1.0
 logger = logging.getLogger(__name__)
 _Gist = tuple[frozenset[object], frozenset[object]]
 _NOTHING: _Gist = (frozenset(), frozenset())
@@ -280,8 +283,10 @@ class Loop:
         """Sleeps until something changed, a decision was reached, or it is time; the cache's generation then.
 
         What changed while the cycle ran that began then has waited for as long, and so waits the less for company.
+        After a long cycle there is a rest, which only a decision ends.
         """
-        longest = max(0.0, self._pace.longest - (asyncio.get_running_loop().time() - began))
+        took = asyncio.get_running_loop().time() - began
+        rest = min(LONGEST_REST_SECONDS, REST_SHARE * took)
         settled = {ClaimPhase.READY.value}
         claims = self._observer.claims.values()
         busy = (
@@ -295,9 +300,9 @@ class Loop:
             asyncio.create_task(
                 self._tools.cache.next_batch(
                     seen,
-                    idle_seconds=self._pace.idle,
-                    max_seconds=longest,
-                    timeout_seconds=BUSY_SECONDS if busy else self._pace.cycle,
+                    idle_seconds=max(self._pace.idle, rest),
+                    max_seconds=max(self._pace.longest - took, rest),
+                    timeout_seconds=max(BUSY_SECONDS, rest) if busy else self._pace.cycle,
                 )
             ),
             asyncio.create_task(stopping.wait()),

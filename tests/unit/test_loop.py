@@ -20,7 +20,7 @@ from spotkube.cluster.resources import (
 )
 from spotkube.controllers.toolbox import NotLeading, each
 from spotkube.health import Health
-from spotkube.loop import Loop, Pace
+from spotkube.loop import LONGEST_REST_SECONDS, REST_SHARE, Loop, Pace
 from spotkube.model.policy import PolicyUnsatisfiable
 from spotkube.worker import PlannerFailed
 
@@ -30,6 +30,26 @@ def break_(world: World, monkeypatch: pytest.MonkeyPatch, controller: str, metho
         raise error
 
     monkeypatch.setattr(getattr(world.controllers, controller), method, broken)
+
+
+async def waits_after_a_cycle(monkeypatch: pytest.MonkeyPatch, takes_seconds: float) -> dict[str, float]:
+    """How long is waited for changes, and for more of them."""
+    world, stopping, waits = World(), asyncio.Event(), dict[str, float]()
+    loop = Loop(world.tools, world.observer, world.planning, world.controllers, Pace(10.0, 0.1, 0.4))
+
+    async def cycle() -> bool:
+        await asyncio.sleep(takes_seconds)
+        return True
+
+    async def next_batch(after: int, **seconds: float) -> int:
+        waits.update(seconds)
+        stopping.set()
+        return after
+
+    monkeypatch.setattr(loop, "cycle", cycle)
+    monkeypatch.setattr(world.tools.cache, "next_batch", next_batch)
+    await loop.run(stopping, Health(max_silence_seconds=60.0, checks={}))
+    return waits
 
 
 STEPS = [
@@ -193,23 +213,19 @@ class TestLeading:
     async def test_what_changed_during_a_long_cycle_waits_no_longer_for_company(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        world, stopping, waits = World(), asyncio.Event(), []
-        loop = Loop(world.tools, world.observer, world.planning, world.controllers, Pace(10.0, 0.1, 0.4))
+        waits = await waits_after_a_cycle(monkeypatch, 0.05)
 
-        async def cycle() -> bool:
-            await asyncio.sleep(0.05)
-            return True
+        assert waits["max_seconds"] <= 0.36
+        assert waits["idle_seconds"] == 0.1
 
-        async def next_batch(after: int, **seconds: float) -> int:
-            waits.append(seconds["max_seconds"])
-            stopping.set()
-            return after
+    async def test_but_the_next_cycle_lets_others_have_a_share_of_the_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waits = await waits_after_a_cycle(monkeypatch, 0.5)
 
-        monkeypatch.setattr(loop, "cycle", cycle)
-        monkeypatch.setattr(world.tools.cache, "next_batch", next_batch)
-        await loop.run(stopping, Health(max_silence_seconds=60.0, checks={}))
-
-        assert waits[0] <= 0.36
+        least = REST_SHARE * 0.5
+        assert least <= waits["idle_seconds"] <= LONGEST_REST_SECONDS
+        assert least <= waits["max_seconds"] <= LONGEST_REST_SECONDS
 
     async def test_losing_the_lease_among_many_calls_is_what_is_told(self) -> None:
         async def work(number: int) -> None:
