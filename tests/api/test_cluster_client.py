@@ -209,7 +209,7 @@ async def test_the_operator_sees_what_happens_until_it_is_stopped(client: KubeCl
     told: list[str] = []
 
     async def seen(*names: str) -> None:
-        while pods.values() != list(names):
+        while list(pods.values()) != list(names):
             await cache.next_batch(cache.generation, idle_seconds=0, max_seconds=0, timeout_seconds=1)
 
     async def main(ctx: OperatorContext) -> None:
@@ -302,7 +302,7 @@ async def _see_a_pod_come(reader: KubeClient, client_as_admin: KubeClient, into:
     async def main(ctx: OperatorContext) -> None:
         await ctx.cache.wait_synced()
         await client_as_admin.create(PODS, pod("seen"), into)
-        while pods.values() != ["seen"]:
+        while list(pods.values()) != ["seen"]:
             await cache.next_batch(cache.generation, idle_seconds=0, max_seconds=0, timeout_seconds=1)
 
     async with client_as_admin:
