@@ -12,6 +12,7 @@ CALLS = [
     "delete instance by ClaimController._take",
     "evict pods by Evictor._ask",
     "patch nodes by ClaimController._patch_node",
+    "patch nodes by Doors.close",
     "delete nodes by ClaimController.remove_node",
     "delete nodeclaims by ClaimController.give_back",
 ]
