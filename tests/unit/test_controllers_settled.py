@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from controller_builders import World
 from spotkube.controllers.claims.deciding import next_step
 from spotkube.controllers.claims.settled import SettledClaims
@@ -36,15 +34,14 @@ async def test_who_is_settled_stays_so_as_long_as_it_is_the_same() -> None:
     assert looked_at(settled, await world.observer.look()) == 0
 
 
-@pytest.mark.parametrize("step", [Wait("its Node is not seen")])
-async def test_what_time_may_bring_is_looked_at(step: Wait) -> None:
+async def test_what_time_may_bring_is_looked_at() -> None:
     world, settled = World(), SettledClaims()
     await world.up_and_running()
     await world.cycles(2)
     view = await world.look()
     assert looked_at(settled, view) == 1
 
-    settled.looked_at(view.claims[world.claim.name], step, view)
+    settled.looked_at(view.claims[world.claim.name], Wait("its Node is not seen"), view)
 
     assert looked_at(settled, view) == 1
 

@@ -124,6 +124,15 @@ async def test_what_was_bought_may_be_missing_from_listings_for_a_while(
     assert await states(provider) == {}
 
 
+async def test_what_we_ended_and_is_not_listed_any_more_is_gone(cloud: Cloud, provider: RememberedProvider) -> None:
+    bought = await provider.create(order("a"))
+    await provider.delete(bought.provider_id)
+    cloud.unlisted = {"a"}
+    cloud.clock.now += LEAST_SECONDS
+
+    assert await states(provider) == {}
+
+
 async def test_what_listings_say_of_what_was_bought_is_believed(cloud: Cloud, provider: RememberedProvider) -> None:
     bought = await provider.create(order("a"))
     cloud.become(bought.provider_id, InstanceState.TERMINATED)

@@ -66,11 +66,11 @@ class RememberedProvider:
         self._news[instance.token] = instance, self._clock()
 
     def _take(self, listed: dict[str, Instance], began: float, now: float) -> None:
-        """What we did since the listing began is newer than it."""
+        """What we did since the listing began is newer than it. What we ended before and is not listed is gone."""
         self._news = {
             token: (one, at)
             for token, (one, at) in self._news.items()
-            if at >= began or (token not in listed and now - at < UNLISTED_SECONDS)
+            if at >= began or (token not in listed and one.state not in _OVER and now - at < UNLISTED_SECONDS)
         }
         found = listed | {token: one for token, (one, _) in self._news.items()}
         # The same object for as long as nothing is new about it.

@@ -64,7 +64,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class RecordNotice:
-    """Store the notice with its absolute deadline (seconds since the epoch), before anything is done about it."""
+    """Store the notice with its absolute deadline (seconds since the epoch): only closing the Node may go before."""
 
     notice: Notice
     deadline: float
