@@ -540,7 +540,8 @@ class World:
         )
 
     def add_pod(self, name: str = "web-1", *, node: str | None = None, gated: bool = False, **extra: Any) -> Object:
-        """A pod of nobody's Workload that waits, or runs on `node`. `extra` are owner, grace, annotations, gates."""
+        """A pod of nobody's Workload that waits, or runs on `node`. `extra` are owner, grace, labels, annotations,
+        gates."""
         unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
         gates = [*extra.get("gates", ()), *([keys.PLACEMENT_GATE] if gated else [])]
         kind, owner = extra.get("owner", "ReplicaSet/web").split("/")
@@ -548,6 +549,7 @@ class World:
             "name": name,
             "namespace": "shop",
             "uid": f"uid-{name}",
+            "labels": extra.get("labels", {}),
             "annotations": extra.get("annotations", {}),
             "ownerReferences": [{"kind": kind, "name": owner, "controller": True, "uid": "o", "apiVersion": "v1"}],
         }

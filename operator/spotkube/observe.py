@@ -234,9 +234,7 @@ class Observer:
         made_anew = Counter(owner_of(pod) for pod in displaced)
         # A StatefulSet makes its pods one after the other.
         lacking = {
-            key: number - made_anew[key]
-            for key, number in missing.items()
-            if key[1].startswith(("Job/", "ReplicaSet/"))
+            key: number - made_anew[key] for key, number in missing.items() if not key[1].startswith("StatefulSet/")
         }
         expected = self._expected.waiting(pods, lacking, now)
         overlay = self._placement.overlay
@@ -290,15 +288,19 @@ def _missing(
     pods: Iterable[Pod],
     displaced: Collection[SourceKey],
 ) -> dict[SourceKey, int]:
-    """How many pods each Job, StatefulSet and ReplicaSet has still to make, and can. Of thousands of Jobs that wait or
-    have ended none is named but those of which pods were `displaced`."""
+    """How many pods each Job, StatefulSet, Deployment and ReplicaSet has still to make, and can. What a Deployment wants
+    its ReplicaSets say, the old and the new ones, as soon as there are any. Of thousands of Jobs that wait or have
+    ended none is named but those of which pods were `displaced`."""
     there = Counter(owner_of(pod) for pod in pods if not pod.deleting)
     wanted = {}
     for key, source in sources.items():
         number = source.replicas if source.job is None else source.job.running_wanted
         if number or key in displaced:
             wanted[key] = number
-    wanted |= {one.key: 0 if one.blocked else one.replicas for one in replica_sets}
+    declared: Counter[SourceKey] = Counter()
+    for one in replica_sets:
+        declared[one.owner] += 0 if one.blocked else one.replicas
+    wanted |= declared
     return {key: max(0, number - there[key]) for key, number in wanted.items()}
 
 

@@ -29,7 +29,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 # A spot notice may be of half a minute only, and what one node held is soon planned for.
 URGENT_SECONDS = 2.0
 # What is found for few pods, or for pods of few kinds, is found soon: more time would only let them wait.
-LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.02
+LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.01
 KINDS_SECONDS, SECONDS_PER_KIND = 0.3, 0.1
 # Pods that come meanwhile wait for it.
 MOVES_SECONDS = 5.0

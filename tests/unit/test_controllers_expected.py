@@ -9,12 +9,13 @@ from builders import make_pod
 from controller_builders import World
 from spotkube.cluster.resources import REPLICASETS
 from spotkube.controllers.expected import FIRST_SECONDS, STUCK_SECONDS, ExpectedPods, unmade
+from spotkube.convert.pods import to_pod
 from spotkube.convert.replicasets import ReplicaSet, to_replica_set
 from spotkube.model.labels import QUEUE_GATE
 from spotkube.model.pods import Pod
 from spotkube.model.volumes import ClaimUse
 from spotkube.observe import _missing
-from unit.workload_builders import make_job, make_source
+from unit.workload_builders import make_job, make_source, make_target
 
 OWNER = ("default", "ReplicaSet/web")
 
@@ -28,6 +29,14 @@ def replica_set(replicas: int = 3, **status: Any) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"replicas": replicas}, "status": status}
 
 
+def revision(template_hash: str, replicas: int) -> ReplicaSet:
+    raw = replica_set(replicas)
+    raw["metadata"] |= {"name": f"web-{template_hash}", "labels": {"pod-template-hash": template_hash}}
+    found = to_replica_set(raw)
+    assert found is not None
+    return found
+
+
 class TestWhoLacksPods:
     def test_a_job_that_waits_is_named_only_if_pods_of_it_were_evicted(self) -> None:
         jobs = {name: make_source(make_job(name), suspend=True) for name in ("taken-back", "waits")}
@@ -37,6 +46,19 @@ class TestWhoLacksPods:
         found = _missing(sources, (), (), {jobs["taken-back"].key})
 
         assert found == {jobs["taken-back"].key: 0, runs.key: runs.replicas}
+
+    def test_a_deployment_by_what_its_replica_sets_want_and_have(self) -> None:
+        labels = {"pod-template-hash": "5d4f"}
+        old, new = revision("5d4f", 4), revision("77c9", 3)
+        controller = {"kind": "ReplicaSet", "name": "web-5d4f", "controller": True}
+        metadata = {"name": "web-5d4f-x", "namespace": "shop", "uid": "u", "labels": labels}
+        pod = to_pod({"metadata": {**metadata, "ownerReferences": [controller]}, "spec": {"containers": []}})
+        source = make_target("web", replicas=5)
+        assert pod is not None and source.key == ("shop", "Deployment/web")
+
+        assert _missing({source.key: source}, [], [pod], ()) == {source.key: 4}, "its ReplicaSet is still to be made"
+        assert _missing({source.key: source}, [old, new], [pod], ()) == {source.key: 6}
+        assert _missing({source.key: source}, [replace(old, blocked=True), new], [pod], ()) == {source.key: 2}
 
 
 class TestStandIns:
@@ -132,13 +154,29 @@ class TestReplicaSets:
 
 
 class TestInTheLoop:
+    @pytest.fixture(params=["web", "web-5d4f"])
+    def owner(self, request: pytest.FixtureRequest) -> str:
+        """A ReplicaSet of nobody's, or of a Deployment."""
+        return str(request.param)
+
     @pytest.fixture
-    def world(self) -> World:
+    def world(self, owner: str) -> World:
         world = World()
         world.add_pool()
-        world.kube.put(REPLICASETS, replica_set())
-        world.add_pod("web-1")
+        self.declare(world, owner)
+        self.add_pod(world, owner, "web-1")
         return world
+
+    @staticmethod
+    def declare(world: World, owner: str, **status: Any) -> None:
+        raw = replica_set(**status)
+        labels = {"pod-template-hash": owner.removeprefix("web-")} if owner != "web" else {}
+        world.kube.put(REPLICASETS, {**raw, "metadata": {**raw["metadata"], "name": owner, "labels": labels}})
+
+    @staticmethod
+    def add_pod(world: World, owner: str, name: str) -> None:
+        labels = {"pod-template-hash": owner.removeprefix("web-")} if owner != "web" else {}
+        world.add_pod(name, owner=f"ReplicaSet/{owner}", labels=labels)
 
     async def test_one_plan_is_made_for_all_that_are_declared(self, world: World) -> None:
         await world.decided()
@@ -146,11 +184,13 @@ class TestInTheLoop:
         planned = [uid for claim in world.claims for uid in planned_on(claim)]
         assert len(planned) == 3
 
-    async def test_pods_that_come_later_take_their_places_and_nothing_more_is_bought(self, world: World) -> None:
+    async def test_pods_that_come_later_take_their_places_and_nothing_more_is_bought(
+        self, world: World, owner: str
+    ) -> None:
         await world.decided()
         bought = {claim.name for claim in world.claims}
         for name in ("web-2", "web-3"):
-            world.add_pod(name)
+            self.add_pod(world, owner, name)
 
         await world.cycles(3)
 
@@ -159,20 +199,20 @@ class TestInTheLoop:
         assert {pod.nominated for pod in view.pods.values()} <= bought
         assert view.expected == {}
 
-    async def test_also_after_a_restart(self, world: World) -> None:
+    async def test_also_after_a_restart(self, world: World, owner: str) -> None:
         await world.decided()
         bought = {claim.name for claim in world.claims}
         for name in ("web-2", "web-3"):
-            world.add_pod(name)
+            self.add_pod(world, owner, name)
         world.restart()
 
         await world.cycles(3)
 
         assert {claim.name for claim in world.claims} == bought
 
-    async def test_whom_a_quota_stops_nothing_is_bought_for(self, world: World) -> None:
-        world.kube.drop(REPLICASETS, "web", "shop")
-        world.kube.put(REPLICASETS, replica_set(conditions=[{"type": "ReplicaFailure", "status": "True"}]))
+    async def test_whom_a_quota_stops_nothing_is_bought_for(self, world: World, owner: str) -> None:
+        world.kube.drop(REPLICASETS, owner, "shop")
+        self.declare(world, owner, conditions=[{"type": "ReplicaFailure", "status": "True"}])
 
         await world.decided()
 

@@ -136,11 +136,16 @@ def _owner(metadata: Json, labels: Mapping[str, str]) -> str:
     for reference in metadata.get("ownerReferences") or ():
         if reference.get("controller"):
             kind, name = reference["kind"], reference["name"]
-            template_hash = labels.get(keys.POD_TEMPLATE_HASH)
-            if kind == "ReplicaSet" and template_hash and name.endswith(f"-{template_hash}"):
-                return f"Deployment/{name.removesuffix(f'-{template_hash}')}"
-            return f"{kind}/{name}"
+            return owner_of_replica_set(name, labels) if kind == "ReplicaSet" else f"{kind}/{name}"
     return ""
+
+
+def owner_of_replica_set(name: str, labels: Mapping[str, str]) -> str:
+    """ "Kind/name" of the Deployment, or of a ReplicaSet of nobody's. `labels` are its own, or those of a pod of it."""
+    template_hash = labels.get(keys.POD_TEMPLATE_HASH)
+    if template_hash and name.endswith(f"-{template_hash}"):
+        return f"Deployment/{name.removesuffix(f'-{template_hash}')}"
+    return f"ReplicaSet/{name}"
 
 
 def _opted_out(annotations: Mapping[str, str]) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spotkube.convert.pods import owner_of_replica_set
 from spotkube.convert.workloads import SourceKey
 
 Json = Mapping[str, Any]
@@ -11,9 +12,10 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSet:
-    """`blocked`: it can't make its pods, for want of quota or because they are refused."""
+    """`owner` is what its pods call theirs: the Deployment that several of them may belong to, or it itself.
+    `blocked`: it can't make its pods, for want of quota or because they are refused."""
 
-    key: SourceKey
+    owner: SourceKey
     replicas: int
     blocked: bool = False
 
@@ -25,5 +27,5 @@ def to_replica_set(raw: Json) -> ReplicaSet | None:
         return None
     conditions = (raw.get("status") or {}).get("conditions") or ()
     blocked = any(one["type"] == "ReplicaFailure" and one["status"] == "True" for one in conditions)
-    key = metadata["namespace"], f"ReplicaSet/{metadata['name']}"
-    return ReplicaSet(key, 1 if replicas is None else int(replicas), blocked)
+    owner = metadata["namespace"], owner_of_replica_set(metadata["name"], metadata.get("labels") or {})
+    return ReplicaSet(owner, 1 if replicas is None else int(replicas), blocked)

@@ -3,6 +3,7 @@
 What comes out doesn't depend on the number of threads or on who does what: no item reads what another writes.
 """
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ THREADS = min(MOST_THREADS, _CORES)
 
 
 def share_out(scratches: Sequence[T], items: int, do: Callable[[T, int], None]) -> None:
-    """Calls do(scratch, item) for items 0 to items - 1, on one thread for each scratch."""
+    """Calls do(scratch, item) for items 0 to items - 1, on one thread at most for each scratch: this one, and helpers."""
     turns = iter(range(items))
 
     def run(scratch: T) -> None:
@@ -25,9 +26,17 @@ def share_out(scratches: Sequence[T], items: int, do: Callable[[T, int], None]) 
         for item in turns:
             do(scratch, item)
 
-    if len(scratches) == 1 or items < 2:
+    helpers = [_pool().submit(run, scratch) for scratch in scratches[1:]] if items > 1 else []
+    try:
         run(scratches[0])
-        return
-    with ThreadPoolExecutor(len(scratches)) as pool:
-        for done in [pool.submit(run, scratch) for scratch in scratches]:
-            done.result()
+    finally:
+        # On a busy machine a helper may come when all is done: nobody waits for one that has not begun.
+        begun = [helper for helper in helpers if not helper.cancel()]
+        for helper in begun:
+            helper.result()
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Kept: to start a thread takes as long as many of the shares."""
+    return ThreadPoolExecutor(MOST_THREADS)

@@ -236,8 +236,8 @@ class ClaimController:
         self._tools.metrics.claims_launched_total.labels(*kind).inc()
         self._event(claim, "Launched", f"bought {claim.spec.instance_type} in {claim.spec.zone}", "Launch")
         step = steps.Advance(Phase.LAUNCHED, provider_id=instance.provider_id)
-        after = await self._write(claim, patches.advanced(claim, step, facts.now))
-        return after, replace(facts, instance=instance)
+        facts = replace(facts, instance=instance)
+        return await self._enter(claim, step, facts), facts
 
     async def _advance(self, claim: NodeClaim, step: steps.Advance, facts: Facts) -> tuple[NodeClaim, Facts]:
         if step.phase is Phase.REGISTERED:
@@ -247,7 +247,14 @@ class ClaimController:
             self._tools.metrics.claim_ready_seconds.observe(waited)
             self._tools.brake.succeeded(claim.spec.node_pool)
             self._event(claim, "Ready", f"Node {step.node} takes pods", "Register")
-        return await self._write(claim, patches.advanced(claim, step, facts.now)), facts
+        return await self._enter(claim, step, facts), facts
+
+    async def _enter(self, claim: NodeClaim, step: steps.Advance, facts: Facts) -> NodeClaim:
+        """Writes the phase together with what the claim waits for in it."""
+        status = patches.advanced(claim, step, facts.now)
+        ahead = next_step(claim.model_copy(update={"status": status}), facts)
+        message = ahead.message if isinstance(ahead, steps.Wait) else ""
+        return await self._write(claim, status.model_copy(update={"message": message or None}))
 
     async def _guard_node(self, facts: Facts) -> Facts:
         """Puts our finalizer onto the Node, so that deleting it drains it first."""
