@@ -288,9 +288,11 @@ def _missing(
     pods: Iterable[Pod],
     displaced: Collection[SourceKey],
 ) -> dict[SourceKey, int]:
-    """How many pods each Job, StatefulSet, Deployment and ReplicaSet has still to make, and can. What a Deployment wants
-    its ReplicaSets say, the old and the new ones, as soon as there are any. Of thousands of Jobs that wait or have
-    ended none is named but those of which pods were `displaced`."""
+    """How many pods each Job, StatefulSet, Deployment and ReplicaSet has still to make, and can.
+
+    What a Deployment wants its ReplicaSets say, the old and the new ones, as soon as there are any. Of thousands of
+    Jobs that wait or have ended none is named but those of which pods were `displaced`.
+    """
     there = Counter(owner_of(pod) for pod in pods if not pod.deleting)
     wanted = {}
     for key, source in sources.items():

@@ -7,21 +7,22 @@ kube-scheduler tries a nominated node first, and has the last word on every pod.
 """
 
 import logging
-import time
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
+from spotkube.cluster.cache import Store
 from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
 from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.claims.arriving import is_ready
 from spotkube.controllers.expected import owner_of, unmade
-from spotkube.controllers.toolbox import Toolbox, each
+from spotkube.controllers.ongoing import Ongoing
+from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.workloads import SourceKey
 from spotkube.model.cluster import Node
@@ -30,8 +31,9 @@ from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
 
-# Nodes that register meanwhile must not wait until thousands of pods have been placed: the next cycle goes on.
-TURN_SECONDS = 1.0
+# Nodes that register meanwhile must not wait until thousands of pods have been placed: the cycle goes on, and so does
+# this beside it.
+TURN_SECONDS = 0.5
 # Phases of a claim whose node takes no pods yet, since not all of them have their place.
 _CLOSED = (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
 logger = logging.getLogger(__name__)
@@ -62,6 +64,8 @@ class PlacementController:
         are then given a node selector besides, where that is harmless."""
         self._tools = tools
         self._by_selector = by_selector
+        self._pods: Store[Pod] = tools.cache.stores[PODS]
+        self._landings = Ongoing(self._land)
         self._targets: dict[str, str] = {}
         self._recalled = False
 
@@ -91,6 +95,7 @@ class PlacementController:
 
     def forget(self) -> None:
         """Whoever led meanwhile may have decided otherwise."""
+        self._landings.forget()
         self._targets.clear()
         self._recalled = False
 
@@ -123,7 +128,7 @@ class PlacementController:
         return replace(pod, nominated=target) if target and pod.node is None else pod
 
     async def reconcile(self, view: View) -> None:
-        """Writes nominations, and lifts our gate from pods whose node is Ready."""
+        """Writes nominations, and lifts our gate from pods whose node is Ready, for as long as it takes."""
         waiting = {uid: pod for uid, pod in view.pods.items() if pod.node is None and not pod.deleting}
         moving = {uid for uid, pod in view.pods.items() if pod.node in view.leaving_nodes}
         moving |= {uid for uid, pod in view.pods.items() if pod.node in view.closing_nodes}
@@ -136,39 +141,44 @@ class PlacementController:
 
         claims = {names[claim.name]: claim for claim in view.claims.values()}
         open_room = _OpenRoom(view)
+        landings = {}
+        for uid, pod in waiting.items():
+            if pod.nominated:
+                name = names.get(pod.nominated, pod.nominated)
+                landings[uid] = _Landing(pod, name, claims.get(name), view, open_room)
+        await self._landings.go_on(landings, TURN_SECONDS)
 
-        async def one(pod: Pod) -> None:
-            node_name = names.get(pod.nominated or "", pod.nominated or "")
-            try:
-                await self._place(pod, node_name, claims.get(node_name), view, open_room)
-            except (NotFound, Conflict, Invalid):
-                return  # the pod is gone or was bound meanwhile
-            except ApiError as error:
-                logger.warning("pod %s could not be placed, which is tried again: %s", pod.key, error)
+    async def _land(self, landing: "_Landing") -> None:
+        try:
+            await self._place(landing)
+        except (NotFound, Conflict, Invalid):
+            return  # the pod is gone or was bound meanwhile
+        except ApiError as error:
+            logger.warning("pod %s could not be placed, which is tried again: %s", landing.pod.key, error)
 
-        until = time.monotonic() + TURN_SECONDS
-        await each((pod for pod in waiting.values() if pod.nominated), one, is_over=lambda: time.monotonic() > until)
-
-    async def _place(
-        self, pod: Pod, node_name: str, claim: NodeClaim | None, view: View, open_room: "_OpenRoom"
-    ) -> None:
-        stored, node = view.pods_as_stored[pod.uid], view.nodes.get(node_name)
-        gated, closed = PLACEMENT_GATE in pod.gates, claim is not None and claim.status.phase in _CLOSED
-        if stored.nominated != node_name and _is_nominated(pod, open_room if closed else None):
-            await self._patch(pod, {"status": {"nominatedNodeName": node_name}}, subresource="status")
+    async def _place(self, landing: "_Landing") -> None:
+        pod, claim, view = landing.pod, landing.claim, landing.view
+        # Since the view was taken, this may have been done.
+        stored = self._pods.get(pod.name, pod.namespace)
+        if stored is None or stored.uid != pod.uid or stored.node is not None:
+            return
+        node, name = view.nodes.get(landing.node_name), landing.node_name
+        gated, closed = PLACEMENT_GATE in stored.gates, claim is not None and claim.status.phase in _CLOSED
+        if stored.nominated != name and _is_nominated(pod, landing.open_room if closed else None):
+            await self._patch(pod, {"status": {"nominatedNodeName": name}}, subresource="status")
         operations: Objects = []
         releasing = node is not None and gated and _takes_pods(node, claim, view)
         if closed and claim and claim.metadata.uid not in stored.admitted_by and (releasing or not gated):
-            operations += admission_patch(pod, claim.metadata.uid or "")
+            operations += admission_patch(stored, claim.metadata.uid or "")
         if releasing and node is not None:
-            operations += release_patch(pod)
-            operations += selector_patch(pod, selector_of(pod, node) if self._by_selector else {})
+            operations += release_patch(stored)
+            operations += selector_patch(stored, selector_of(stored, node) if self._by_selector else {})
         if operations:
             await self._patch(pod, operations, kind="json")
 
     async def _patch(
         self, pod: Pod, body: Object | Objects, *, subresource: str | None = None, kind: PatchKind = "merge"
-    ) -> None:
+    ) -> Object:
         self._tools.require_leader()
         if isinstance(body, dict):
             body = {"metadata": {"uid": pod.uid}, **body}
@@ -178,6 +188,18 @@ class PlacementController:
             PODS, pod.name, body, namespace=pod.namespace, subresource=subresource, kind=kind
         )
         self._tools.cache.feed(PODS, "MODIFIED", raw)
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
+class _Landing:
+    """One pod, and the node that it shall come to as the view knows them; `claim` None: a node of nobody's."""
+
+    pod: Pod
+    node_name: str
+    claim: NodeClaim | None
+    view: View
+    open_room: "_OpenRoom"
 
 
 class _OpenRoom:

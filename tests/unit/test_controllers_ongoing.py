@@ -1,0 +1,103 @@
+"""Work that goes on beside the cycle is finished once it is begun, and never done twice at a time."""
+
+import asyncio
+
+import pytest
+
+from spotkube.controllers.ongoing import Ongoing
+from spotkube.controllers.toolbox import CONCURRENT_CALLS, NotLeading
+
+MANY = {f"item-{i}": i for i in range(CONCURRENT_CALLS + 3)}
+PATIENCE_SECONDS = 10.0
+
+
+class Desk:
+    """Works on items once the door is open."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.done: list[int] = []
+        self.door = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def work(self, item: int) -> None:
+        self.begun.append(item)
+        await self.door.wait()
+        if self.error is not None:
+            raise self.error
+        self.done.append(item)
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk()
+
+
+async def test_all_is_done_when_there_is_time(desk: Desk) -> None:
+    desk.door.set()
+
+    await Ongoing(desk.work).go_on(MANY, PATIENCE_SECONDS)
+
+    assert sorted(desk.done) == sorted(MANY.values())
+
+
+async def test_it_goes_on_after_the_time_and_what_is_begun_is_not_begun_again(desk: Desk) -> None:
+    ongoing = Ongoing(desk.work)
+
+    await ongoing.go_on(MANY, 0.0)
+    await ongoing.go_on(MANY, 0.0)
+    assert len(desk.begun) == CONCURRENT_CALLS
+    assert not desk.done
+    desk.door.set()
+    await ongoing.go_on(MANY, PATIENCE_SECONDS)
+
+    assert sorted(desk.done) == sorted(MANY.values())
+
+
+async def test_what_waits_is_replaced_by_what_is_told_last(desk: Desk) -> None:
+    ongoing = Ongoing(desk.work)
+    await ongoing.go_on(MANY, 0.0)
+    first = set(desk.begun)
+
+    desk.door.set()
+    await ongoing.go_on({"other": -1}, PATIENCE_SECONDS)
+
+    assert set(desk.done) == first | {-1}
+
+
+async def test_an_error_is_raised_once_and_the_others_are_done(desk: Desk) -> None:
+    ongoing = Ongoing(desk.work)
+    desk.error = ValueError("one")
+    desk.door.set()
+    with pytest.raises(ValueError, match="one"):
+        await ongoing.go_on(MANY, PATIENCE_SECONDS)
+
+    desk.error = None
+    await ongoing.go_on(MANY, PATIENCE_SECONDS)
+
+    assert sorted(desk.done) == sorted(MANY.values())
+
+
+async def test_without_the_lease_nothing_more_is_begun(desk: Desk) -> None:
+    desk.error = NotLeading()
+    desk.door.set()
+
+    with pytest.raises(NotLeading):
+        await Ongoing(desk.work).go_on(MANY, PATIENCE_SECONDS)
+
+    assert len(desk.begun) <= CONCURRENT_CALLS
+
+
+async def test_what_is_forgotten_raises_nothing_later(desk: Desk) -> None:
+    ongoing = Ongoing(desk.work)
+    await ongoing.go_on(MANY, 0.0)
+    desk.error = NotLeading()
+
+    ongoing.forget()
+    desk.door.set()
+    await asyncio.sleep(0)
+    desk.error = None
+    await ongoing.go_on({"other": -1}, PATIENCE_SECONDS)
+
+    assert -1 in desk.done
+    assert len(desk.begun) == CONCURRENT_CALLS + 1
