@@ -18,7 +18,7 @@ THREADS = min(MOST_THREADS, _CORES)
 
 
 def share_out(scratches: Sequence[T], items: int, do: Callable[[T, int], None]) -> None:
-    """Calls do(scratch, item) for items 0 to items - 1; each scratch is with one thread at most, this one among them."""
+    """Calls do(scratch, item) for items 0 to items - 1. A scratch is with one thread at a time, this one among them."""
     turns = iter(range(items))
 
     def run(scratch: T) -> None:
