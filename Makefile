@@ -78,7 +78,7 @@ cluster: setup ## Run an empty local cluster until Ctrl-C
 
 .PHONY: test
 test: lint controlplane compiled $(MOTO_VENV)/.ready ## Check and test everything (KUBECONFIG_FILE=F: on that cluster)
-	$(RUN) -m pytest -m 'not slow' $(if $(KUBECONFIG_FILE),--kubeconfig $(KUBECONFIG_FILE)) $(PYTEST_ARGS)
+	@hack/test-all $(RUN) $(if $(KUBECONFIG_FILE),--kubeconfig $(KUBECONFIG_FILE)) $(PYTEST_ARGS)
 
 .PHONY: test-scale
 test-scale: controlplane compiled ## Land 5,000 pods on a local cluster (some minutes; not part of make test)
