@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,12 +107,12 @@ async def test_finalizers_come_and_go_beside_those_of_others(client: KubeClient,
     assert first["metadata"]["finalizers"] == [TERMINATION_FINALIZER]
     with pytest.raises(Invalid):
         await client.patch(NODES, name, patches.finalizer_added(()), kind="json")
-    freed = await client.patch(NODES, name, patches.finalizer_removed((TERMINATION_FINALIZER,)), kind="json")
+    freed = await client.patch(NODES, name, patches.finalizer_removed(to_node(first)), kind="json")
     assert not freed["metadata"].get("finalizers")
 
     await client.patch(NODES, name, {"metadata": {"finalizers": ["example.com/x"]}})
     both = await client.patch(NODES, name, patches.finalizer_added(("example.com/x",)), kind="json")
-    left = await client.patch(
-        NODES, name, patches.finalizer_removed(tuple(both["metadata"]["finalizers"])), kind="json"
-    )
+    with pytest.raises(Invalid):  # it is another one that had this name
+        await client.patch(NODES, name, patches.finalizer_removed(replace(to_node(both), uid="old")), kind="json")
+    left = await client.patch(NODES, name, patches.finalizer_removed(to_node(both)), kind="json")
     assert left["metadata"]["finalizers"] == ["example.com/x"]

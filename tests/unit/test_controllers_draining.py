@@ -13,6 +13,7 @@ from spotkube.cluster.errors import Invalid
 from spotkube.controllers.claims import patches
 from spotkube.controllers.claims.draining import CRITICAL_PRIORITY, Departure, How, PodAction, drain_actions
 from spotkube.controllers.claims.surging import not_succeeded_yet, succeeded_later
+from spotkube.convert.nodes import to_node
 from spotkube.model.cluster import Node
 from spotkube.model.labels import (
     DISRUPTED_TAINT,
@@ -237,7 +238,7 @@ class TestSuccessors:
 def raw(node: Node) -> dict[str, object]:
     taints = [{"key": t.key, "effect": t.effect.value} for t in node.taints]
     spec = {"taints": taints} if taints else {}
-    metadata: dict[str, object] = {"name": node.name, "labels": dict(node.labels)}
+    metadata: dict[str, object] = {"name": node.name, "uid": node.uid, "labels": dict(node.labels)}
     if node.finalizers:
         metadata["finalizers"] = list(node.finalizers)
     return {"metadata": metadata, "spec": spec}
@@ -292,13 +293,14 @@ class TestMarks:
         guarded = json_patched(raw(node), patches.finalizer_added(node.finalizers))
 
         assert guarded["metadata"]["finalizers"] == ["x", "y", TERMINATION_FINALIZER]
-        freed = json_patched(guarded, patches.finalizer_removed(tuple(guarded["metadata"]["finalizers"])))
+        freed = json_patched(guarded, patches.finalizer_removed(to_node(guarded)))
         assert freed["metadata"]["finalizers"] == ["x", "y"]
 
     @pytest.mark.parametrize("seen", [(), ("x", TERMINATION_FINALIZER)])
     def test_a_list_that_has_changed_fails_the_patch(self, seen: tuple[str, ...]) -> None:
         node = raw(make_node("n", finalizers=("y",)))
-        operations = patches.finalizer_removed(seen) if seen else patches.finalizer_added(seen)
+        before = make_node("n", finalizers=seen)
+        operations = patches.finalizer_removed(before) if seen else patches.finalizer_added(seen)
 
         with pytest.raises(Invalid):
             json_patched(node, operations)

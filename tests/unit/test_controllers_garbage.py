@@ -133,3 +133,15 @@ async def test_only_the_leader_ends_anything() -> None:
     with pytest.raises(NotLeading):
         await world.controllers.garbage.collect(view)
     assert world.cloud.ended == []
+
+
+async def test_a_node_that_has_the_name_by_now_is_not_removed_in_its_stead() -> None:
+    world = World()
+    name = await orphaned(world)
+    world.cloud.instances.clear()
+    view = await world.look()
+    world.kube.change(NODES, name, {"metadata": {"uid": "another"}})
+
+    await world.controllers.garbage.collect(view)
+
+    assert world.node(name)["metadata"]["finalizers"] == [keys.TERMINATION_FINALIZER, "x/y"]

@@ -66,8 +66,8 @@ class GarbageCollector:
         logger.warning("Node %s has neither NodeClaim nor instance and is removed", node.name)
         try:
             if TERMINATION_FINALIZER in node.finalizers:
-                await self._tools.client.patch(NODES, node.name, finalizer_removed(node.finalizers), kind="json")
-            await self._tools.client.delete(NODES, node.name)
+                await self._tools.client.patch(NODES, node.name, finalizer_removed(node), kind="json")
+            await self._tools.client.delete(NODES, node.name, uid=node.uid)
         except NotFound:
             return
         except ApiError as error:

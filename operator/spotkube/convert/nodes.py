@@ -29,6 +29,7 @@ def to_node(raw: Mapping[str, Any]) -> Node:
         provider_id=spec.get("providerID") or "",
         notice=notice_of(raw),
         finalizers=tuple(metadata.get("finalizers") or ()),
+        uid=metadata.get("uid") or "",
     )
 
 

@@ -119,6 +119,7 @@ class Node:
     notice: Notice | None = None
     finalizers: tuple[str, ...] = ()
     volume_limits: tuple[tuple[str, int], ...] = ()
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

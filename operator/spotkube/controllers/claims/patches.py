@@ -157,10 +157,12 @@ def finalizer_added(finalizers: tuple[str, ...]) -> list[Json]:
     return [{"op": "add", "path": "/metadata/finalizers/-", "value": labels.TERMINATION_FINALIZER}]
 
 
-def finalizer_removed(finalizers: tuple[str, ...]) -> list[Json]:
-    """A JSON patch that takes ours off and fails when the list has changed, so that none of others' gets lost."""
-    path = f"/metadata/finalizers/{finalizers.index(labels.TERMINATION_FINALIZER)}"
+def finalizer_removed(node: Node) -> list[Json]:
+    """A JSON patch that takes ours off and fails when the list has changed, so that none of others' gets lost, or when
+    another Node has its name by now."""
+    path = f"/metadata/finalizers/{node.finalizers.index(labels.TERMINATION_FINALIZER)}"
     return [
+        {"op": "test", "path": "/metadata/uid", "value": node.uid},
         {"op": "test", "path": path, "value": labels.TERMINATION_FINALIZER},
         {"op": "remove", "path": path},
     ]

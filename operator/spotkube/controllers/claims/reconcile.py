@@ -24,6 +24,7 @@ from spotkube.controllers.view import View
 from spotkube.convert.nodes import to_node
 from spotkube.convert.termination import termination_rules
 from spotkube.model import labels
+from spotkube.model.cluster import Node
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.termination import TerminationRule
 from spotkube.providers.port import InstanceState, InsufficientCapacity, ProviderError
@@ -189,7 +190,7 @@ class ClaimController:
                 self._event(claim, "Terminating", "its instance is being ended", "Terminate")
                 return None
             case steps.RemoveNode() if facts.node is not None:
-                await self.remove_node(step.node, facts.node.finalizers)
+                await self.remove_node(facts.node)
                 return claim, replace(facts, node=None)
             case steps.Finish():
                 await self._finish(claim)
@@ -286,12 +287,12 @@ class ClaimController:
         logger.info("claim %s is given back: %s", claim.name, step.message)
         return await self._reread(claim)
 
-    async def remove_node(self, name: str, finalizers: tuple[str, ...]) -> None:
-        """Deletes a Node whose instance is gone."""
+    async def remove_node(self, node: Node) -> None:
+        """Deletes a Node whose instance is gone; never another that has its name by now."""
         try:
-            if labels.TERMINATION_FINALIZER in finalizers:
-                await self._tools.client.patch(NODES, name, patches.finalizer_removed(finalizers), kind="json")
-            await self._tools.client.delete(NODES, name)
+            if labels.TERMINATION_FINALIZER in node.finalizers:
+                await self._tools.client.patch(NODES, node.name, patches.finalizer_removed(node), kind="json")
+            await self._tools.client.delete(NODES, node.name, uid=node.uid)
         except NotFound:
             return
 
