@@ -112,6 +112,9 @@ class Metrics:
             _FAST,
             {"call": "create, delete, get, list, offerings"},
         )
+        self.prices_doubted = self._gauge(
+            "prices_doubted", "Prices of the cloud that are not believed, so that the last ones stay in force."
+        )
 
     def _add_termination(self) -> None:
         self.notices_total = self._counter(

@@ -214,6 +214,7 @@ class Observer:
             budgets=self._budgets(),
             places=self._placement.places,
             unreadable_pools=frozenset(name for _, name in self.pools.rejected),
+            doubted_prices=self._prices.doubted,
             memory=self._memory,
         )
 

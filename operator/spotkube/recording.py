@@ -22,6 +22,7 @@ def record_view(metrics: Metrics, cache: Cache, view: View) -> None:
     metrics.nodes_usd_per_hour.clear()
     for key2, micro in dollars.items():
         metrics.nodes_usd_per_hour.labels(*key2).set(micro / MICRO)
+    metrics.prices_doubted.set(view.doubted_prices)
     waiting = [pod for pod in pods_to_place(view.snapshot) if pod.node is None]
     metrics.pods.labels("pending").set(len(waiting))
     for resource, store in cache.stores.items():

@@ -175,6 +175,17 @@ class TestPrices:
         assert self.price(check, 200_000, 3) == 31_000
         assert self.price(check, 210_000, 3 + HELD_SECONDS) == 210_000
 
+    async def test_a_metric_tells_how_many_are_not_believed(self) -> None:
+        world = World()
+        (offering,) = world.cloud.for_sale
+        for factor, doubted in ((1, 0), (FACTOR + 1, 1), (1, 0)):
+            price = factor * offering.price_micro_usd_hour
+            world.cloud.for_sale = (replace(offering, price_micro_usd_hour=price),)
+
+            await world.cycles(1)
+
+            assert world.metrics.registry.get_sample_value("spotkube_prices_doubted") == doubted
+
     def test_what_can_be_believed_is_handed_on_as_it_is(self) -> None:
         check, offerings = PriceCheck(), (OFFERING,)
         assert check.check(offerings, 0) is offerings

@@ -44,6 +44,7 @@ class View:
         instances: by the UID of the claim that they were bought for; None when the cloud could not be asked.
         places: where plans put pods (by UID) that are not there yet: the name of a claim, or of a Node that has none.
         unreadable_pools: NodePools that are there, but not as we can read them: of them nothing may be concluded.
+        doubted_prices: how many prices of the cloud are not believed.
         memory: that of the last view.
     """
 
@@ -66,6 +67,7 @@ class View:
     budgets: Mapping[tuple[str, str], Budget] = field(default_factory=dict)
     unreadable_pools: frozenset[str] = frozenset()
     places: Mapping[str, str] = field(default_factory=dict)
+    doubted_prices: int = 0
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
 
     @cached_property
