@@ -88,8 +88,10 @@ async def test_of_a_pool_the_nodes_that_are_not_ready_and_its_mode_count() -> No
     assert allowed_now("pool", EMPTY, await world.look()) == 1
 
     world.join(name, ready=False)
-    assert fleet_of("pool", await world.look()) == Fleet(1, 1)
+    assert fleet_of("pool", EMPTY, await world.look()) == Fleet(1, 1)
     assert allowed_now("pool", EMPTY, await world.look()) == 0
+    assert allowed_now("pool", DisruptionReason.UNHEALTHY, await world.look()) == 1, "it stands in its own way"
+    assert allowed_now("pool", DisruptionReason.UNHEALTHY, await world.look(), frozenset({name})) == 0
 
     world.join(name)
     world.kube.change(NODEPOOLS, "pool", {"spec": {"mode": "Recommend"}})

@@ -41,7 +41,8 @@ class Budget(SpecModel):
         _NODES,
     ] = "10%"
     """A number of nodes such as "3", or a share of the pool's nodes such as 10%, rounded up. 0 lets none go. Nodes that
-    are leaving for whatever reason, or are not Ready, count."""
+    are leaving for whatever reason count, and nodes that are not Ready, but not against the repair of such (reason
+    Unhealthy)."""
     reasons: Annotated[tuple[DisruptionReason, ...], Field(max_length=5)] = ()
     """For what: Empty, Underutilized, Drifted, Expired, Unhealthy. Left out: for all of them."""
     schedule: Annotated[str, Field(min_length=1, max_length=128)] | None = None

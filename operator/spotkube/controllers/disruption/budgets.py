@@ -1,8 +1,9 @@
 """How many more nodes of a pool may begin to leave now though nothing forces them to. Pure.
 
 As Karpenter's budgets of a NodePool: of all that are in force for a reason the strictest holds, and nodes that are
-leaving or not Ready for whatever reason use them up. One that can't be read lets no node go: who wrote it wanted to
-hold something back.
+leaving or not Ready for whatever reason use them up. For the repair of sick nodes only those that are leaving do: what
+is not Ready is away already, and would else stand in the way of its own replacement. One that can't be read lets no
+node go: who wrote it wanted to hold something back.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ _COUNTED = (ClaimPhase.READY, ClaimPhase.DRAINING, ClaimPhase.TERMINATED)
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Of one pool: how many `nodes` it has, and how many of them are leaving or not Ready."""
+    """Of one pool: how many `nodes` it has, and how many of them are away."""
 
     nodes: int
     away: int
@@ -54,10 +55,12 @@ def unreadable(budgets: Sequence[NodeBudget]) -> str:
     return ""
 
 
-def fleet_of(pool: str, view: View, leaving: frozenset[str] = frozenset()) -> Fleet:
+def fleet_of(pool: str, reason: DisruptionReason, view: View, leaving: frozenset[str] = frozenset()) -> Fleet:
     """The pool's nodes; `leaving` names claims that are on their way out besides those that the claims tell of."""
     counted = [claim for claim in view.snapshot.claims if claim.pool == pool and claim.phase in _COUNTED]
-    return Fleet(len(counted), sum(1 for claim in counted if claim.name in leaving or _is_away(claim, view)))
+    sick_count = reason is not DisruptionReason.UNHEALTHY
+    away = [c for c in counted if c.name in leaving or c.leaving or (sick_count and not _is_ready(c, view))]
+    return Fleet(len(counted), len(away))
 
 
 def allowed_now(pool: str, reason: DisruptionReason, view: View, leaving: frozenset[str] = frozenset()) -> int:
@@ -65,12 +68,12 @@ def allowed_now(pool: str, reason: DisruptionReason, view: View, leaving: frozen
     model = view.pool_model(pool)
     if pool not in view.pools or model is None or model.mode is not Mode.APPLY:
         return 0
-    return allowed(to_node_budgets(view.pools[pool]), reason, fleet_of(pool, view, leaving), view.now)
+    return allowed(to_node_budgets(view.pools[pool]), reason, fleet_of(pool, reason, view, leaving), view.now)
 
 
-def _is_away(claim: Claim, view: View) -> bool:
+def _is_ready(claim: Claim, view: View) -> bool:
     node = view.nodes.get(claim.node or claim.name)
-    return claim.leaving or node is None or not node.ready or node.deleting
+    return node is not None and node.ready and not node.deleting
 
 
 def _limit(budget: NodeBudget, nodes: int, now: float) -> int | None:
