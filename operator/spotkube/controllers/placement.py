@@ -178,7 +178,7 @@ class PlacementController:
 
     async def _patch(
         self, pod: Pod, body: Object | Objects, *, subresource: str | None = None, kind: PatchKind = "merge"
-    ) -> Object:
+    ) -> None:
         self._tools.require_leader()
         if isinstance(body, dict):
             body = {"metadata": {"uid": pod.uid}, **body}
@@ -188,7 +188,6 @@ class PlacementController:
             PODS, pod.name, body, namespace=pod.namespace, subresource=subresource, kind=kind
         )
         self._tools.cache.feed(PODS, "MODIFIED", raw)
-        return raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def _owner(metadata: Json, labels: Mapping[str, str]) -> str:
 
 
 def owner_of_replica_set(name: str, labels: Mapping[str, str]) -> str:
-    """ "Kind/name" of the Deployment, or of a ReplicaSet of nobody's. `labels` are its own, or those of a pod of it."""
+    """The Deployment as "Kind/name", or a ReplicaSet of nobody's. `labels` are its own, or those of a pod of it."""
     template_hash = labels.get(keys.POD_TEMPLATE_HASH)
     if template_hash and name.endswith(f"-{template_hash}"):
         return f"Deployment/{name.removesuffix(f'-{template_hash}')}"
