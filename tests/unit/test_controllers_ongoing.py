@@ -101,3 +101,27 @@ async def test_what_is_forgotten_raises_nothing_later(desk: Desk) -> None:
 
     assert -1 in desk.done
     assert len(desk.begun) == CONCURRENT_CALLS + 1
+
+
+async def test_what_was_begun_before_it_was_forgotten_has_no_part_in_what_is_done_since() -> None:
+    old, new = asyncio.Event(), asyncio.Event()
+    begun: list[int] = []
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        await (old if item < len(MANY) else new).wait()
+        if item < len(MANY):
+            raise NotLeading
+
+    ongoing = Ongoing(work)
+    await ongoing.go_on(MANY, 0.0)
+    ongoing.forget()
+    later = {f"later-{i}": len(MANY) + i for i in range(2 * CONCURRENT_CALLS)}
+    await ongoing.go_on(later, 0.0)
+
+    old.set()
+    await asyncio.sleep(0.01)
+    new.set()
+    await asyncio.sleep(0.01)
+
+    assert set(later.values()) <= set(begun), "those of before made an end of it"

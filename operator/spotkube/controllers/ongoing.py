@@ -18,6 +18,7 @@ class Ongoing(Generic[T]):
         self._waiting: dict[str, T] = {}
         self._begun: set[str] = set()
         self._run: asyncio.Task[None] | None = None
+        self._term = 0
 
     async def go_on(self, items: Mapping[str, T], seconds: float) -> None:
         """These, by their keys, are what there is to do. Returns when all is done, or after so long.
@@ -26,7 +27,7 @@ class Ongoing(Generic[T]):
         """
         self._waiting = {key: item for key, item in items.items() if key not in self._begun}
         if self._run is None and self._waiting:
-            self._run = asyncio.create_task(each(range(CONCURRENT_CALLS), self._take_turns))
+            self._run = asyncio.create_task(each([self._term] * CONCURRENT_CALLS, self._take_turns))
         if self._run is None:
             return
         await asyncio.wait([self._run], timeout=seconds)
@@ -37,19 +38,22 @@ class Ongoing(Generic[T]):
     def forget(self) -> None:
         """Begins nothing more. Whatever comes of what is begun is nobody's concern."""
         self._waiting.clear()
+        self._term += 1
         if self._run is not None:
             self._run.add_done_callback(lambda run: run.cancelled() or run.exception())
             self._run = None
 
-    async def _take_turns(self, _: int) -> None:
-        while self._waiting:
+    async def _take_turns(self, term: int) -> None:
+        """`term` keeps what was begun before `forget` from what waits since."""
+        while self._waiting and term == self._term:
             key = next(iter(self._waiting))
             item = self._waiting.pop(key)
             self._begun.add(key)
             try:
                 await self._work(item)
             except NotLeading:
-                self._waiting.clear()
+                if term == self._term:
+                    self._waiting.clear()
                 raise
             finally:
                 self._begun.discard(key)
