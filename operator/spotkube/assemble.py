@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import socket
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 
@@ -14,6 +13,7 @@ from spotkube.batching import Batch
 from spotkube.catalog import load_catalog
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
+from spotkube.cluster.clock import ServerClock
 from spotkube.cluster.events import EventRecorder
 from spotkube.cluster.leader import LeaderElector, SoleReplica
 from spotkube.cluster.leases import LeaseTimes
@@ -66,8 +66,9 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
     """Runs until SIGTERM, SIGINT or `stop`. Raises SettingsError, ClusterError, and what ends the loop."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     metrics, cache = Metrics(), Cache()
-    provider = RememberedProvider(_provider(settings, metrics))
-    async with await _connect(settings) as client, await _connect(settings) as lease_client:
+    provider, clock = RememberedProvider(_provider(settings, metrics)), ServerClock()
+    metrics.clock_ahead_seconds.set_function(lambda: clock.ahead_seconds)
+    async with await _connect(settings, clock) as client, await _connect(settings, clock) as lease_client:
         Observer.fill(cache)
         identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
@@ -84,11 +85,11 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
             provider=provider,
             recorder=EventRecorder(client, socket.gethostname()),
             metrics=metrics,
-            resting=RestingOfferings(settings.resting_seconds, time.time),
+            resting=RestingOfferings(settings.resting_seconds, clock),
             is_leader=elector.is_leader,
-            clock=time.time,
+            clock=clock,
             notice_margin_seconds=settings.notice_margin_seconds,
-            inbox=Inbox(_notice_queue(settings), metrics, elector.is_leader, time.time, cache.wake),
+            inbox=Inbox(_notice_queue(settings), metrics, elector.is_leader, clock, cache.wake),
             balancer_seconds=settings.load_balancer_seconds,
         )
         silence = max(settings.cycle_seconds * MISSED_CYCLES, 60.0)
@@ -136,9 +137,9 @@ def _notice_queue(settings: Settings) -> SqsQueue | None:
         raise SettingsError(str(error)) from error
 
 
-async def _connect(settings: Settings) -> KubeClient:
+async def _connect(settings: Settings, clock: ServerClock) -> KubeClient:
     return await KubeClient.connect(
-        settings.kubeconfig, settings.context, qps=settings.api_qps, burst=settings.api_burst
+        settings.kubeconfig, settings.context, qps=settings.api_qps, burst=settings.api_burst, clock=clock
     )
 
 

@@ -186,6 +186,10 @@ class Metrics:
             "Whole lists asked of the API server.",
             {"resource": "as in pods, nodeclaims.spotkube.io", "result": "ok, error"},
         )
+        self.clock_ahead_seconds = self._gauge(
+            "clock_ahead_seconds",
+            "How far the API server's clock, which deadlines are told by, is ahead of this machine's; 0 within 2 s.",
+        )
         self.leader = self._gauge("leader", "1 while this replica holds the lease, else 0.")
         self.build_info = self._gauge("build_info", "Always 1; the label says what runs.", {"version": "of SpotKube"})
         self.build_info.labels(__version__).set(1)

@@ -152,7 +152,7 @@ async def test_a_pod_is_marked_for_its_job_before_it_is_forced() -> None:
 
     await site.evictor.act((PodAction(site.pod(), How.FORCE, 9),))
 
-    assert site.world.kube.writes == ["patch pods/web/status", "delete pods/web", "patch pods/web/status"]
+    assert site.world.kube.writes == ["patch pods/web/status", "delete pods/web"]
     [condition] = site.world.pod("web")["status"]["conditions"]
     assert (condition["type"], condition["status"]) == ("DisruptionTarget", "True")
     assert condition["lastTransitionTime"] == rfc3339(site.began), "without it, it is taken back at once"

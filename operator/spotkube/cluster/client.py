@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
+from spotkube.cluster.clock import ServerClock
 from spotkube.cluster.connecting import Connection, load_connection
 from spotkube.cluster.errors import Conflict, Expired, NotFound, error_from_answer
 from spotkube.cluster.resources import PODS, Resource
@@ -40,19 +41,28 @@ class KubeClient:
     All methods raise the errors of `spotkube.cluster.errors`. Use as an async context manager, or `close()` it.
     """
 
-    def __init__(self, connection: Connection, *, qps: float = 100, burst: int = 200) -> None:
+    def __init__(
+        self, connection: Connection, *, qps: float = 100, burst: int = 200, clock: ServerClock | None = None
+    ) -> None:
+        """`clock` hears from all answers what time it is at the server; clients may share one."""
         self.connection = connection
-        self._transport = Transport(connection, RateLimiter(qps, burst))
+        self._transport = Transport(connection, RateLimiter(qps, burst), clock or ServerClock())
 
     @classmethod
     async def connect(
-        cls, kubeconfig: Path | None = None, context: str | None = None, *, qps: float = 100, burst: int = 200
+        cls,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        *,
+        qps: float = 100,
+        burst: int = 200,
+        clock: ServerClock | None = None,
     ) -> Self:
         """A client for the kubeconfig's cluster; without one, for the cluster that we run in.
 
         Nothing is sent yet. Raises KubeConfigError.
         """
-        return cls(await load_connection(kubeconfig, context), qps=qps, burst=burst)
+        return cls(await load_connection(kubeconfig, context), qps=qps, burst=burst, clock=clock)
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 
 from spotkube import __version__
+from spotkube.cluster.clock import ServerClock
 from spotkube.cluster.connecting import Connection
 from spotkube.cluster.errors import ApiError, KubeConfigError, Unauthorized, Unavailable, error_from_answer
 from spotkube.cluster.throttling import RateLimiter
@@ -40,9 +41,11 @@ class _Request:
 class Transport:
     """Sends requests at the limiter's pace. Reads the credentials again, once, when they were refused."""
 
-    def __init__(self, connection: Connection, limiter: RateLimiter) -> None:
+    def __init__(self, connection: Connection, limiter: RateLimiter, clock: ServerClock) -> None:
+        """`clock` hears when each answer was written."""
         self._connection = connection
         self._limiter = limiter
+        self._clock = clock
         self._api = self._new_api()
         self._reloading = asyncio.Lock()
         self._retired: list[Any] = []
@@ -66,10 +69,10 @@ class Transport:
         await self._limiter.acquire()
         api = self._api
         try:
-            return await _send(api, request)
+            return await self._send(api, request)
         except Unauthorized:  # a token or certificate of an exec plugin or a token file ran out
             await self._reload_credentials(refused=api)
-            return await _send(self._api, request)
+            return await self._send(self._api, request)
 
     async def stream(self, path: str, query: Mapping[str, str | None], silence_seconds: float) -> AsyncIterator[Object]:
         """The objects of an answer that goes on, one a line, until the server ends it.
@@ -80,16 +83,43 @@ class Transport:
         await self._limiter.acquire()
         api = self._api
         try:
-            response = await _call(api, request, limits)
+            response = await self._call(api, request, limits)
         except Unauthorized:
             await self._reload_credentials(refused=api)
-            response = await _call(self._api, request, limits)
+            response = await self._call(self._api, request, limits)
         with _failures_told(request), contextlib.closing(response.response):
             rest = b""
             async for chunk in response.response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     yield _decoded(request, line)
+
+    async def _send(self, api: Any, request: _Request) -> Object:
+        response = await self._call(api, request, _TIMEOUT)
+        with _failures_told(request):
+            data: bytes = await response.read()
+        return _decoded(request, data)
+
+    async def _call(self, api: Any, request: _Request, limits: aiohttp.ClientTimeout) -> Any:
+        """The answer, its body still to be read. Raises the ApiError that stands for one that says no, or for none."""
+        headers = {"Accept": "application/json", "Content-Type": request.content_type}
+        query = [(key, value) for key, value in request.query.items() if value is not None]
+        with _failures_told(request):
+            arguments = await api.param_serialize(
+                request.method,
+                request.path,
+                query_params=query,
+                header_params=headers,
+                body=request.body,
+                auth_settings=["BearerToken"],
+            )
+            asked_at = self._clock.wall()
+            response = await api.call_api(*arguments, _request_timeout=limits)
+            self._clock.heard(response.headers.get("Date"), asked_at)
+            if 200 <= response.status < 300:
+                return response
+            data: bytes = await response.read()
+        raise error_from_answer(response.status, response.reason or "", response.headers, data)
 
     async def _reload_credentials(self, refused: Any) -> None:
         """Certificates are bound to the session, so a new one is made; calls under way end on the old one."""
@@ -114,33 +144,6 @@ class Transport:
             raise KubeConfigError(f"the certificates of the kubeconfig cannot be loaded: {error}") from error
         api.user_agent = f"spotkube/{__version__}"
         return api
-
-
-async def _send(api: Any, request: _Request) -> Object:
-    response = await _call(api, request, _TIMEOUT)
-    with _failures_told(request):
-        data: bytes = await response.read()
-    return _decoded(request, data)
-
-
-async def _call(api: Any, request: _Request, limits: aiohttp.ClientTimeout) -> Any:
-    """The answer, its body still to be read. Raises the ApiError that stands for one that says no, or for none."""
-    headers = {"Accept": "application/json", "Content-Type": request.content_type}
-    query = [(key, value) for key, value in request.query.items() if value is not None]
-    with _failures_told(request):
-        arguments = await api.param_serialize(
-            request.method,
-            request.path,
-            query_params=query,
-            header_params=headers,
-            body=request.body,
-            auth_settings=["BearerToken"],
-        )
-        response = await api.call_api(*arguments, _request_timeout=limits)
-        if 200 <= response.status < 300:
-            return response
-        data: bytes = await response.read()
-    raise error_from_answer(response.status, response.reason or "", response.headers, data)
 
 
 @contextlib.contextmanager

@@ -35,8 +35,6 @@ async def ask(tools: Toolbox, action: PodAction) -> str:
             there = await tools.client.delete(
                 PODS, pod.name, namespace=pod.namespace, uid=pod.uid, grace_seconds=action.grace_seconds
             )
-            if there:  # where our clock is minutes behind, the first mark was taken for stale
-                await _mark(tools, pod)
     tools.displaced.add(pod, tools.clock())
     if not there:
         return "gone"
