@@ -30,6 +30,8 @@ def configure(log_format: LogFormat = "json", level: str = "info", stream: TextI
     # kopf says of each single event that its handler succeeded.
     for name in ("kopf.objects", "kopf.activities", "aiohttp.access", "asyncio"):
         logging.getLogger(name).setLevel(quiet)
+    # It warns that signals are not its business, which is as it should be.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
 
 
 class JsonFormatter(logging.Formatter):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from spotkube.cluster import relisting
 from spotkube.cluster.cache import Cache, Store
 from spotkube.cluster.errors import Expired, HistoryRewritten, Unavailable
 from spotkube.cluster.relisting import keep_relisting, pause_seconds, relist
@@ -105,7 +106,20 @@ async def test_a_watch_that_found_nothing_is_followed_by_a_list_too(cache: Cache
     assert list(names.values()) == []
 
 
-async def test_a_rewritten_history_ends_it(cache: Cache, names: Store[str]) -> None:
+async def test_a_list_that_is_older_than_the_last_one_is_asked_for_again(
+    cache: Cache, names: Store[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relisting, "STALE_PAUSES_SECONDS", (0.0, 0.0))
+    cache.relist(NODES, [node("here")], "9")
+    client = FakeClient([([], "5")], [([node("ghost")], "6")], [([node("here")], "10")])
+
+    await relist(client, cache, NODES)  # type: ignore[arg-type]
+
+    assert list(names.values()) == ["here"]
+
+
+async def test_a_rewritten_history_ends_it(cache: Cache, names: Store[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relisting, "STALE_PAUSES_SECONDS", (0.0, 0.0))
     cache.relist(NODES, [], "9")
     client = FakeClient([([], "5")])
     with pytest.raises(ExceptionGroup) as caught:

@@ -71,7 +71,7 @@ async def test_events_reach_the_cache() -> None:
     claims = cache.add(NODECLAIMS, lambda raw: str(raw["metadata"]["name"]))
     cache.add(PODS, lambda raw: raw)
     registry = kopf.OperatorRegistry()
-    register_watches(registry, cache, cache.resources)
+    register_watches(registry, cache.feed, cache.resources)
     feeds = {handler.id: handler.fn for handler in registry._watching.get_all_handlers()}
     assert set(feeds) == {"cache-nodeclaims", "cache-pods"}
     raw = {"metadata": {"name": "c", "uid": "u", "resourceVersion": "1"}}

@@ -43,8 +43,8 @@ class HistoryRewritten(ClusterError):
 
     def __init__(self, resource: str, known: str, listed: str) -> None:
         super().__init__(
-            f"the API server listed {resource} at resourceVersion {listed} after {known}: "
-            "was etcd restored from a backup? The operator ends and must be started again"
+            f"the API server listed {resource} at resourceVersion {listed} after {known}: if it goes on so, etcd was "
+            "restored from a backup; then the operator ends and must be started again"
         )
 
 

@@ -22,6 +22,9 @@ FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 5.0
 """Before the second list: by then the first watches have begun, also those that found nothing to tell of."""
+STALE_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""An answer that is older than the last one is most likely that of an API server, or of a cache before it, that lags
+behind: so often it is asked again, before etcd is taken to have been restored."""
 WATCH_BEGINS_SECONDS = 1.0
 """What a watch may take from the first object of its own list to the last."""
 
@@ -34,8 +37,21 @@ logger = logging.getLogger(__name__)
 async def relist(client: KubeClient, cache: Cache, resource: Resource) -> None:
     """Bring one kind up to date, page by page so that the raw objects are never all in memory.
 
-    Raises the client's errors; the cache then keeps all that it had.
+    Raises the client's errors, the cache then keeps all that it had; and HistoryRewritten where list after list is
+    older than what is known.
     """
+    for pause in STALE_PAUSES_SECONDS:
+        try:
+            await _relist_once(client, cache, resource)
+        except HistoryRewritten as error:
+            logger.warning("%s is listed again in %.1f s: %s", resource.name, pause, error)
+            await asyncio.sleep(pause)
+        else:
+            return
+    await _relist_once(client, cache, resource)
+
+
+async def _relist_once(client: KubeClient, cache: Cache, resource: Resource) -> None:
     try:
         await _take_over(client, cache, resource, PAGE_SIZE)
     except Expired:  # the list grew too old between two pages: take it in one piece

@@ -1,19 +1,19 @@
 """The frame of the operator: the watches, the relists and the main task, started and ended together."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import kopf
 
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.errors import MissingKinds, NotFound
 from spotkube.cluster.reflecting import keep_watching
 from spotkube.cluster.relisting import Report, keep_relisting
-from spotkube.cluster.watching import connection_info, register_login, register_watches, watch_settings
+from spotkube.cluster.watching import connection_info, keep_watching_with_kopf
 from spotkube.model.labels import GROUP
 
 SHUTDOWN_SECONDS = 20.0
@@ -49,40 +49,43 @@ async def run_operator(
     """Watch every kind of the cache and run `main` until SIGTERM, SIGINT, or `stop` is set, or main ends.
 
     `main` starts before the cache is filled: let it `await ctx.cache.wait_synced()`. Its error is raised here once
-    all is down, since an operator whose loop died must die too and be restarted. End a run by `stop` rather than by
-    cancelling it: kopf skips the orderly shutdown when cancelled.
+    all is down, since an operator whose loop died must die too and be restarted.
 
-    Raises MissingKinds before anything is started when CRDs are missing.
+    Raises MissingKinds before anything is started when CRDs are missing, and KubeConfigError for what kopf cannot do.
     """
     await require_kinds(client, cache)
-    connection_info(client.connection.configuration)  # raises now rather than within kopf
+    connection_info(client.connection.configuration)
     stop = stop if stop is not None else asyncio.Event()
     context = OperatorContext(client, cache)
     ours = [resource for resource in cache.resources if resource.group == GROUP]
     work: dict[str, Work] = {
         "relists": lambda: keep_relisting(client, cache, relist_seconds, report_relist),
         "watches": lambda: keep_watching(client, cache, [one for one in cache.resources if one not in ours]),
+        "our watches": lambda: keep_watching_with_kopf(client.connection, cache, ours),
         MAIN: lambda: main(context),
     }
     frame = _Frame(context, work, stop, shutdown_seconds)
-    registry = kopf.OperatorRegistry()
-    register_login(registry, client.connection)
-    register_watches(registry, cache, ours)
-    permanent = kopf.ErrorsMode.PERMANENT  # the default is to try again for ever
-    kopf.on.startup(id="start", errors=permanent, registry=registry)(frame.start)
-    kopf.on.cleanup(id="end", errors=permanent, registry=registry)(frame.end)
-    try:
-        await kopf.operator(
-            registry=registry, settings=watch_settings(), standalone=True, clusterwide=True, stop_flag=stop
-        )
-    except Exception as error:
-        # Told to end while it still scans for kinds, kopf closes the connection below the feet of its own requests.
-        if not context.stopping.is_set():
-            raise
-        logger.info("kopf did not end cleanly: %r", error)
-    finally:
-        await frame.cancel()
+    with _signals(stop):
+        try:
+            frame.start()
+            await stop.wait()
+            await frame.end()
+        finally:
+            await frame.cancel()
     frame.raise_error()
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set it."""
+    loop, numbers = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
 
 
 async def require_kinds(client: KubeClient, cache: Cache) -> None:
@@ -103,7 +106,7 @@ async def require_kinds(client: KubeClient, cache: Cache) -> None:
 
 
 class _Frame:
-    """Starts and ends our tasks from kopf's hooks; when one ends, for whatever reason, all shall end."""
+    """Starts and ends our tasks; when one ends, for whatever reason, all shall end."""
 
     def __init__(
         self, context: OperatorContext, work: Mapping[str, Work], stop: asyncio.Event, shutdown_seconds: float
@@ -114,12 +117,12 @@ class _Frame:
         self._shutdown_seconds = shutdown_seconds
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def start(self, **_: Any) -> None:
+    def start(self) -> None:
         for name, work in self._work.items():
             self._tasks[name] = asyncio.create_task(work(), name=name)
             self._tasks[name].add_done_callback(lambda _: self._stop.set())
 
-    async def end(self, **_: Any) -> None:
+    async def end(self) -> None:
         """Let main finish what it is doing, within limits."""
         self._context.stopping.set()
         main = self._tasks.get(MAIN)

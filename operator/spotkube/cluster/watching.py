@@ -2,12 +2,19 @@
 
 No handler here touches an object: no finalizers, no annotations, no posted events. Handlers feed the cache, and the
 one loop decides by what the cache holds, never by what an event says.
+
+kopf takes many an answer of an API server in trouble for the end, 410 among them, and when it ends it cancels whatever
+runs in its event loop. So it has a thread and a loop of its own, and begins anew there.
 """
 
 import asyncio
+import contextlib
 import logging
+import random
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 import kopf
@@ -16,6 +23,7 @@ from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import INACTIVITY_TIMEOUT_SECONDS, SERVER_TIMEOUT_SECONDS
 from spotkube.cluster.connecting import Connection
 from spotkube.cluster.errors import KubeConfigError
+from spotkube.cluster.reflecting import pause_seconds
 from spotkube.cluster.resources import Resource
 from spotkube.model.labels import GROUP
 
@@ -23,11 +31,82 @@ CONNECT_TIMEOUT_SECONDS = 10
 REQUEST_TIMEOUT_SECONDS = 30
 
 _LOGIN_PAUSE_SECONDS = 5
+_LASTING_SECONDS = 60.0
+"""Whoever ran for longer did not fail at once: the next pause is the first one again."""
+_SHUTDOWN_SECONDS = 5.0
 logger = logging.getLogger(__name__)
+Feed = Callable[[Resource, str | None, dict[str, Any]], object]
 
 
-def register_watches(registry: kopf.OperatorRegistry, cache: Cache, resources: Iterable[Resource]) -> None:
-    """Let kopf feed the events of these kinds, cluster-wide, into the cache."""
+async def keep_watching_with_kopf(connection: Connection, cache: Cache, resources: Iterable[Resource]) -> None:
+    """Feeds the events of these kinds, cluster-wide, into the cache until cancelled; whatever ends kopf, it begins
+    anew.
+
+    Raises KubeConfigError for what kopf cannot do.
+    """
+    connection_info(connection.configuration)  # raises now rather than within kopf
+    home, kinds, failures = asyncio.get_running_loop(), tuple(resources), 0
+
+    def feed(*event: Any) -> None:
+        home.call_soon_threadsafe(cache.feed, *event)
+
+    def reload() -> Awaitable[None]:
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(connection.reload()), home))
+
+    while True:
+        began = time.monotonic()
+        try:
+            await _run_kopf(replace(connection, reload=reload), feed, kinds)
+        except Exception as error:
+            logger.warning("the watches of our own kinds have ended and begin anew: %r", error)
+        failures = 1 if time.monotonic() - began > _LASTING_SECONDS else failures + 1
+        await asyncio.sleep(pause_seconds(failures, random.uniform(0.5, 1.0)))
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
+
+
+async def _run_kopf(connection: Connection, feed: Feed, resources: Iterable[Resource]) -> None:
+    """Once, in a thread of its own, which is told to end when this is cancelled."""
+    home, stop = asyncio.get_running_loop(), threading.Event()
+    ended: asyncio.Future[None] = home.create_future()
+    registry = kopf.OperatorRegistry()
+    register_login(registry, connection)
+    register_watches(registry, feed, resources)
+    operator = kopf.operator(
+        registry=registry, settings=watch_settings(), standalone=True, clusterwide=True, stop_flag=stop
+    )
+
+    def run() -> None:
+        error: Exception | None = None
+        try:
+            asyncio.run(operator)
+        except Exception as caught:
+            error = caught
+        with contextlib.suppress(RuntimeError):  # nobody has waited for it
+            home.call_soon_threadsafe(_settle, ended, error)
+
+    threading.Thread(target=run, name="kopf", daemon=True).start()
+    try:
+        await asyncio.shield(ended)
+    except asyncio.CancelledError:
+        stop.set()
+        # Told to end while it scans for kinds, kopf closes the connection below the feet of its own requests.
+        await asyncio.wait([ended], timeout=_SHUTDOWN_SECONDS)
+        raise
+
+
+def _settle(future: asyncio.Future[None], error: Exception | None) -> None:
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+        future.exception()  # who was cancelled does not ask for it
+
+
+def register_watches(registry: kopf.OperatorRegistry, feed: Feed, resources: Iterable[Resource]) -> None:
+    """Let kopf feed the events of these kinds, cluster-wide."""
     for resource in resources:
         kopf.on.event(
             group=resource.group,
@@ -35,14 +114,14 @@ def register_watches(registry: kopf.OperatorRegistry, cache: Cache, resources: I
             plural=resource.plural,
             id=f"cache-{resource.plural}",
             registry=registry,
-        )(_feeder(cache, resource))
+        )(_handler(feed, resource))
 
 
-def _feeder(cache: Cache, resource: Resource) -> Any:
-    async def feed(event: dict[str, Any], **_: Any) -> None:
-        cache.feed(resource, event["type"], dict(event["object"]))
+def _handler(feed: Feed, resource: Resource) -> Any:
+    async def handle(event: dict[str, Any], **_: Any) -> None:
+        feed(resource, event["type"], dict(event["object"]))
 
-    return feed
+    return handle
 
 
 def watch_settings() -> kopf.OperatorSettings:
@@ -55,6 +134,7 @@ def watch_settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = CONNECT_TIMEOUT_SECONDS
     settings.posting.enabled = False
     settings.scanning.disabled = True
+    settings.process.ultimate_exiting_timeout = None  # it would kill the whole process
     # Unused as long as all handlers are on.event; ours all the same, should that change.
     settings.persistence.finalizer = f"{GROUP}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
