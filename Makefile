@@ -8,13 +8,14 @@ RUN := $(VENV)/bin/python
 export PYTHONPATH := operator:hack
 
 # What a user may give: KEEP=1 leaves the demo running; QUICK=1 benchmarks little, FRESH=1 without what an interrupted
-# run has left; KUBECONFIG_FILE=F tests on that cluster instead of a local one; SEED and MINUTES of `make chaos`.
+# run has left; KUBECONFIG_FILE=F tests on that cluster instead of a local one; SEED, MINUTES and REPORT of `make chaos`.
 KEEP ?=
 QUICK ?=
 FRESH ?=
 KUBECONFIG_FILE ?=
 SEED ?= 0
 MINUTES ?= 30
+REPORT ?=
 PYTEST_ARGS ?=
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
@@ -85,8 +86,8 @@ test-scale: controlplane compiled ## Land 5,000 pods on a local cluster (some mi
 	$(RUN) -m pytest -s -m slow tests/e2e $(PYTEST_ARGS)
 
 .PHONY: chaos
-chaos: controlplane compiled ## Kill and stop whole operators at each of their calls (SEED=0 MINUTES=30)
-	CHAOS_SEED=$(SEED) CHAOS_MINUTES=$(MINUTES) $(RUN) -m pytest -s tests/chaos $(PYTEST_ARGS)
+chaos: controlplane compiled ## Kill, stop and disturb whole operators (SEED=0 MINUTES=30 REPORT=F: a JSON report)
+	CHAOS_SEED=$(SEED) CHAOS_MINUTES=$(MINUTES) CHAOS_REPORT=$(REPORT) $(RUN) -m pytest -s tests/chaos $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: compiled $(MOTO_VENV)/.ready ## Only what needs no cluster

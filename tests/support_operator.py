@@ -97,6 +97,8 @@ class Site:
     settings: Mapping[str, object] = field(default_factory=dict)
     cloud: Helper | None = None
     cloud_url: str = ""
+    operator_cloud_url: str = ""
+    """Where operators find the cloud, if not where tests do."""
     cloud_port: int = 0
     operators: list[Helper] = field(default_factory=list)
 
@@ -120,9 +122,8 @@ class Site:
         config.write_text(yaml.safe_dump({**SETTINGS, **self.settings}), encoding="utf-8")
         log = self.folder / f"operator-{len(list(self.folder.glob('operator-*.log')))}.log"
         options = (f"--config={config}",)
-        operator = launch_operator(
-            self.operator_kubeconfig, self.namespace, self.cloud_url, log, *options, program=program
-        )
+        cloud_url = self.operator_cloud_url or self.cloud_url
+        operator = launch_operator(self.operator_kubeconfig, self.namespace, cloud_url, log, *options, program=program)
         self.operators.append(operator)
         return operator
 
@@ -194,6 +195,7 @@ class Story:
         self.title = f"{namespace}{part}"
         self.pool = f"pool-{self.title.partition('-')[2]}"
         self.pools: list[str] = []
+        self.patience_seconds = PATIENCE_SECONDS
         self.tolerations = [{"key": TAINT, "value": self.title, "effect": "NoSchedule"}]
 
     # Making things.
@@ -326,12 +328,13 @@ class Story:
 
     # Waiting for things.
 
-    def wait(self, condition: Callable[[], Answer | None], what: str, timeout: float = PATIENCE_SECONDS) -> Answer:
+    def wait(self, condition: Callable[[], Answer | None], what: str, timeout: float | None = None) -> Answer:
         def checked() -> Answer | None:
             self.site.check()
             return condition()
 
-        return wait_until(checked, timeout, lambda: f"{what}\n{self.describe()}\n{self.site.log()}")
+        seconds = timeout or self.patience_seconds
+        return wait_until(checked, seconds, lambda: f"{what}\n{self.describe()}\n{self.site.log()}")
 
     def wait_running(self, count: int, name: str | None = None) -> list[Object]:
         """The pods, once so many of them run (and no other lives beside them)."""

@@ -1,23 +1,28 @@
 """The operator with a gate before and after each call that changes something outside.
 
-    python -m chaos.gate --log FILE [--at NAME --when before|after --do kill|stop] run ...
+    python -m chaos.gate --log FILE [--at NAME --when before|after --do kill|stop] [--clock-ahead SECONDS] run ...
 
-What follows is given to `spotkube`. Each call that is met is written to FILE as a line: its name, or "step NAME" for a
+What follows is given to `spotkube`. Each call that is met is written to FILE as an Act: its name, or "step NAME" for a
 claim's step, or "gate NAME" right before the gate kills or stops the process. Nobody lists the names: they come from
-the calls themselves, as "verb resource[/subresource] by function", so that a new call is a new name.
+the calls themselves, as "verb resource[/subresource] by function", so that a new call is a new name. The process may
+take its clock to be ahead of the machine's, or behind.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from chaos.history import Act
 from spotkube.cli import main
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.resources import EVENTS, LEASES, Resource
@@ -57,9 +62,10 @@ class Gate:
 
         return gated
 
-    def note(self, line: str) -> None:
+    def note(self, name: str) -> None:
+        act = Act(name, os.getpid(), time.clock_gettime(time.CLOCK_REALTIME))
         with self._log.open("a", encoding="utf-8") as log:
-            log.write(line + "\n")
+            log.write(json.dumps(asdict(act)) + "\n")
 
     def _pass(self, name: str, when: str) -> None:
         if (name, when) == (self._at, self._when):
@@ -107,7 +113,10 @@ def run() -> None:
     parser.add_argument("--at")
     parser.add_argument("--when", choices=("before", "after"), default="before")
     parser.add_argument("--do", choices=tuple(SIGNALS), default="kill")
+    parser.add_argument("--clock-ahead", type=float, default=0.0)
     options, rest = parser.parse_known_args()
+    machine_time = time.time
+    time.time = lambda: machine_time() + options.clock_ahead
     install(Gate(options.log, options.at, options.when, options.do))
     sys.argv = ["spotkube", *rest]
     main()

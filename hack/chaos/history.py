@@ -5,14 +5,18 @@ Times are seconds since the epoch, those of the API server and of the cloud, whi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from spotkube.model import labels
 
 Object = Mapping[str, Any]
+# What stands on a pod that was deleted, and not evicted, since its machine was about to end.
+FORCED = "TerminationNotice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class ClaimLife:
 
 @dataclass(frozen=True, slots=True)
 class PodLife:
-    """A pod. `told_at` is when it got SIGTERM, `gone_at` when it was seen to be gone."""
+    """A pod. `told_at` is when it got SIGTERM, `gone_at` when it was seen to be gone; `forced` where it was deleted
+    without asking its budgets, since its machine was about to end."""
 
     uid: str
     key: str
@@ -40,6 +45,7 @@ class PodLife:
     created_at: float
     told_at: float | None = None
     gone_at: float | None = None
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +63,35 @@ class InstanceLife:
     lost_pods: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A call by which an operator, the process `pid`, changed something outside, right before it was made."""
+
+    name: str
+    pid: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reign:
+    """From when on the process `pid` was seen to hold the lease; None: nobody."""
+
+    pid: int | None
+    since: float
+
+
 @dataclass(frozen=True)
 class History:
-    """`ended_at` is when the recording ended; `nodes` are those that were there then, by name."""
+    """`ended_at` is when the recording ended; `nodes` are those that were there then, by name. `reigns` follow each
+    other; `acts` are those of all operators."""
 
     claims: tuple[ClaimLife, ...]
     pods: tuple[PodLife, ...]
     instances: tuple[InstanceLife, ...]
     nodes: frozenset[str]
     ended_at: float
+    reigns: tuple[Reign, ...] = ()
+    acts: tuple[Act, ...] = ()
 
 
 def claim_life(raw: Object, gone_at: float | None = None) -> ClaimLife:
@@ -83,7 +109,7 @@ def claim_life(raw: Object, gone_at: float | None = None) -> ClaimLife:
 
 
 def pod_life(raw: Object, gone_at: float | None = None) -> PodLife:
-    metadata, spec = raw["metadata"], raw["spec"]
+    metadata, spec, conditions = raw["metadata"], raw["spec"], (raw.get("status") or {}).get("conditions") or ()
     return PodLife(
         uid=metadata["uid"],
         key=f"{metadata['namespace']}/{metadata['name']}",
@@ -93,7 +119,20 @@ def pod_life(raw: Object, gone_at: float | None = None) -> PodLife:
         created_at=seconds(metadata["creationTimestamp"]),
         told_at=_asked_at(metadata),
         gone_at=gone_at,
+        forced=any(one["type"] == "DisruptionTarget" and one["reason"] == FORCED for one in conditions),
     )
+
+
+def reign(lease: Object | None, now: float) -> Reign:
+    """What a Lease says; its holder is HOST-PID-TAIL."""
+    holder = ((lease or {}).get("spec") or {}).get("holderIdentity") or ""
+    return Reign(int(holder.rsplit("-", 2)[1]) if holder else None, now)
+
+
+def acts(log: Path) -> tuple[Act, ...]:
+    """What the gates wrote; a line that a kill has cut off is left out."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return tuple(Act(**json.loads(line)) for line in lines if line.endswith("}"))
 
 
 def instance_lives(events: Iterable[Object]) -> tuple[InstanceLife, ...]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from chaos.history import ClaimLife, History, InstanceLife, PodLife
+from chaos.history import ClaimLife, History, InstanceLife, PodLife, Reign
 
 # An instance may live so long without a claim: garbage is looked for after 30 s, in cycles of some seconds.
 ORPHAN_SECONDS = 60.0
 # Times of the API server are whole seconds, and a drain keeps a margin of a few for itself.
 SLACK_SECONDS = 5.0
+# A change of the lease is seen later than it was made.
+SEEN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,28 @@ def none_lost_by_us(history: History, cases: _Cases) -> None:
         cases.case(not lost, f"instance {instance.name} was ended with {lost} pods on it")
 
 
+def forced_when_due(history: History, cases: _Cases) -> None:
+    """A pod is deleted without asking its budgets only when its grace would else reach beyond its machine's end."""
+    deadlines = {each.name: each.deadline for each in history.instances}
+    for pod in history.pods:
+        if not pod.forced or pod.told_at is None:
+            continue
+        deadline = deadlines.get(pod.node or "")
+        due = deadline is not None and pod.told_at >= deadline - pod.grace_seconds - SLACK_SECONDS
+        left = "no deadline at all" if deadline is None else f"{deadline - pod.told_at:.0f} s left"
+        cases.case(due, f"pod {pod.key} was forced with {left} and a grace of {pod.grace_seconds:.0f} s")
+
+
+def one_actor(history: History, cases: _Cases) -> None:
+    """Who changes anything holds the lease right then; whoever is stopped after that moment is not to blame."""
+    for act in history.acts:
+        reigns = zip(history.reigns, (*history.reigns[1:], Reign(None, float("inf"))), strict=True)
+        holds = any(
+            reign.pid == act.pid and reign.since - SEEN_SECONDS <= act.at < after.since for reign, after in reigns
+        )
+        cases.case(holds, f"process {act.pid} did not hold the lease when it made the call {act.name}")
+
+
 def within_cap(cap_usd_hour: float) -> Callable[[History, _Cases], None]:
     """What is alive at once never costs more than the cap."""
 
@@ -128,7 +152,15 @@ def nothing_left(history: History, cases: _Cases) -> None:
 
 def check(history: History, cap_usd_hour: float | None = None) -> tuple[Verdict, ...]:
     """All invariants; that of the spend only where there is a cap."""
-    invariants: list[Callable[[History, _Cases], None]] = [owned, bought_once, warned, none_lost_by_us, nothing_left]
+    invariants: list[Callable[[History, _Cases], None]] = [
+        owned,
+        bought_once,
+        warned,
+        forced_when_due,
+        none_lost_by_us,
+        one_actor,
+        nothing_left,
+    ]
     if cap_usd_hour is not None:
         invariants.append(within_cap(cap_usd_hour))
     return tuple(_judged(invariant, history) for invariant in invariants)

@@ -1,4 +1,4 @@
-"""A proxy before the API server that harms what goes through it, by chance from a seed.
+"""A proxy before the API server, or before the fake cloud, that harms what goes through it, by chance from a seed.
 
 What is drawn for the n-th request is the same for the same seed; which request is the n-th is up to the operator.
 """
@@ -12,7 +12,7 @@ import random
 import ssl
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,7 +54,7 @@ _STATUS = {
     Fault.UNAVAILABLE: (503, "ServiceUnavailable"),
 }
 _ANY: tuple[Fault, ...] = (Fault.DELAY, Fault.DROP, Fault.THROTTLE, Fault.ERROR, Fault.UNAVAILABLE)
-_OF_WRITES: tuple[Fault, ...] = (*_ANY, Fault.LOSE_ANSWER, Fault.TWICE, Fault.CONFLICT)
+_OF_WRITES: tuple[Fault, ...] = (*_ANY, Fault.LOSE_ANSWER, Fault.TWICE)
 _OF_LISTS: tuple[Fault, ...] = (*_ANY, Fault.STALE)
 # Only what goes on from a version can have expired.
 _OF_WATCHES: tuple[Fault, ...] = (*_ANY, Fault.EXPIRED, Fault.HANG)
@@ -62,17 +62,26 @@ _OF_WATCHES: tuple[Fault, ...] = (*_ANY, Fault.EXPIRED, Fault.HANG)
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The real API server, of a kubeconfig."""
+    """Who is behind the proxy. `is_list` tells requests whose answers may be served again when they are old."""
 
     url: str
-    tls: ssl.SSLContext
+    tls: ssl.SSLContext | None
+    is_list: Callable[[web.Request], bool]
+    faults_of_writes: tuple[Fault, ...]
 
 
-def upstream_of(kubeconfig: Path) -> Upstream:
+def api_server(kubeconfig: Path) -> Upstream:
+    """The real one."""
     cluster = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
     if (data := cluster.get("certificate-authority-data")) is not None:
-        return Upstream(cluster["server"], ssl.create_default_context(cadata=base64.b64decode(data).decode()))
-    return Upstream(cluster["server"], ssl.create_default_context(cafile=cluster["certificate-authority"]))
+        tls = ssl.create_default_context(cadata=base64.b64decode(data).decode())
+    else:
+        tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
+    return Upstream(cluster["server"], tls, lambda request: "limit" in request.query, (*_OF_WRITES, Fault.CONFLICT))
+
+
+def cloud(url: str) -> Upstream:
+    return Upstream(url, None, lambda request: request.path == "/v1/instances" and request.method == "GET", _OF_WRITES)
 
 
 def kubeconfig_to(url: str, kubeconfig: Path, written: Path) -> Path:
@@ -118,11 +127,11 @@ class Proxy:
         if hit >= self.share:
             return None
         if request.method != "GET":
-            kinds = _OF_WRITES
+            kinds = self._upstream.faults_of_writes
         elif "watch" in request.query:
             kinds = _OF_WATCHES
         else:
-            kinds = _OF_LISTS if "limit" in request.query else _ANY
+            kinds = _OF_LISTS if self._upstream.is_list(request) else _ANY
         return kinds[int(which * len(kinds))]
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -153,7 +162,7 @@ class Proxy:
                     pass
             if fault is Fault.LOSE_ANSWER:
                 return _cut(request)
-            if "limit" in request.query and answer.status == 200:
+            if self._upstream.is_list(request) and answer.status == 200:
                 self._lists[request.path_qs] = [*self._lists[request.path_qs], content][-STALE_LISTS:]
             return web.Response(status=answer.status, body=content, headers=_headers(answer.headers))
 
@@ -161,7 +170,7 @@ class Proxy:
         assert self._session is not None
         url, headers = self._upstream.url + request.path_qs, _headers(request.headers)
         return await self._session.request(
-            request.method, url, data=body or None, headers=headers, ssl=self._upstream.tls
+            request.method, url, data=body or None, headers=headers, ssl=self._upstream.tls or True
         )
 
     @staticmethod
@@ -195,9 +204,9 @@ def _refusal(code: int, reason: str) -> web.Response:
 
 
 @contextmanager
-def proxying(kubeconfig: Path, seed: int, share: float) -> Iterator[tuple[Proxy, str]]:
+def proxying(upstream: Upstream, seed: int, share: float) -> Iterator[tuple[Proxy, str]]:
     """A proxy in a thread of its own, and its URL."""
-    proxy, loop, urls = Proxy(upstream_of(kubeconfig), seed, share), asyncio.new_event_loop(), list[str]()
+    proxy, loop, urls = Proxy(upstream, seed, share), asyncio.new_event_loop(), list[str]()
     started, stopping = threading.Event(), asyncio.Event()
 
     async def serve() -> None:

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from life import Scene
+from rich.console import Console
 
+from chaos.report import Report
 from localcluster.cluster import Cluster
 from support_operator import Reader, Site, Story
+
+REPORT = pytest.StashKey[Report]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[REPORT] = Report(int(os.environ.get("CHAOS_SEED", "0")))
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """The table, and JSON in the file that CHAOS_REPORT names."""
+    report = config.stash[REPORT]
+    if not report.lives:
+        return
+    Console(width=120).print(report.to_table())
+    if path := os.environ.get("CHAOS_REPORT"):
+        Path(path).write_text(report.to_json(), encoding="utf-8")
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Report:
+    """Of the whole run."""
+    return request.config.stash[REPORT]
 
 
 @pytest.fixture(scope="package")
@@ -31,9 +56,9 @@ def site(
 
 
 @pytest.fixture
-def scene(site: Site, namespace: str, tmp_path: Path) -> Iterator[Scene]:
+def scene(site: Site, namespace: str, tmp_path: Path, report: Report) -> Iterator[Scene]:
     """A story whose end leaves nothing behind for the next one."""
-    scene = Scene(Story(site, namespace), tmp_path / "gate.log")
+    scene = Scene(Story(site, namespace), tmp_path / "gate.log", report)
     try:
         yield scene
     finally:

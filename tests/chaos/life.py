@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chaos.history import History
-from chaos.invariants import Verdict, check
-from chaos.recording import recording
+from chaos.history import History, acts
+from chaos.invariants import check
+from chaos.recording import LEASE_NAME, recording
+from chaos.report import Report
+from demo.errors import DemoError
 from demo.helpers import Helper
 from spotkube.cluster.resources import LEASES
 from support import Answer
@@ -35,39 +37,44 @@ class At:
 class Scene:
     story: Story
     gate_log: Path
+    report: Report
+    replicas: int = REPLICAS
+    evictable: int = 1
+    """So many pods at once may be missing; with 0, the pods of a node that is taken back can only be forced."""
 
     @property
     def site(self) -> Site:
         return self.story.site
 
-    def start_gated(self, at: At | None = None) -> Helper:
-        """The operator that leads, with a gate at this call."""
-        self.let_the_lease_run_out()
+    def start_gated(self, at: At | None = None, clock_ahead_seconds: float = 0.0) -> Helper:
+        """An operator, with a gate at this call, that leads by now."""
         options = [f"--at={at.name}", f"--when={at.when}", f"--do={at.do}"] if at else []
+        options.append(f"--clock-ahead={clock_ahead_seconds}")
         operator = self.site.start_operator(("chaos.gate", f"--log={self.gate_log}", *options))
-        self.story.wait(lambda: self.leads(operator), "the gated operator to lead")
+        self.story.wait(lambda: self.leads(operator), "the operator to lead")
         return operator
 
     def leads(self, operator: Helper) -> bool:
-        lease = self.site.reader.get(LEASES, "spotkube", self.site.namespace) or {}
+        lease = self.site.reader.get(LEASES, LEASE_NAME, self.site.namespace) or {}
         return f"-{operator.pid}-" in (lease.get("spec", {}).get("holderIdentity") or "")
 
     def let_the_lease_run_out(self) -> None:
         """Whoever was killed gave no lease back; its end is not what is told here."""
-        lease = (LEASES.name, "spotkube", "-n", self.site.namespace)
+        lease = (LEASES.name, LEASE_NAME, "-n", self.site.namespace)
         self.site.cluster.kubectl("delete", *lease, "--ignore-not-found")
 
-    def lines(self) -> list[str]:
-        return self.gate_log.read_text(encoding="utf-8").splitlines() if self.gate_log.exists() else []
+    def met(self) -> set[str]:
+        """What the gates met, by name."""
+        return {act.name for act in acts(self.gate_log)}
 
     def reached(self) -> bool:
-        return any(line.startswith("gate ") for line in self.lines())
+        return any(name.startswith("gate ") for name in self.met())
 
     # The life itself.
 
-    def begin(self) -> None:
-        self.story.make_pool(limits={"usdPerHour": CAP_USD_HOUR})
-        service = self.story.service("web", REPLICAS, cpu="1200m", minAvailable=REPLICAS - 1)
+    def begin(self, **pool: object) -> None:
+        self.story.make_pool(limits={"usdPerHour": CAP_USD_HOUR}, **pool)
+        service = self.story.service("web", self.replicas, cpu="1200m", minAvailable=self.replicas - self.evictable)
         self.story.apply(service)
 
     def interrupt_one(self) -> str:
@@ -80,22 +87,25 @@ class Scene:
     def play(self, gated: Helper, at: At | None) -> None:
         """From the first pod to the end of an interruption; whoever stops at the gate is followed by another."""
         story = self.story
-        self.begin()
         arrived = self._wait_running_or_reached()
         if not arrived:
             self._take_over(gated, at)
-            story.wait_running(REPLICAS, "web")
+            story.wait_running(self.replicas, "web")
         victim = self.interrupt_one()
         if at and arrived:
             self._wait_without_operators(lambda: self.reached() or self._is_gone(victim), f"the call {at.name}")
             if self.reached():
                 self._take_over(gated, at)
         story.wait_gone(victim)
-        story.wait_running(REPLICAS, "web")
+        story.wait_running(self.replicas, "web")
         if at and at.do == "stop" and self.reached():
             self.wake(gated)
-        story.settle()
-        story.wait(self._is_quiet, "claims, instances and Nodes to be the same")
+        self.end()
+
+    def end(self) -> None:
+        """All is decided, and nothing is under way."""
+        self.story.settle()
+        self.story.wait(self._is_quiet, "claims, instances and Nodes to be the same")
 
     def _wait_running_or_reached(self) -> bool:
         """True when all pods run, False when the gate was reached before."""
@@ -104,7 +114,7 @@ class Scene:
             if self.reached():
                 return "reached"
             ready = [pod for pod in self.story.pods("web") if (pod["status"].get("phase")) == "Running"]
-            return "running" if len(ready) == REPLICAS else ""
+            return "running" if len(ready) == self.replicas else ""
 
         what = "pods to run, or the gate to be reached"
         return self._wait_without_operators(answer, what) == "running"
@@ -123,8 +133,7 @@ class Scene:
         if at is None or at.do == "kill":
             gated.kill()
             self.let_the_lease_run_out()
-        other = self.site.start_operator()
-        self.story.wait(lambda: self.leads(other), "another operator to lead")
+        self.start_gated()
 
     def wake(self, stopped: Helper) -> None:
         """The stale head goes on exactly where it was stopped."""
@@ -151,14 +160,42 @@ class Scene:
         self.site.kill_operators()
 
 
-def tell(scene: Scene, at: At | None = None) -> History:
-    """Plays the life with a gate at that call, and returns what was seen of it."""
-    namespace, site = scene.story.namespace, scene.site
-    with recording(site.cluster.kubeconfig, namespace) as finish:
-        scene.play(scene.start_gated(at), at)
-        probes = [pod for pod in scene.story.pods() if name_of(pod).startswith("settled")]
-        history = finish([each for each in site.call_cloud("GET", "/v1/log")["events"] if _is_of(scene, each)])
-    return without(history, {pod["metadata"]["uid"] for pod in probes})
+def tell(
+    scene: Scene, play: Callable[[], None], life: str, faults: Callable[[], Mapping[str, int]] = dict
+) -> list[str]:
+    """Plays a life and returns what it violated, which the report is told of, too; `faults` counts what was injected.
+
+    A life that did not come to its end is no case for the invariants, and passes its error on.
+    """
+    site = scene.site
+    with recording(site.cluster.kubeconfig, scene.story.namespace, site.namespace) as finish:
+        scene.let_the_lease_run_out()
+        try:
+            play()
+        except (AssertionError, DemoError) as error:
+            scene.report.add(life, faults(), (), [str(error).partition("\n")[0]])
+            raise
+        probes = {pod["metadata"]["uid"] for pod in scene.story.pods() if name_of(pod).startswith("settled")}
+        events = [each for each in site.call_cloud("GET", "/v1/log")["events"] if _is_of(scene, each)]
+        history = without(finish(events, acts(scene.gate_log)), probes)
+    verdicts = check(history, CAP_USD_HOUR)
+    scene.report.add(life, faults(), verdicts)
+    return [f"{verdict.name}: {each}" for verdict in verdicts for each in verdict.violations]
+
+
+def tell_plain(scene: Scene, at: At | None = None, clock_ahead_seconds: float = 0.0) -> list[str]:
+    """The life with a gate at that call, and one interruption."""
+
+    def play() -> None:
+        gated = scene.start_gated(at, clock_ahead_seconds)
+        scene.begin()
+        scene.play(gated, at)
+
+    def faults() -> Mapping[str, int]:
+        clock = {f"clock {clock_ahead_seconds:+.0f} s": 1} if clock_ahead_seconds else {}
+        return clock | ({f"{at.do} at a call": 1} if at and scene.reached() else {})
+
+    return tell(scene, play, f"{at}" if at else "no kill", faults)
 
 
 def _is_of(scene: Scene, event: dict[str, object]) -> bool:
@@ -167,13 +204,4 @@ def _is_of(scene: Scene, event: dict[str, object]) -> bool:
 
 def without(history: History, probes: set[str]) -> History:
     """What asks whether the operator is done never runs, and is no part of the story."""
-    pods = tuple(pod for pod in history.pods if pod.uid not in probes)
-    return History(history.claims, pods, history.instances, history.nodes, history.ended_at)
-
-
-def verdicts(history: History) -> tuple[Verdict, ...]:
-    return check(history, CAP_USD_HOUR)
-
-
-def violations(history: History) -> list[str]:
-    return [f"{verdict.name}: {each}" for verdict in verdicts(history) for each in verdict.violations]
+    return replace(history, pods=tuple(pod for pod in history.pods if pod.uid not in probes))

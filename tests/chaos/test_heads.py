@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from life import At, Scene, tell, violations
+from life import At, Scene, tell_plain
 
 # What buys or destroys, and what is planned from. The first is made in each run of all tests.
 CALLS = [
     "create nodeclaims by Carrier.carry_out.<locals>.create",
     "create instance by ClaimController._launch",
     "delete instance by ClaimController._take",
-    "evict pods by Evictor._ask",
+    "evict pods by ask",
     "patch nodes by ClaimController._patch_node",
     "patch nodes by Doors.close",
     "delete nodes by ClaimController.remove_node",
@@ -21,7 +21,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in CALLS[2:]]
 
 @pytest.mark.parametrize("name", [*CALLS[:2], *SLOW])
 def test_a_stale_head_at_most_repeats_what_is_stored(scene: Scene, name: str) -> None:
-    history = tell(scene, At(name, do="stop"))
+    violations = tell_plain(scene, At(name, do="stop"))
 
-    assert scene.reached(), f"the call never came: {sorted(set(scene.lines()))}"
-    assert violations(history) == []
+    assert scene.reached(), f"the call never came: {sorted(scene.met())}"
+    assert violations == []

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from life import Scene, tell, verdicts, violations
+import pytest
+from disturbing import disturbed_api
+from life import Scene, tell
 
-from chaos.proxy import Fault, kubeconfig_to, proxying
-from support_operator import Site
+from chaos.proxy import Fault
 
 SHARE = 0.2
 
 
-def test_an_api_server_that_fails_costs_nothing_but_time(site: Site, scene: Scene, tmp_path: Path) -> None:
-    seed, direct = int(os.environ.get("CHAOS_SEED", "0")), site.operator_kubeconfig
-    with proxying(direct, seed, SHARE) as (proxy, url):
-        site.operator_kubeconfig = kubeconfig_to(url, direct, tmp_path / "kubeconfig")
-        try:
-            history = tell(scene)
-        finally:
-            site.operator_kubeconfig = direct
-            proxy.share = 0.0
-            site.kill_operators()
-    injected = {str(kind): count for kind, count in proxy.injected.items()}
-    cases = {verdict.name: verdict.cases for verdict in verdicts(history)}
-    print(json.dumps({"seed": seed, "injected": injected, "cases": cases, "violations": violations(history)}, indent=2))
+@pytest.mark.slow
+def test_an_api_server_that_fails_costs_nothing_but_time(scene: Scene, tmp_path: Path) -> None:
+    seed = scene.report.seed
+    with disturbed_api(scene, seed, SHARE, tmp_path) as proxy:
+
+        def play() -> None:
+            gated = scene.start_gated()
+            scene.begin()
+            scene.play(gated, None)
+
+        def faults() -> Mapping[str, int]:
+            return {f"API server: {kind}": count for kind, count in proxy.injected.items()}
+
+        violations = tell(scene, play, f"a bad API server, seed {seed}", faults)
     assert set(proxy.injected) > {Fault.DELAY, Fault.DROP}, "too little was harmed to say anything"
-    assert violations(history) == [], f"see it again: make chaos SEED={seed}"
+    assert violations == [], f"see it again: make chaos SEED={seed}"

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
-from chaos.history import ClaimLife, History, InstanceLife, PodLife, claim_life, instance_lives, pod_life
+import pytest
+
+from chaos.history import (
+    Act,
+    ClaimLife,
+    History,
+    InstanceLife,
+    PodLife,
+    Reign,
+    acts,
+    claim_life,
+    instance_lives,
+    pod_life,
+    reign,
+)
 from chaos.invariants import check
 
 CLAIM = ClaimLife("n1", "uid-1", frozenset({"pod-1"}), 0.1, created_at=0)
@@ -19,7 +35,15 @@ TOLD = replace(POD, told_at=101, gone_at=131)
 NEXT = ClaimLife("n2", "uid-2", frozenset({"pod-2"}), 0.1, created_at=101)
 NEXT_MACHINE = InstanceLife("i-2", "n2", "uid-2", launched_at=102)
 NEXT_POD = replace(POD, uid="pod-2", key="a/web-2", node="n2", created_at=102)
-MOVED = History((LEFT, NEXT), (TOLD, NEXT_POD), (ENDED, NEXT_MACHINE), frozenset({"n2"}), ended_at=1000)
+MOVED = History(
+    (LEFT, NEXT),
+    (TOLD, replace(TOLD, uid="pod-3", forced=True, told_at=185), NEXT_POD),
+    (ENDED, NEXT_MACHINE),
+    frozenset({"n2"}),
+    ended_at=1000,
+    reigns=(Reign(7, 0.0), Reign(None, 90.0), Reign(8, 100.0)),
+    acts=(Act("create instance by a", 7, 89.0), Act("evict pods by b", 8, 99.5), Act("step Drain", 8, 500.0)),
+)
 
 
 def broken(history: History, cap_usd_hour: float | None = None) -> set[str]:
@@ -75,6 +99,23 @@ def test_a_pod_that_was_never_told_is_a_violation_and_one_with_more_grace_than_n
     assert "warned" not in broken(replace(MOVED, pods=(long, NEXT_POD), instances=(ended, NEXT_MACHINE)))
 
 
+def test_a_pod_is_not_forced_before_its_time_and_never_without_a_deadline() -> None:
+    forced = replace(TOLD, forced=True, told_at=184)
+
+    assert "forced_when_due" in broken(replace(MOVED, pods=(forced, NEXT_POD)))
+    assert "forced_when_due" not in broken(replace(MOVED, pods=(replace(forced, told_at=186), NEXT_POD)))
+    unasked = replace(ENDED, noticed_at=None, deadline=None)
+    assert "forced_when_due" in broken(replace(MOVED, instances=(unasked, NEXT_MACHINE)))
+
+
+@pytest.mark.parametrize(
+    ("pid", "at", "holds"),
+    [(7, 89.9, True), (7, 90.1, False), (7, 101.0, False), (8, 98.0, False), (8, 99.1, True), (9, 50.0, False)],
+)
+def test_nobody_acts_without_the_lease(pid: int, at: float, holds: bool) -> None:
+    assert ("one_actor" not in broken(replace(MOVED, acts=(Act("evict pods by b", pid, at),)))) == holds
+
+
 def test_a_machine_with_pods_on_it_is_not_ended_by_us() -> None:
     early = replace(ENDED, lost_pods=frozenset({"pod-1"}))
 
@@ -123,3 +164,21 @@ def test_histories_are_read_from_what_the_api_server_and_the_cloud_say() -> None
     assert (pod.told_at, pod.grace_seconds, pod.running) == (70.0, 60.0, False)
     assert (claim.planned_pods, claim.price_usd_hour) == ({"pod-1", "pod-2"}, 0.5)
     assert machine == InstanceLife("i-1", "n1", "uid-1", 1.0, 2.0, 122.0, 9.0, frozenset({"p"}))
+
+
+def test_who_holds_the_lease_is_read_from_its_holder_and_what_was_done_from_the_gates(tmp_path: Path) -> None:
+    log, act = tmp_path / "gate.log", Act("evict pods by b", 8, 99.5)
+    assert acts(log) == ()
+    log.write_text(json.dumps(asdict(act)) + '\n{"name": "cut o', encoding="utf-8")
+
+    assert acts(log) == (act,)
+    assert reign({"spec": {"holderIdentity": "a-host-1234-0a1b2c"}}, 5.0) == Reign(1234, 5.0)
+    assert reign({"spec": {"holderIdentity": ""}}, 5.0) == reign(None, 5.0) == Reign(None, 5.0)
+
+
+def test_a_forced_pod_is_known_by_the_mark_that_it_bears() -> None:
+    metadata = {"name": "p", "namespace": "a", "uid": "u", "creationTimestamp": "1970-01-01T00:00:10Z"}
+    marks = [{"type": "DisruptionTarget", "status": "True", "reason": reason} for reason in ("TerminationNotice", "x")]
+    pods = [pod_life({"metadata": metadata, "spec": {}, "status": {"conditions": [mark]}}) for mark in marks]
+
+    assert [pod.forced for pod in pods] == [True, False]

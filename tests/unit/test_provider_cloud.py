@@ -125,6 +125,17 @@ def test_faults_are_used_up_one_by_one(cloud: FakeCloud) -> None:
     assert [cloud.create(make_order(name))[0].joins for name in "ab"] == [False, True]
 
 
+def test_a_machine_that_dies_early_is_on_its_way_out_as_soon_as_it_is_bought(cloud: FakeCloud, clock: Clock) -> None:
+    cloud.set_faults(FaultsMessage(die_early=1))
+    assert [cloud.create(make_order(name))[0].state for name in "ab"] == [
+        InstanceState.TERMINATING,
+        InstanceState.PENDING,
+    ]
+    clock.pass_by(1)
+    assert [each.state for each in cloud.list()] == [InstanceState.TERMINATED, InstanceState.PENDING]
+    assert "failed" in events(cloud)
+
+
 def test_the_log_names_the_pods_that_a_deadline_took(cloud: FakeCloud, clock: Clock) -> None:
     machine, _ = cloud.create(make_order())
     noticed = cloud.interrupt(machine.id, 120)

@@ -69,6 +69,9 @@ class FakeCloud:
         self._by_token[order.token] = machine.id
         self._open[machine.id] = None
         self._save(machine, self._event(machine, "launched", now, token=order.token, joins=machine.joins))
+        if self._take("die_early"):
+            machine = machines.terminate(machine, now, self._delays.termination_seconds)
+            self._save(machine, self._event(machine, "failed", now))
         return machine, True
 
     def _check(self, order: InstanceOrder, now: float) -> None:

@@ -7,7 +7,7 @@ DELETE /v1/instances/{id}               204, whether known or not
 POST   /v1/instances/{id}/interrupt     {"notice_seconds": 120} -> instance; 409 unless it is spot and runs
 GET    /v1/offerings                    [...], with an ETag: 304 to If-None-Match
 GET    /v1/capacity, PUT /v1/capacity   {"default": 3, "limits": {"m7i.large/us-east-1a/spot": 0}}
-PUT    /v1/faults                       {"drop_answers": 1, "never_register": 1, "insufficient": [...]}
+PUT    /v1/faults                       {"drop_answers": 1, "never_register": 1, "die_early": 1, "insufficient": [...]}
 GET    /v1/log?after=SEQUENCE           {"events": [...]}
 GET    /healthz
 """

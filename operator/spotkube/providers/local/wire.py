@@ -154,11 +154,13 @@ class FaultsMessage(Message):
     """Faults to inject from now on; they replace those set before, and do not survive a restart.
 
     `drop_answers`: so many orders and deletions are carried out, but their caller gets no answer.
-    `never_register`: so many new instances never become a Node. `insufficient`: these offerings are sold out.
+    `never_register`: so many new instances never become a Node. `die_early`: so many end as soon as they are bought.
+    `insufficient`: these offerings are sold out.
     """
 
     drop_answers: int = Field(default=0, ge=0)
     never_register: int = Field(default=0, ge=0)
+    die_early: int = Field(default=0, ge=0)
     insufficient: tuple[str, ...] = ()
 
     @field_validator("insufficient")
