@@ -1,8 +1,13 @@
 """Pods that come together are planned together: one plan for all is cheaper than several for parts."""
 
+# A stream of pods of which nobody knows how long it goes on is cut after this part of the longest time: each pod more
+# saves less by company, and all that are there wait for it.
+STREAM_SHARE = 0.5
+
 
 class Batch:
-    """Decides when a set of waiting pods has stopped growing. Times are seconds of one clock."""
+    """Decides when a set of waiting pods has stopped growing, or has been waited for long enough. Times are seconds of
+    one clock."""
 
     def __init__(self, idle_seconds: float, max_seconds: float) -> None:
         self._idle_seconds = idle_seconds
@@ -25,7 +30,8 @@ class Batch:
         elif growing or waiting > self._size:
             self._grown_at = now
         self._size = waiting
-        return now - self._grown_at >= self._idle_seconds or now - self._began_at >= self._max_seconds
+        longest = self._max_seconds * (1.0 if growing else STREAM_SHARE)
+        return now - self._grown_at >= self._idle_seconds or now - self._began_at >= longest
 
     @property
     def is_open(self) -> bool:

@@ -168,7 +168,10 @@ class Settings(BaseSettings):
         0.5, ge=0, description="Pods are planned for once no more of them came for this time."
     )
     batch_max_seconds: float = Field(
-        3, ge=0, description="Pods are planned for at the latest after this time, though more keep coming."
+        3,
+        ge=0,
+        description="Pods are planned for at the latest after this time, though more are known to come, and after half "
+        "of it, though more keep coming.",
     )
 
     # Being one of several replicas

@@ -126,6 +126,12 @@ class TestClaims:
         assert claim.spec.labels[keys.NODECLAIM] == claim.name
         assert claim.spec.labels["tier"] == "x"
 
+    def test_a_claim_names_those_whose_pods_it_was_bought_for(self) -> None:
+        homes = {NODE.pods[0]: "old-1", "somebody-else": "old-2"}
+        (claim,) = to_claims(decision(Plan((NODE,))), [POOL], "plan-1", homes)
+
+        assert claim.spec.replaces == ("old-1",)
+
     def test_no_two_have_one_name(self) -> None:
         claims = to_claims(decision(Plan((NODE,) * 50)), [POOL], "plan-1")
 

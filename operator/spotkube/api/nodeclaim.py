@@ -9,6 +9,8 @@ from spotkube.api.common import Column, KubeObject, ObservedStatus, Resource, Ta
 from spotkube.api.fields import Labels, LabelValue, Name, Quantities, Text, Time, clipped
 from spotkube.api.rules import Rule, SpecModel, StatusModel
 
+MAX_REPLACED = 16
+
 
 class CapacityType(StrEnum):
     ON_DEMAND = "on-demand"
@@ -58,6 +60,8 @@ class NodeClaimSpec(SpecModel):
     """The CapacityPlan that decided it: kubectl get capacityplans.spotkube.io NAME tells more."""
     reason: Text = ""
     """Why it was bought, in words."""
+    replaces: Annotated[tuple[Name, ...], Field(max_length=MAX_REPLACED)] = ()
+    """NodeClaims whose nodes ran pods that it was bought for: those that were about to end, or to be emptied."""
 
 
 class Notice(StatusModel):
@@ -96,8 +100,6 @@ class NodeClaimStatus(ObservedStatus):
     """When all its pods had left, where volumes of theirs were still attached then."""
     message: Annotated[str, Field(max_length=4096), clipped(4096)] | None = None
     """What last went wrong or is being waited for, in words."""
-    replaced_by: Name | None = None
-    """The NodeClaim that was bought in its place."""
 
 
 class NodeClaim(KubeObject):

@@ -47,7 +47,7 @@ class Carrier:
         name = plan_name(decision.mode, view.now)
         pools = view.snapshot.pools
         applied = decision.mode is Mode.APPLY and (store is not None or not decision.moves)
-        claims = to_claims(decision, pools, name) if applied else []
+        claims = to_claims(decision, pools, name, view.homes) if applied else []
         decided_at = await self._record(name, decision, to_status(decision, view, claims, applied=False))
         _log(name, decision)
         self._tell_pods(decision, view)

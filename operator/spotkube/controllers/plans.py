@@ -1,7 +1,7 @@
 """Decisions written down as CapacityPlans, and carried out where the mode is Apply."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +30,7 @@ from spotkube.api.capacityplan import (
 )
 from spotkube.api.common import Condition, ConditionStatus, ObjectMeta
 from spotkube.api.common import Taint as ApiTaint
-from spotkube.api.nodeclaim import CapacityType, NodeClaimSpec
+from spotkube.api.nodeclaim import MAX_REPLACED, CapacityType, NodeClaimSpec
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO
 from spotkube.convert.snapshots import Record
@@ -43,6 +43,7 @@ from spotkube.planner.formulation.kinds import node_labels
 
 # Reason of condition Applied where a part of the nodes that were to go stays.
 GIVEN_UP = "GivenUp"
+_NOWHERE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,15 @@ def claim_name(pool: str) -> str:
     return f"{pool}-{secrets.token_hex(4)}"
 
 
-def to_claims(decision: Decision, pools: Sequence[Pool], plan: str) -> list[NodeClaim]:
-    """The NodeClaims of the plan's additions, in their order, named anew. Their finalizer is on them from the start."""
+def to_claims(
+    decision: Decision, pools: Sequence[Pool], plan: str, homes: Mapping[str, str] = _NOWHERE
+) -> list[NodeClaim]:
+    """The NodeClaims of the plan's additions, in their order, named anew. Their finalizer is on them from the start.
+
+    `homes` names the claims on whose nodes pods (their uids) run by now.
+    """
     by_name = {pool.name: pool for pool in pools}
-    return [_to_claim(node, by_name[node.pool], plan) for node in decision.plan.additions]
+    return [_to_claim(node, by_name[node.pool], plan, homes) for node in decision.plan.additions]
 
 
 def decided(claim: NodeClaim, at: str) -> NodeClaim:
@@ -85,8 +91,9 @@ def decided(claim: NodeClaim, at: str) -> NodeClaim:
     return claim.model_copy(update={"metadata": claim.metadata.model_copy(update={"annotations": annotations})})
 
 
-def _to_claim(node: PlannedNode, pool: Pool, plan: str) -> NodeClaim:
+def _to_claim(node: PlannedNode, pool: Pool, plan: str, homes: Mapping[str, str]) -> NodeClaim:
     name, offering = claim_name(pool.name), node.offering
+    replaced = sorted({homes[uid] for uid in node.pods if uid in homes})
     return NodeClaim(
         metadata=ObjectMeta(
             name=name,
@@ -107,6 +114,7 @@ def _to_claim(node: PlannedNode, pool: Pool, plan: str) -> NodeClaim:
             startup_taints=_api_taints(pool.startup_taints),
             plan=plan,
             reason=node.reason[:1024],
+            replaces=tuple(replaced[:MAX_REPLACED]),
         ),
     )
 
