@@ -490,7 +490,7 @@ class World:
             garbage=GarbageCollector(self.tools),
             carrier=carrier,
             disruption=DisruptionController(
-                self.tools, carrier, claims, self.placement, sources(self.placement, self.sick)
+                self.tools, carrier, claims, self.placement, sources(self.placement, self.sick, 5.0)
             ),
             history=self.history,
         )

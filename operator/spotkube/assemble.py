@@ -186,7 +186,9 @@ async def _loop(settings: Settings, tools: Toolbox, doors: Doors, health: Health
         queues=QueueController(tools, settings.namespace, settings.queue_tenant_label or ""),
         garbage=GarbageCollector(tools),
         carrier=carrier,
-        disruption=DisruptionController(tools, carrier, claims, placement, sources(placement, sick)),
+        disruption=DisruptionController(
+            tools, carrier, claims, placement, sources(placement, sick, tools.notice_margin_seconds)
+        ),
         history=history,
     )
     pace = Pace(settings.cycle_seconds)

@@ -73,3 +73,22 @@ def test_a_recommendation_closes_the_node_and_moves_nothing(story: Story, queue:
     assert claim["status"]["warning"]["kind"] == "RebalanceRecommendation"
     assert "deletionTimestamp" not in claim["metadata"]
     assert [pod["spec"]["nodeName"] for pod in story.pods("web")] == [name]
+
+
+def test_a_recommendation_moves_what_a_notice_would_cut_off_where_the_pool_wants_it(
+    story: Story, queue: MotoQueue
+) -> None:
+    story.make_pool(spot={"rebalance": "Replace"})
+    service = story.service("web", 1, cpu="600m")
+    service["spec"]["deployment"]["template"]["spec"]["terminationGracePeriodSeconds"] = 300
+    story.apply(service)
+    story.wait_running(1, "web")
+    name = name_of(story.claims()[0])
+    queue.send(interruption(instance_of(story, name), kind="EC2 Instance Rebalance Recommendation"))
+
+    story.wait_gone(name)
+    story.wait_running(1, "web")
+    assert "RebalanceRecommendation" in story.events_about(name)
+    assert [claim["spec"]["replaces"] for claim in story.claims()] == [[name]]
+    [ended] = story.site.events("terminated", [name])
+    assert (ended["cause"], ended["lost_pods"]) == ("deleted", [])

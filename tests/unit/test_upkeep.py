@@ -10,19 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import make_node, make_offering, make_pool, taint
+from builders import make_node, make_offering, make_pod, make_pool, taint
 from controller_builders import START, World
+from spotkube.api import NodeClaim
 from spotkube.api.nodepool import NodePool
 from spotkube.cluster.resources import NODEPOOLS
+from spotkube.controllers.upkeep.advice import advised
 from spotkube.controllers.upkeep.brake import ALLOWED_FAILURES, FIRST_PAUSE_SECONDS, PurchaseBrake
 from spotkube.controllers.upkeep.prices import FACTOR, HELD_SECONDS, PriceCheck
 from spotkube.controllers.upkeep.renewal import SPREAD, drifted, expired
 from spotkube.controllers.upkeep.sickness import SickNodes
 from spotkube.controllers.view import View
-from spotkube.model.cluster import Claim, ClaimPhase, Mode, Node, Pool, Snapshot
+from spotkube.model.cluster import Claim, ClaimPhase, Mode, Node, Pool, Rebalance, Snapshot
 from spotkube.model.disruption import Disruptable
 from spotkube.model.labels import NODECLAIM
 from spotkube.model.offerings import Offering
+from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import Operator, Requirement
 from spotkube.planner.formulation.kinds import node_labels
@@ -126,6 +129,35 @@ class TestDrift:
         for offerings in ((richer,), ()):
             snapshot = replace(view.snapshot, offerings=cast("tuple[Offering, ...]", offerings))
             assert drifted(replace(view, snapshot=snapshot)) == ()
+
+
+class TestAdvice:
+    def look(self, *pods: Pod, warned: bool = True, phase: ClaimPhase = ClaimPhase.READY, **pool: Any) -> list[str]:
+        fleet = [make_claim(name, phase=phase) for name in sorted({pod.node or "" for pod in pods})]
+        view = seen(fleet, make_pool("pool", **{"rebalance": Rebalance.REPLACE, **pool}))
+        status = SimpleNamespace(status=SimpleNamespace(warning=object() if warned else None))
+        claims = cast("dict[str, NodeClaim]", {claim.name: status for claim in fleet})
+        there = {claim.name: tuple(pod for pod in pods if pod.node == claim.name) for claim in fleet}
+        return names(advised(replace(view, claims=claims, pods_on=there), margin_seconds=5))
+
+    def pod(self, grace_seconds: int, node: str = "n-1", **fields: Any) -> Pod:
+        return replace(make_pod(node=node), grace_seconds=grace_seconds, **fields)
+
+    def test_only_what_a_notice_would_cut_off_is_worth_a_restart_now(self) -> None:
+        assert self.look(self.pod(115)) == []
+        assert self.look(self.pod(116), self.pod(10)) == ["n-1"]
+        assert self.look(self.pod(600, do_not_disrupt=True), self.pod(600, daemon=True)) == []
+
+    def test_those_that_would_lose_most_go_first(self) -> None:
+        few, many = self.pod(400, "n-1"), (self.pod(300, "n-2"), self.pod(300, "n-2"))
+        assert self.look(few, *many) == ["n-2", "n-1"]
+
+    def test_who_was_not_warned_or_does_not_want_it_stays(self) -> None:
+        slow = self.pod(600)
+        assert self.look(slow, warned=False) == []
+        assert self.look(slow, phase=ClaimPhase.REGISTERED) == []
+        assert self.look(slow, rebalance=Rebalance.AVOID) == []
+        assert self.look(slow, mode=Mode.PAUSED) == []
 
 
 class TestSickness:

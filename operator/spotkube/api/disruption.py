@@ -43,8 +43,9 @@ class Budget(SpecModel):
     """A number of nodes such as "3", or a share of the pool's nodes such as 10%, rounded up. 0 lets none go. Nodes that
     are leaving for whatever reason count, and nodes that are not Ready, but not against the repair of such (reason
     Unhealthy)."""
-    reasons: Annotated[tuple[DisruptionReason, ...], Field(max_length=5)] = ()
-    """For what: Empty, Underutilized, Drifted, Expired, Unhealthy. Left out: for all of them."""
+    reasons: Annotated[tuple[DisruptionReason, ...], Field(max_length=6)] = ()
+    """For what: Empty, Underutilized, Drifted, Expired, Unhealthy, RebalanceRecommendation. Left out: for all of
+    them."""
     schedule: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     """When it begins to be in force, in UTC, as a cron expression such as "0 9 * * mon-fri" or @daily. Left out: it is
     always in force. One that can't be read lets no node go, as the pool's condition DisruptionAllowed says."""

@@ -12,6 +12,7 @@ class DisruptionReason(StrEnum):
     DRIFTED = "Drifted"
     EXPIRED = "Expired"
     UNHEALTHY = "Unhealthy"
+    REBALANCE = "RebalanceRecommendation"
 
 
 @dataclass(frozen=True, slots=True)

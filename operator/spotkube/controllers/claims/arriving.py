@@ -2,7 +2,6 @@
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
-from spotkube.controllers.claims.draining import must_leave
 from spotkube.controllers.claims.leaving import is_cordoned
 from spotkube.controllers.claims.news import unrecorded_notice
 from spotkube.controllers.claims.steps import (
@@ -27,8 +26,6 @@ NODE_LOST_SECONDS = 15.0
 LANDING_SECONDS = 60.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
-# What a spot instance is given at least where recommendations exist.
-SPOT_NOTICE_SECONDS = 120.0
 
 
 def arriving(claim: NodeClaim, facts: Facts) -> Step:
@@ -88,17 +85,11 @@ def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:
 
 
 def _warned(claim: NodeClaim, node: Node, facts: Facts) -> Step:
-    """What a recommendation to leave comes to. A drain within the notice that may come costs each pod one restart, as
-    one does now: only what would not end in time is better moved before."""
+    """What a recommendation to leave comes to here: whether the node is replaced is up to its pool's budgets, too."""
     policy = facts.pool.rebalance if facts.pool is not None and facts.pool.mode is Mode.APPLY else Rebalance.IGNORE
     avoided = any(taint.key == labels.AVOID_TAINT for taint in node.taints)
     if claim.status.warning is None or policy is Rebalance.IGNORE:
         return Avoid(node.name, closed=False) if avoided else Wait()
-    left = SPOT_NOTICE_SECONDS - facts.margin_seconds
-    slow = [pod for pod in facts.pods if must_leave(pod) and pod.grace_seconds > left and not pod.do_not_disrupt]
-    if policy is Rebalance.REPLACE and slow:
-        message = f"pod {slow[0].key} takes {slow[0].grace_seconds} s to end, and a spot notice leaves {left:.0f}"
-        return GiveBack(GiveBackReason.REBALANCE, message)
     return Wait() if avoided else Avoid(node.name)
 
 
