@@ -15,7 +15,7 @@ import live_rivals
 import results
 import runs
 from cases import PEERS
-from live_rivals import KARPENTER, MOST_VCPU, SPOTKUBE, Rival
+from live_rivals import FLOOR, KARPENTER, MOST_VCPU, SPOTKUBE, Rival
 from localcluster.build import ensure_binaries
 from localcluster.cluster import LocalCluster
 
@@ -24,8 +24,9 @@ A local control plane (kube-apiserver, etcd, kube-scheduler, kube-controller-man
 alone. 20 Deployments are scaled until there are 1,000 pods, and when these are bound, until there are 5,000. Pods are
 plain ones that bear spot. Both solvers buy from the same catalog (c, m, r of at most 32 vCPU) nodes with the same room,
 which register 2 s after they were bought. Karpenter is its controller with the KWOK provider of ../shared/peers, with
-its default batching; where that is absent it is left out. On SpotKube's cluster 1,000 more pods come over a minute, for
-the time from a pod's creation to the claim of its node.
+its default batching; where that is absent it is left out. A third row has no operator: its nodes are there before the
+first pod, so that it tells what the control plane takes by itself on this machine. On SpotKube's cluster 1,000 more
+pods come over a minute, for the time from a pod's creation to the claim of its node.
 
 examples:
   benchmarks/end_to_end.py --quick                   200 and then 1,000 pods, without the minute
@@ -163,7 +164,7 @@ def main() -> int:
     sizes = QUICK_SIZES if args.quick else SIZES
     jobs = [
         results.Job(rival.name, functools.partial(measure, rival, sizes, rival is SPOTKUBE and not args.quick), line)
-        for rival in (SPOTKUBE, KARPENTER)
+        for rival in (SPOTKUBE, KARPENTER, FLOOR)
     ]
     return results.run_part("end_to_end", jobs, args)
 

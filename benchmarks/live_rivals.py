@@ -17,10 +17,13 @@ from demo import identity
 from demo.helpers import Helper
 from demo.launch import free_port, launch_cloud, launch_operator
 from localcluster.cluster import Cluster, LocalCluster
+from spotkube.providers.local.nodes import KWOK_ANNOTATION
 
 # Of Karpenter's KWOK provider: what it takes off each node. Given on top, so that both have the same room.
 OVERHEAD_CPU_MILLI, OVERHEAD_MIB = 100, 10
 REGISTRATION_SECONDS = 2
+# For 5,000 pods and as many as a minute brings.
+NODES_THERE = 60
 MOST_VCPU = 32
 CRDS = Path(__file__).resolve().parents[1] / "crds"
 OUR_CAPACITY_LABEL, THEIR_CAPACITY_LABEL = "spotkube.io/capacity-type", "karpenter.sh/capacity-type"
@@ -159,6 +162,27 @@ def instance_types(offerings: list[Json]) -> list[Json]:
     return list(made.values())
 
 
+@contextlib.contextmanager
+def nodes_there(cluster: LocalCluster, _: list[Json]) -> Iterator[None]:
+    """No operator: large nodes for all pods are there and Ready before the first one comes."""
+    resources = {"cpu": "96", "memory": "768Gi", "pods": "110"}
+    condition = {"type": "Ready", "status": "False", "reason": "KubeletNotReady"}
+    status = {"capacity": resources, "allocatable": resources, "conditions": [condition]}
+    names = [f"there-{number}" for number in range(NODES_THERE)]
+    nodes = [
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "annotations": {KWOK_ANNOTATION: "fake"}},
+            "status": status,
+        }
+        for name in names
+    ]
+    cluster.kubectl("create", "-f", "-", input="\n---\n".join(json.dumps(node) for node in nodes))
+    cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *(f"node/{name}" for name in names))
+    yield
+
+
 @functools.cache
 def karpenter_binary() -> tuple[Path, tuple[Path, ...]]:
     """The controller, built once, and the folders of its CRDs. Raises OSError or SubprocessError."""
@@ -182,3 +206,5 @@ def apply(cluster: Cluster, objects: list[Json]) -> None:
 
 SPOTKUBE = Rival("SpotKube", spotkube, OUR_CAPACITY_LABEL)
 KARPENTER = Rival("Karpenter", karpenter, THEIR_CAPACITY_LABEL)
+FLOOR = Rival("none: nodes are there", nodes_there, "")
+"""What API server, scheduler and controllers take by themselves."""

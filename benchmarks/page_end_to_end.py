@@ -8,7 +8,8 @@ NOTE = """\
 A control plane on this machine for each solver alone; 20 Deployments of plain pods that bear spot are scaled from none
 to the first number of pods and, when these are bound, to the next. *All bound* is from the command to the last pod,
 *p50* and *p99* are over the new pods, each from its creation to its binding, as one watch saw them. Nodes register 2 s
-after they were bought. *Bound* is proven: no fleet for all these pods costs less.
+after they were bought. *Bound* is proven: no fleet for all these pods costs less. The row without a solver is the same
+with nodes that were there before, and no operator: what control plane and scheduler take by themselves.
 """
 PACED = """\
 On SpotKube's cluster {pods:,} more pods then come over {seconds:.0f} s. Of these, {bought_for:,} had nodes bought for
@@ -39,13 +40,18 @@ def _lines(row: Row) -> list[list[str]]:
             f"{step['pods']:,}",
             row["solver"] if step["bound"] >= step["pods"] else f"{row['solver']} ({step['bound']} bound)",
             *(seconds(step[key]) for key in ("all_bound_seconds", "p50_seconds", "p99_seconds")),
-            str(step["nodes"]),
-            dollars(step["cost_usd_hour"]),
-            dollars(step["bound_usd_hour"]),
-            f"{step['cost_usd_hour'] / step['bound_usd_hour']:.4f}",
+            *_bought(step),
         ]
         for step in row["steps"]
     ]
+
+
+def _bought(step: Row) -> list[str]:
+    """Nothing of who bought nothing."""
+    if not step["nodes"]:
+        return [""] * 4
+    over = step["cost_usd_hour"] / step["bound_usd_hour"]
+    return [str(step["nodes"]), dollars(step["cost_usd_hour"]), dollars(step["bound_usd_hour"]), f"{over:.4f}"]
 
 
 def _paced(paced: Row) -> str:

@@ -310,9 +310,9 @@ def test_the_independent_checker_judges_plans_on_nodes_that_are_there(tmp_path: 
     assert runs.check_document(file, plan_document(solution, names), cost) is False
 
 
-def live_row(solver: str, p99: float, usd: float, **fields: Any) -> dict[str, Any]:
+def live_row(solver: str, p99: float, usd: float, nodes: int = 7, **fields: Any) -> dict[str, Any]:
     step = {
-        "pods": 1000, "bound": 1000, "all_bound_seconds": 9.0, "p50_seconds": 3.0, "p99_seconds": p99, "nodes": 7,
+        "pods": 1000, "bound": 1000, "all_bound_seconds": 9.0, "p50_seconds": 3.0, "p99_seconds": p99, "nodes": nodes,
         "cost_usd_hour": usd, "bound_usd_hour": 4.0,
     }  # fmt: skip
     return {"solver": solver, "deployments": 20, "steps": [step], **fields}
@@ -327,6 +327,11 @@ def test_whole_operators_without_the_peer_have_nothing_to_be_held_to() -> None:
     body, targets = page_end_to_end.render([live_row("SpotKube", 5.0, 4.1)])
     assert targets == []
     assert "| 1,000 | SpotKube | 9.00 s |" in body
+
+
+def test_who_buys_nothing_has_no_price() -> None:
+    body, _ = page_end_to_end.render([live_row("SpotKube", 5.0, 4.1), live_row("none", 2.0, 0.0, nodes=0)])
+    assert "| 1,000 | none | 9.00 s | 3.00 s | 2.00 s |  |  |  |  |" in body
 
 
 def test_the_share_below_which_so_many_percent_lie() -> None:
