@@ -21,6 +21,7 @@ from lifecycle_fleet import GRACE_SECONDS, NAMESPACE, NODE_CPU_MILLI, OWNERS, cl
 from live import Watch
 from live_rivals import CRDS, apply
 from localcluster.cluster import LocalCluster
+from spotkube.providers.local.nodes import NOTICE_TAINT
 
 # Without those that would make pods anew, or take them from nodes.
 CONTROLLERS = "serviceaccount-controller"
@@ -37,8 +38,9 @@ Json = dict[str, Any]
 
 @dataclass
 class Burst:
-    """Seconds to each cordon from the node's own notice, to each claim from the first one. `calls` are those to
-    NodeClaims, CapacityPlans and evictions. `late_pods` had less than their grace, or less than what was left."""
+    """Seconds to each cordon from the sign of the notice on the Node, and (`ordered`) from when the cloud was told to
+    take it; to each claim from the first order. `calls` are those to NodeClaims, CapacityPlans and evictions.
+    `late_pods` had less than their grace, or less than what was left."""
 
     notices: int
     cordons: list[float] = field(default_factory=list)
@@ -46,6 +48,7 @@ class Burst:
     calls: int = 0
     late_pods: int = 0
     bare_seconds: float = 0.0
+    ordered: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -95,7 +98,7 @@ def _stage(cluster: LocalCluster, api: Api) -> Iterator[Stage]:
         operator = launch_operator(kubeconfig, identity.NAMESPACE, url, cluster.directory / "operator.log")
         stack.callback(operator.stop)
         watches = [
-            Watch(cluster, NODES, {"closed": lambda node: bool(node["spec"].get("unschedulable"))}),
+            Watch(cluster, NODES, {"closed": _is_closed, "signed": _is_signed}),
             Watch(cluster, CLAIMS, {"made": lambda _: True, "ready": _is_ready}),
             Watch(cluster, PODS, {"told": lambda one: bool(one["metadata"].get("deletionTimestamp"))}),
         ]
@@ -103,6 +106,14 @@ def _stage(cluster: LocalCluster, api: Api) -> Iterator[Stage]:
             stack.callback(watch.stop)
         yield Stage(cluster, api, operator, url, *watches)
         operator.check()
+
+
+def _is_closed(node: Json) -> bool:
+    return bool(node["spec"].get("unschedulable"))
+
+
+def _is_signed(node: Json) -> bool:
+    return any(taint["key"] == NOTICE_TAINT for taint in node["spec"].get("taints") or ())
 
 
 def _is_ready(claim: Json) -> bool:
@@ -134,12 +145,19 @@ async def _burst(stage: Stage, names: Sequence[str]) -> Burst:
     told = await asyncio.to_thread(_interrupt, stage.cloud_url, {name: ids[name] for name in names})
     await _until(lambda: len(stage.nodes.seen["closed"].keys() - closed), len(names), "nodes closed", NOTICE_SECONDS)
     await _settled(stage)
-    at = {stage.nodes.objects[uid]["metadata"]["name"]: at for uid, at in list(stage.nodes.seen["closed"].items())}
-    burst.cordons = [at[name] - told[name] for name in names if name in at]
+    closed_at, signed_at = (_by_name(stage.nodes, moment) for moment in ("closed", "signed"))
+    there = [name for name in names if name in closed_at]
+    # Who closes a node before its sign was seen has learnt of it in another way.
+    burst.cordons = [max(0.0, closed_at[name] - signed_at.get(name, closed_at[name])) for name in there]
+    burst.ordered = [closed_at[name] - told[name] for name in there]
     burst.claims = [at - began for uid, at in list(stage.claims.seen["made"].items()) if uid not in known]
     burst.calls = await _calls(stage.api) - calls
     burst.late_pods = _late(stage.pods, set(names), deadline)
     return burst
+
+
+def _by_name(nodes: Watch, moment: str) -> dict[str, float]:
+    return {nodes.objects[uid]["metadata"]["name"]: at for uid, at in list(nodes.seen[moment].items())}
 
 
 async def _settled(stage: Stage) -> None:

@@ -4,6 +4,7 @@ It waits for nothing and calls nobody: the scheduler tells it the time and carri
 """
 
 import logging
+import math
 import random
 import secrets
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any
 
 from spotkube.model.offerings import OfferingKey
 from spotkube.providers.local import machines
-from spotkube.providers.local.machines import Errand, Machine
+from spotkube.providers.local.machines import Errand, Machine, errand, next_change_at
 from spotkube.providers.local.nodes import BoundPod, format_time
 from spotkube.providers.local.store import Event, Store
 from spotkube.providers.local.wire import CapacityMessage, FaultsMessage, format_key, parse_key
@@ -46,6 +47,9 @@ class FakeCloud:
         self._by_token = {machine.order.token: machine.id for machine in self._machines.values()}
         # Those with a future; all others stay as they are, and are kept for their tokens.
         self._open = {each.id: None for each in self._machines.values() if not each.removed}
+        # Of thousands of machines few owe anything, and none changes by itself before this time.
+        self._owing = {each.id: None for each in self._machines.values() if errand(each) is not None}
+        self._due_at = -math.inf
         self._default_limit, self._limits = store.limits()
         self._faults = FaultsMessage()
         self.changed: Callable[[], None] = lambda: None
@@ -160,12 +164,24 @@ class FakeCloud:
 
     # For the scheduler.
 
+    @property
+    def due_at(self) -> float:
+        """When `advance` will next change something, infinite where nothing will by itself."""
+        return self._due_at
+
     def advance(self, now: float) -> None:
         """Lets everything happen that is due."""
+        if now < self._due_at:
+            return
         for machine in self.open_machines():
             after = machines.advance(machine, now)
             if after is not machine:
                 self._save(after)
+        self._due_at = min(map(_next_change, self.open_machines()), default=math.inf)
+
+    def owing_machines(self) -> tuple[Machine, ...]:
+        """Those that owe an errand to the cluster."""
+        return tuple(self._machines[each] for each in self._owing)
 
     def open_machines(self) -> tuple[Machine, ...]:
         """Those that live or still owe something to the cluster."""
@@ -208,6 +224,11 @@ class FakeCloud:
     def _save(self, machine: Machine, *events: Event) -> None:
         self._store.save(machine, *events)
         self._machines[machine.id] = machine
+        self._due_at = min(self._due_at, _next_change(machine))
+        if errand(machine) is not None:
+            self._owing[machine.id] = None
+        else:
+            self._owing.pop(machine.id, None)
         self._tell(*events)
         self.changed()
 
@@ -218,3 +239,8 @@ class FakeCloud:
     def _tell(self, *events: Event) -> None:
         for each in events:
             log.info("%s %s", each.event, each.detail.get("name", ""), extra={"event": each.to_json()})
+
+
+def _next_change(machine: Machine) -> float:
+    at = next_change_at(machine)
+    return math.inf if at is None else at

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from spotkube.providers.local.cloud import FakeCloud
-from spotkube.providers.local.machines import Errand, Machine, errand, next_change_at
+from spotkube.providers.local.machines import Errand, Machine, errand
 from spotkube.providers.local.nodes import BoundPod
 
 log = logging.getLogger("spotkube.fakecloud")
@@ -59,12 +59,10 @@ class Scheduler:
                 task.cancel()
             await asyncio.gather(*self._out.values(), return_exceptions=True)
 
-    def _send_out(self, now: float) -> float | None:
+    def _send_out(self, now: float) -> float:
         """Sends out every errand that can go, and returns when to look again."""
-        due: list[float] = []
-        for machine in self._cloud.open_machines():
-            if (change_at := next_change_at(machine)) is not None:
-                due.append(change_at)
+        due = [self._cloud.due_at]
+        for machine in self._cloud.owing_machines():
             owed = errand(machine)
             if owed is None or machine.id in self._out:
                 continue
@@ -72,10 +70,10 @@ class Scheduler:
                 due.append(retry_at)
                 continue
             self._out[machine.id] = asyncio.create_task(self._carry_out(machine, owed))
-        return min(due, default=None)
+        return min(due)
 
-    async def _sleep(self, now: float, due_at: float | None) -> None:
-        seconds = MAX_SLEEP_SECONDS if due_at is None else min(MAX_SLEEP_SECONDS, max(0.0, due_at - now))
+    async def _sleep(self, now: float, due_at: float) -> None:
+        seconds = min(MAX_SLEEP_SECONDS, max(0.0, due_at - now))
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
