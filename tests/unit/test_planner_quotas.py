@@ -14,6 +14,7 @@ from spotkube.convert.workloads import to_workload_rule
 from spotkube.model.cluster import Mode, Snapshot, WorkloadRule
 from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.plan import Plan
+from spotkube.model.pods import Pod
 from spotkube.planner.decide import decide
 from spotkube.planner.formulation.build import build
 from spotkube.planner.formulation.quotas import most_in_one_pool
@@ -155,6 +156,28 @@ class TestPriority:
         assert placed == {pod.uid for pod in pods if pod.shape.priority}
         (left,) = plan.unplaceable
         assert "limits of NodePool pool leave no room; pods of a priority above 0 go first" in left.reason
+
+    def jobs(self, count: int, cpu: str = "2") -> list[Pod]:
+        return [replace(pod, owner="Job/etl", uid=f"job-{pod.uid}") for pod in make_pods(count, cpu=cpu)]
+
+    def test_of_one_priority_services_go_before_jobs(self) -> None:
+        services = make_pods(2, cpu="2")
+        pool = make_pool(limit_nodes=2)
+        plan = plan_of(make_snapshot([*self.jobs(3, cpu="500m"), *services], [make_offering()], pools=(pool,)))
+        assert {uid for node in plan.additions for uid in node.pods} == {pod.uid for pod in services}
+        (left,) = plan.unplaceable
+        assert "services of the same priority go first" in left.reason
+
+    def test_a_job_of_a_higher_priority_goes_before_services_all_the_same(self) -> None:
+        urgent = [replace(pod, shape=replace(pod.shape, priority=9)) for pod in self.jobs(1)]
+        plan = plan_of(
+            make_snapshot([*urgent, *make_pods(1, cpu="2")], [make_offering()], pools=(make_pool(limit_nodes=1),))
+        )
+        assert [node.pods for node in plan.additions] == [(urgent[0].uid,)]
+
+    def test_nodes_for_services_are_bought_first(self) -> None:
+        plan = plan_of(make_snapshot([*self.jobs(3), *make_pods(2, cpu="2")], [make_offering()]))
+        assert [uid.startswith("job-") for node in plan.additions for uid in node.pods] == [False] * 2 + [True] * 3
 
     def test_pods_of_the_highest_priority_have_nobody_above_them(self) -> None:
         pool = make_pool(limit_nodes=1)

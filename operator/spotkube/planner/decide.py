@@ -13,6 +13,7 @@ from spotkube.planner.concentration import concentrations
 from spotkube.planner.explaining.bought import Purchases
 from spotkube.planner.formulation.build import Built, build_fleet
 from spotkube.planner.formulation.explain import why_left_over
+from spotkube.planner.formulation.groups import Group
 from spotkube.planner.formulation.preferences import unmet_pods
 from spotkube.planner.formulation.quotas import why_full
 from spotkube.planner.landing.mending import with_landing
@@ -75,7 +76,7 @@ def conclude(snapshot: Snapshot, pools: Sequence[Pool], built: Built, result: Re
     fleet = build_fleet(snapshot, pools, {uid: where for uid, where in placed.items() if uid not in crammed})
     bound = _fleet_bound(built, result, fleet, solver)
     plan = Plan(
-        additions=tuple(_additions(built, result, dealt)),
+        additions=_additions(built, result, dealt),
         placements=tuple(_placements(built, dealt)),
         unplaceable=(*built.unplaceable, *_left_over(snapshot, built, result, dealt)),
         cost_now_micro_usd_hour=sum(claim.price_micro_usd_hour for claim in owned),
@@ -156,10 +157,13 @@ def _pods(built: Built) -> int:
     return sum(len(group.pods) for group in built.groups)
 
 
-def _additions(built: Built, result: Result, dealt: _Dealt) -> Iterator[PlannedNode]:
+def _additions(built: Built, result: Result, dealt: _Dealt) -> tuple[PlannedNode, ...]:
+    """Those for services first: claims are written in this order, and hundreds of them take their time."""
     purchases, solution = Purchases(built, result.solution), result.solution
-    for kind, row, pods in zip(solution.node_kind, solution.node_pods, dealt.nodes, strict=True):
-        yield purchases.node(int(kind), row, pods)
+    serves = np.array([not group.batch for group in built.groups], dtype=np.bool_)
+    nodes = zip(solution.node_kind, solution.node_pods, dealt.nodes, strict=True)
+    in_order = sorted(nodes, key=lambda node: not (node[1].astype(np.bool_) & serves).any())
+    return tuple(purchases.node(int(kind), row, pods) for kind, row, pods in in_order)
 
 
 def _placements(built: Built, dealt: _Dealt) -> Iterator[Placement]:
@@ -175,15 +179,16 @@ def _left_over(snapshot: Snapshot, built: Built, result: Result, dealt: _Dealt) 
                 group,
                 _full_pools(built, result, g),
                 quota=why_full(snapshot, group, built.kinds.pools),
-                outranked=_outranked(built, result, g),
+                ahead=_ahead(built, result, g),
             )
             yield Unplaceable(group.name, pods, reason)
 
 
-def _outranked(built: Built, result: Result, g: int) -> bool:
-    """Whether pods of higher priority were given room."""
+def _ahead(built: Built, result: Result, g: int) -> Group | None:
+    """One of those that were given room since they go before the group, the foremost of all."""
     placed = built.problem.count - result.solution.unplaced > 0
-    return bool((placed & (built.problem.rank > built.problem.rank[g])).any())
+    ahead = np.flatnonzero(placed & (built.problem.rank > built.problem.rank[g]))
+    return max((built.groups[int(a)] for a in ahead), key=lambda group: group.precedence, default=None)
 
 
 def _full_pools(built: Built, result: Result, g: int) -> list[str]:

@@ -13,6 +13,7 @@ from spotkube.planner.formulation.scopes import Key
 from spotkube.planner.formulation.subjects import Subject
 
 ANY_CAPACITY = ""
+JOB = "Job/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Group:
     `sure_count` as in `Problem`. What narrows where they may go: `capacity_type` ("" for any), `where`, the values that
     topology keys must have there, `barred`, those that they may not have (None: the node lacks the key), and `beside`,
     of which pods one has to be on the same node, planned ones only if their group's `turn` was before. `bundle` pods go
-    onto one node together and count as one. `quota` is their Workload, where a limit counts its pods.
+    onto one node together and count as one. `quota` is their Workload, where a limit counts its pods. `batch` are the
+    pods of Jobs.
     """
 
     name: str
@@ -51,10 +53,16 @@ class Group:
     turn: int = 0
     bundle: int = 1
     quota: str = ""
+    batch: bool = False
 
     @property
     def count(self) -> int:
         return len(self.pods) // self.bundle
+
+    @property
+    def precedence(self) -> tuple[int, bool]:
+        """Who goes first where not all have room: the higher; of one priority services, since somebody waits there."""
+        return self.shape.priority, not self.batch
 
     @property
     def subject(self) -> Subject:
@@ -84,6 +92,7 @@ class _Likeness(NamedTuple):
     never_on_spot: bool
     split_by: str
     quota: str
+    batch: bool
 
 
 def group_pods(
@@ -111,9 +120,9 @@ def group_pods(
         split_by = pod.workload if pod.workload and need.pods and not need.never_on_spot else ""
         managed = pod.workload is not None
         quota = pod.workload if pod.workload in apart and not need.never_on_spot else ""
-        alike[
-            _Likeness(pod.shape, project(pod.labels, keys), managed, need.never_on_spot, split_by, quota or "")
-        ].append(pod)
+        labels, batch = project(pod.labels, keys), pod.owner.startswith(JOB)
+        likeness = _Likeness(pod.shape, labels, managed, need.never_on_spot, split_by, quota or "", batch)
+        alike[likeness].append(pod)
     dealt = _deal_needs(alike, needs)
     # Pods of a Workload that are not alike (a rollout, say) share its need, so that nothing is sure of each kind.
     pods_of = Counter(pod.workload for pod in pods)
@@ -129,6 +138,7 @@ def group_pods(
             sure_count=len(like),
             capacity_type=ON_DEMAND if likeness.never_on_spot else ANY_CAPACITY,
             quota=likeness.quota,
+            batch=likeness.batch,
         )
         if likeness.split_by:
             on_demand = dealt[likeness]
