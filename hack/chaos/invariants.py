@@ -50,7 +50,11 @@ def owned(history: History, cases: _Cases) -> None:
 
 
 def bought_once(history: History, cases: _Cases) -> None:
-    """Nothing is bought twice: for one claim, or for a pod that another claim in force was bought for and still has."""
+    """Nothing is bought twice: for one claim, or for a pod that another claim in force was bought for.
+
+    Plans may have like pods change places. So two claims for one pod are one too many only where all in force were
+    bought for more pods than there are.
+    """
     claims = {claim.uid: claim for claim in history.claims}
     tokens: set[str] = set()
     bought: list[ClaimLife] = []
@@ -59,14 +63,17 @@ def bought_once(history: History, cases: _Cases) -> None:
         tokens.add(instance.token)
         if (claim := claims.get(instance.token)) is None:
             continue
-        twin = next((other for other in bought if _serves_same(other, claim, instance.launched_at)), None)
-        cases.case(twin is None, f"claim {claim.name} was bought for pods of {twin.name if twin else ''}")
+        at = instance.launched_at
+        others = [other for other in bought if other.uid != claim.uid and _in_force(other, at)]
+        twin = next((other for other in others if other.planned_pods & claim.planned_pods), None)
+        seats = sum(len(one.planned_pods) for one in (*others, claim))
+        there = sum(pod.created_at <= at + SLACK_SECONDS and (pod.gone_at or at) >= at for pod in history.pods)
+        cases.case(twin is None or seats <= there, f"claim {claim.name} was bought for pods of {twin and twin.name}")
         bought.append(claim)
 
 
-def _serves_same(other: ClaimLife, claim: ClaimLife, at: float) -> bool:
-    in_force = other.leaving_at is None or other.leaving_at > at + SLACK_SECONDS
-    return in_force and other.uid != claim.uid and bool(other.planned_pods & claim.planned_pods)
+def _in_force(claim: ClaimLife, at: float) -> bool:
+    return claim.leaving_at is None or claim.leaving_at > at + SLACK_SECONDS
 
 
 def warned(history: History, cases: _Cases) -> None:

@@ -22,7 +22,8 @@ class Storm:
 
     `clock_ahead_seconds` is how far the operator's clock is ahead of the API server's. The service's budget lets
     `evictable` pods go at once. `never_register` and `die_early` count machines that are bought after the notices.
-    Where it is `sold_out`, what is taken back can't be bought again.
+    Where it is `sold_out`, what is taken back can't be bought again. A `neighbour` cordons and drains those nodes too,
+    as handlers of notices do that a cluster may have besides.
     """
 
     seed: int
@@ -36,6 +37,7 @@ class Storm:
     never_register: int
     die_early: int
     kill_after_seconds: float | None
+    neighbour: bool
 
     @classmethod
     def drawn(cls, seed: int) -> Storm:
@@ -52,6 +54,7 @@ class Storm:
             never_register=chance.choice((0, 0, 1)),
             die_early=chance.choice((0, 0, 1, 2)),
             kill_after_seconds=chance.choice((None, chance.uniform(0.0, 10.0))),
+            neighbour=chance.random() < 0.5,
         )
 
     def pick(self, machines: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ alone.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ SHORT = Storm(
     never_register=0,
     die_early=1,
     kill_after_seconds=2.0,
+    neighbour=True,
 )
 
 
@@ -57,6 +59,8 @@ def play(scene: Scene, storm: Storm) -> None:
     site.set_faults(never_register=storm.never_register, die_early=storm.die_early)
     for name in victims:
         site.interrupt(name, storm.notice_seconds)
+    neighbour = threading.Thread(target=drain_beside, args=(scene, victims if storm.neighbour else []))
+    neighbour.start()
     if storm.kill_after_seconds is not None:
         time.sleep(storm.kill_after_seconds)
         site.operators.remove(operator)
@@ -67,7 +71,14 @@ def play(scene: Scene, storm: Storm) -> None:
         story.wait_gone(name)
     story.wait_running(REPLICAS, "web")
     assert not names(story.claims()) & set(victims)
+    neighbour.join()
     scene.end()
+
+
+def drain_beside(scene: Scene, nodes: list[str]) -> None:
+    """What another controller does, or somebody by hand. It may fail: the nodes vanish meanwhile."""
+    if nodes:
+        scene.site.cluster.kubectl("drain", *nodes, "--ignore-daemonsets", "--force", "--timeout=20s", check=False)
 
 
 def weather(scene: Scene, storm: Storm, folder: Path) -> list[str]:
@@ -80,6 +91,7 @@ def weather(scene: Scene, storm: Storm, folder: Path) -> list[str]:
         found["taken back and sold out"] += storm.sold_out
         found["machine never joined"] += storm.never_register
         found["machine ended at once"] += storm.die_early
+        found["drained by a neighbour too"] += storm.neighbour
         found["kill amid a storm"] += storm.kill_after_seconds is not None
         found[f"clock {storm.clock_ahead_seconds:+.0f} s"] += storm.clock_ahead_seconds != 0
         return +found

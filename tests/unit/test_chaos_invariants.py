@@ -75,6 +75,14 @@ def test_two_claims_in_force_for_one_pod_are_a_double_purchase() -> None:
     assert "bought_once" not in broken(replace(MOVED, claims=(LEFT, twin)))
 
 
+def test_like_pods_may_change_places_as_long_as_there_are_as_many_as_were_bought_for() -> None:
+    second, other = replace(NEXT_POD, created_at=0), replace(NEXT, planned_pods=frozenset({"pod-1"}), created_at=5)
+    both = replace(CALM, claims=(CLAIM, other), instances=(MACHINE, NEXT_MACHINE), nodes=frozenset({"n1", "n2"}))
+
+    assert "bought_once" in broken(both)
+    assert "bought_once" not in broken(replace(both, pods=(POD, second)))
+
+
 def test_two_instances_for_one_claim_are_one_too() -> None:
     again = replace(MACHINE, id="i-3", launched_at=5)
 

@@ -171,3 +171,32 @@ async def test_prices_are_asked_for_again_soon(cloud: Cloud, provider: Remembere
     cloud.clock.now += OFFERINGS_SECONDS
 
     assert await provider.offerings() is cloud.for_sale
+
+
+async def test_what_a_listing_lacks_is_asked_for_by_itself(cloud: Cloud, provider: RememberedProvider) -> None:
+    """A listing may be older than the one before it."""
+    await provider.create(order("there"))
+    gone = await provider.create(order("gone"))
+    cloud.clock.now += LEAST_SECONDS
+    assert (await states(provider)).keys() == {"there", "gone"}
+    cloud.unlisted = {"there", "gone"}
+    del cloud.instances[gone.token]
+    cloud.clock.now += LEAST_SECONDS
+
+    assert await states(provider) == {"there": InstanceState.RUNNING}
+
+
+async def test_an_instance_that_the_cloud_will_not_tell_of_is_believed_to_be_there(
+    cloud: Cloud, provider: RememberedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def get(provider_id: str) -> Instance | None:
+        raise ProviderUnavailable(CLOUD_AWAY)
+
+    await provider.create(order("a"))
+    cloud.clock.now += LEAST_SECONDS
+    await provider.list()
+    monkeypatch.setattr(cloud, "get", get)
+    cloud.unlisted = {"a"}
+    cloud.clock.now += LEAST_SECONDS
+
+    assert await states(provider) == {"a": InstanceState.RUNNING}

@@ -2,14 +2,18 @@
 
 What we did ourselves shows at once. All else is as old as the last listing, of which there is another one soon: after
 so many times the time that it took, so that listing thousands of instances takes no more than a small part of it.
+
+Listings of large clouds are not of this very moment, and one may be older than the one before. So an instance that ran
+and is missing is asked for by itself before it is taken to be gone: what it was bought for would be bought again.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 
 from spotkube.model.offerings import Offering
-from spotkube.providers.port import CloudProvider, Instance, InstanceOrder, InstanceState
+from spotkube.providers.port import CloudProvider, Instance, InstanceOrder, InstanceState, ProviderError
 
 LEAST_SECONDS, LONGEST_SECONDS = 0.5, 10.0
 SHARE = 10.0
@@ -17,6 +21,7 @@ SHARE = 10.0
 UNLISTED_SECONDS = 60.0
 """What was bought may be missing from listings for so long: those of large clouds are not of this very moment."""
 OFFERINGS_SECONDS = 5.0
+CONCURRENT_QUESTIONS = 8
 _OVER = (InstanceState.TERMINATING, InstanceState.TERMINATED)
 
 
@@ -56,10 +61,27 @@ class RememberedProvider:
         began = self._clock()
         if began >= self._listing_ends:
             listed = {one.token: one for one in await self._provider.list()}
+            listed |= await self._confirmed(listed.keys())
             now = self._clock()
             self._take(listed, began, now)
             self._listing_ends = now + min(LONGEST_SECONDS, max(LEAST_SECONDS, SHARE * (now - began)))
         return tuple(self._instances.values())
+
+    async def _confirmed(self, listed: Set[str]) -> dict[str, Instance]:
+        """Those that ran, are not listed, and are there all the same, or of which the cloud will not say."""
+        missing = [one for one in self._instances.values() if one.token not in listed and one.state not in _OVER]
+        missing = [one for one in missing if one.token not in self._news]
+        gate = asyncio.Semaphore(CONCURRENT_QUESTIONS)
+
+        async def ask(one: Instance) -> Instance | None:
+            async with gate:
+                try:
+                    return await self._provider.get(one.provider_id)
+                except ProviderError:
+                    return one
+
+        found = await asyncio.gather(*map(ask, missing))
+        return {one.token: one for one in found if one is not None}
 
     def _note(self, instance: Instance) -> None:
         self._instances[instance.token] = instance
