@@ -76,7 +76,9 @@ def _grow(
         print(f"\r{rival.name} {bound}/{size} bound ", end="", file=sys.stderr, flush=True)
     created, bound_at = watch.seen["created"], dict(watch.seen["bound"])
     waits = [bound_at[uid] - at for uid, at in created.items() if uid not in before and uid in bound_at]
-    nodes = [node for node in live.items(cluster, "nodes") if rival.capacity_label in (node["metadata"].get("labels") or {})]
+    nodes = [
+        node for node in live.items(cluster, "nodes") if rival.capacity_label in (node["metadata"].get("labels") or {})
+    ]
     return {
         "pods": size,
         "bound": len(bound_at),

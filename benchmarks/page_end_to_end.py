@@ -8,8 +8,11 @@ NOTE = """\
 A control plane on this machine for each solver alone; 20 Deployments of plain pods that bear spot are scaled from none
 to the first number of pods and, when these are bound, to the next. *All bound* is from the command to the last pod,
 *p50* and *p99* are over the new pods, each from its creation to its binding, as one watch saw them. Nodes register 2 s
-after they were bought. *Bound* is proven: no fleet for all these pods costs less. The row without a solver is the same
-with nodes that were there before, and no operator: what control plane and scheduler take by themselves.
+after they were bought. *Bound* is proven: no fleet for all these pods costs less.
+"""
+NOTE_OF_FLOOR = """\
+The row without a solver is the same with nodes that were there before, and no operator: what control plane and
+scheduler take by themselves.
 """
 PACED = """\
 On SpotKube's cluster {pods:,} more pods then come over {seconds:.0f} s. Of these, {bought_for:,} had nodes bought for
@@ -31,7 +34,8 @@ def render(rows: Sequence[Row]) -> tuple[str, list[Target]]:
     lines.sort(key=lambda line: int(line[0].replace(",", "")))
     targets = [] if ours is None else _targets(ours, peer)
     paced = _paced(ours["paced"]) if ours is not None and "paced" in ours else ""
-    return "\n".join([NOTE, table(head, lines), paced, targets_table(targets)]), targets
+    floor = NOTE_OF_FLOOR if any(not step["nodes"] for row in rows for step in row["steps"]) else ""
+    return "\n".join([NOTE + floor, table(head, lines), paced, targets_table(targets)]), targets
 
 
 def _lines(row: Row) -> list[list[str]]:

@@ -244,15 +244,16 @@ async def test_a_termination_signal_ends_it_in_order(client: KubeClient) -> None
     assert told == ["stopping"]
 
 
+@pytest.mark.parametrize("error", [RuntimeError("410 Expired"), asyncio.CancelledError()])
 async def test_kopf_begins_anew_whatever_ended_it(
-    client: KubeClient, crds: None, namespace: str, monkeypatch: pytest.MonkeyPatch
+    client: KubeClient, crds: None, namespace: str, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     real, runs = kopf.operator, list[str]()
 
     async def stumbling(**kwargs: Any) -> None:
         runs.append(threading.current_thread().name)
         if len(runs) == 1:
-            raise RuntimeError("410 Expired")
+            raise error
         await real(**kwargs)
 
     monkeypatch.setattr(kopf, "operator", stumbling)

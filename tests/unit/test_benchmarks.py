@@ -332,6 +332,9 @@ def test_whole_operators_without_the_peer_have_nothing_to_be_held_to() -> None:
 def test_who_buys_nothing_has_no_price() -> None:
     body, _ = page_end_to_end.render([live_row("SpotKube", 5.0, 4.1), live_row("none", 2.0, 0.0, nodes=0)])
     assert "| 1,000 | none | 9.00 s | 3.00 s | 2.00 s |  |  |  |  |" in body
+    assert page_end_to_end.NOTE_OF_FLOOR in body
+    alone, _ = page_end_to_end.render([live_row("SpotKube", 5.0, 4.1)])
+    assert page_end_to_end.NOTE_OF_FLOOR not in alone, "there is no such row to speak of"
 
 
 def test_the_share_below_which_so_many_percent_lie() -> None:

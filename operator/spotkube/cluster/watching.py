@@ -82,8 +82,8 @@ async def _run_kopf(connection: Connection, feed: Feed, resources: Iterable[Reso
         error: Exception | None = None
         try:
             asyncio.run(operator)
-        except Exception as caught:
-            error = caught
+        except BaseException as caught:  # a cancellation too: whatever it was, the watches have ended
+            error = caught if isinstance(caught, Exception) else RuntimeError(repr(caught))
         with contextlib.suppress(RuntimeError):  # nobody has waited for it
             home.call_soon_threadsafe(_settle, ended, error)
 

@@ -69,8 +69,8 @@ class RememberedProvider:
 
     async def _confirmed(self, listed: Set[str]) -> dict[str, Instance]:
         """Those that ran, are not listed, and are there all the same, or of which the cloud will not say."""
-        missing = [one for one in self._instances.values() if one.token not in listed and one.state not in _OVER]
-        missing = [one for one in missing if one.token not in self._news]
+        known = (one for one in self._instances.values() if one.state not in _OVER and one.token not in self._news)
+        missing = [one for one in known if one.token not in listed]
         gate = asyncio.Semaphore(CONCURRENT_QUESTIONS)
 
         async def ask(one: Instance) -> Instance | None:
