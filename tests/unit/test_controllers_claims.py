@@ -820,6 +820,18 @@ class TestTroubles:
 
         assert world.claim.metadata.deletion_timestamp is not None
 
+    async def test_an_instance_that_only_an_old_listing_lacks_is_kept(self) -> None:
+        world = World()
+        await world.up_and_running()
+        blind = replace(await world.look(), instances={})
+
+        await world.controllers.claims.reconcile(blind)
+        assert world.claim.metadata.deletion_timestamp is None
+        world.cloud.instances.clear()
+        await world.controllers.claims.reconcile(blind)
+
+        assert world.kube.all(NODECLAIMS) == [], "nothing is left to be drained"
+
     async def test_a_pod_that_only_the_api_server_knows_of_is_found_before_the_instance_ends(self) -> None:
         """kube-scheduler bound it just before it saw the cordon, and our watch lags."""
         world = World()

@@ -171,8 +171,8 @@ class ClaimController:
             case steps.RecordNotice() | steps.RecordWarning():
                 return await self._record(claim, step, facts.now), facts
             case steps.GiveBack():
-                if step.reason is steps.GiveBackReason.NODE_LOST and await self._node_exists(claim):
-                    return None  # a cache that lags must not cost a node
+                if await self._is_there_all_the_same(claim, step.reason):
+                    return None
                 left = await self.give_back(claim, step)
                 return (left, facts) if left else None
             case steps.Cordon() if facts.node is not None:
@@ -296,8 +296,14 @@ class ClaimController:
         except NotFound:
             return
 
-    async def _node_exists(self, claim: NodeClaim) -> bool:
-        return await self._tools.client.get(NODES, claim.status.node_name or claim.name) is not None
+    async def _is_there_all_the_same(self, claim: NodeClaim, reason: steps.GiveBackReason) -> bool:
+        """What seems to be gone is asked for by itself: a cache that lags, or an old listing, must not cost a node."""
+        if reason is steps.GiveBackReason.NODE_LOST:
+            return await self._tools.client.get(NODES, claim.status.node_name or claim.name) is not None
+        if reason is steps.GiveBackReason.INSTANCE_GONE and claim.status.provider_id is not None:
+            instance = await self._tools.provider.get(claim.status.provider_id)
+            return instance is not None and instance.state in (InstanceState.PENDING, InstanceState.RUNNING)
+        return False
 
     async def _reread(self, claim: NodeClaim) -> NodeClaim | None:
         raw = await self._tools.client.get(NODECLAIMS, claim.name)
