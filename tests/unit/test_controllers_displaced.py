@@ -42,6 +42,17 @@ def test_until_its_heir_comes_who_is_told_once() -> None:
     assert displaced.waiting(NONE_KNOWN) == []
 
 
+def test_where_it_was_is_known_of_it_and_of_its_heir_for_a_while() -> None:
+    displaced = DisplacedPods()
+    displaced.add(evicted("a"), 100)
+    young = heir("b", created_at=110)
+    displaced.settle([young], 110)
+
+    assert displaced.left == {evicted("a").uid: "n1", young.uid: "n1"}
+    displaced.settle([], 101 + 3 * REMEMBERED_SECONDS)
+    assert displaced.left == {}
+
+
 def test_one_heir_follows_one_pod() -> None:
     displaced = DisplacedPods()
     for name in ("a", "b"):

@@ -61,8 +61,7 @@ class NodeClaimSpec(SpecModel):
     reason: Text = ""
     """Why it was bought, in words."""
     replaces: Annotated[tuple[Name, ...], Field(max_length=MAX_REPLACED)] = ()
-    """NodeClaims whose nodes still ran pods that it was bought for when that was decided: they were about to end, or to
-    be emptied."""
+    """NodeClaims whose nodes ran pods that it was bought for: those that were about to end, or to be emptied."""
 
 
 class Notice(StatusModel):

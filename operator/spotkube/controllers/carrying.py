@@ -1,7 +1,7 @@
 """Carries a decision out: the record first, then the claims, then the places of the pods."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from spotkube.api import CapacityPlan, NodeClaim
 from spotkube.api.capacityplan import CapacityPlanSpec, CapacityPlanStatus
@@ -47,7 +47,7 @@ class Carrier:
         name = plan_name(decision.mode, view.now)
         pools = view.snapshot.pools
         applied = decision.mode is Mode.APPLY and (store is not None or not decision.moves)
-        claims = to_claims(decision, pools, name, view.homes) if applied else []
+        claims = to_claims(decision, pools, name, self._homes(view)) if applied else []
         decided_at = await self._record(name, decision, to_status(decision, view, claims, applied=False))
         _log(name, decision)
         self._tell_pods(decision, view)
@@ -71,6 +71,12 @@ class Carrier:
             await self._write_status(name, to_status(decision, view, claims, applied=False, failed=str(error)))
             raise
         await self._write_status(name, to_status(decision, view, claims, applied=not decision.moves))
+
+    def _homes(self, view: View) -> Mapping[str, str]:
+        """The claim on whose node each pod (its uid) is, or was until it was evicted."""
+        claim_of = {node: claim for claim, node in view.node_names.items()}
+        left = self._tools.displaced.left
+        return {**{uid: claim_of[node] for uid, node in left.items() if node in claim_of}, **view.homes}
 
     def _tell_pods(self, decision: Decision, view: View) -> None:
         """Why they have no place, where `kubectl describe pod` shows it: no Workload tells it of pods of nobody."""

@@ -21,6 +21,13 @@ class DisplacedPods:
     _since: dict[str, float] = field(default_factory=dict)
     _pods: dict[str, Pod] = field(default_factory=dict)
     _heirs: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _left: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    @property
+    def left(self) -> dict[str, str]:
+        """The Node that a pod, or the one that it followed, was evicted from lately: by the uid of either."""
+        left = {uid: node for uid, (node, _) in self._left.items()}
+        return left | {heir: left[uid] for heir, (uid, _) in self._heirs.items() if uid in left}
 
     @property
     def heirs(self) -> dict[str, str]:
@@ -35,6 +42,7 @@ class DisplacedPods:
     def add(self, pod: Pod, now: float) -> None:
         """A bare pod is not remembered: nobody makes it anew."""
         if pod.owner:
+            self._left.setdefault(pod.uid, (pod.node or "", now))
             self._since.setdefault(pod.uid, now)
             self._pods[pod.uid] = pod
 
@@ -88,6 +96,7 @@ class DisplacedPods:
         for uid in [uid for uid, since in self._since.items() if now - since > REMEMBERED_SECONDS]:
             self._drop(uid)
         self._heirs = {uid: (old, at) for uid, (old, at) in self._heirs.items() if now - at <= 2 * REMEMBERED_SECONDS}
+        self._left = {uid: (node, at) for uid, (node, at) in self._left.items() if now - at <= 3 * REMEMBERED_SECONDS}
 
     def _drop(self, uid: str) -> None:
         del self._since[uid], self._pods[uid]
