@@ -48,7 +48,7 @@ def claims(number: int, together: int) -> list[NodeClaim]:
 
 def _claims(offerings: Sequence[Offering]) -> Iterator[NodeClaim]:
     nodes = tuple(PlannedNode(POOL, offering, (), "a fleet to begin with") for offering in offerings)
-    yield from to_claims(Decision(Mode.APPLY, 0, "", Plan(additions=nodes), 0.0), [Pool(POOL)], "fleet")
+    yield from to_claims(Decision(Mode.APPLY, 0, "", Plan(additions=nodes), 0.0), [Pool(POOL)], "fleet", {})
 
 
 def owner(number: int, replicas: int) -> Json:

@@ -147,8 +147,8 @@ async def _burst(stage: Stage, names: Sequence[str]) -> Burst:
     await _settled(stage)
     closed_at, signed_at = (_by_name(stage.nodes, moment) for moment in ("closed", "signed"))
     there = [name for name in names if name in closed_at]
-    # Who closes a node before its sign was seen has learnt of it in another way.
-    burst.cordons = [max(0.0, closed_at[name] - signed_at.get(name, closed_at[name])) for name in there]
+    # Who closes a node before its sign was seen has learnt of it in another way; where none was seen, the order counts.
+    burst.cordons = [max(0.0, closed_at[name] - signed_at.get(name, told[name])) for name in there]
     burst.ordered = [closed_at[name] - told[name] for name in there]
     burst.claims = [at - began for uid, at in list(stage.claims.seen["made"].items()) if uid not in known]
     burst.calls = await _calls(stage.api) - calls

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.history import Act, ClaimLife, History, PodLife, Reign, claim_life, instance_lives, pod_life, reign
+from spotkube.assemble import LEASE_NAME
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.resources import LEASES, NODECLAIMS, NODES, PODS, Resource
@@ -21,7 +22,6 @@ from spotkube.model import labels
 START_SECONDS = 30.0
 # So long a watch may lag behind what was just written.
 SETTLE_SECONDS = 1.0
-LEASE_NAME = "spotkube"
 Raw = dict[str, Any]
 
 

@@ -59,7 +59,7 @@ class Storm:
 
     def pick(self, machines: Mapping[str, str]) -> list[str]:
         """Which of the machines, names with their zones, are taken back."""
-        names, chance = sorted(machines), random.Random(self.seed)
+        names, chance = sorted(machines), random.Random(f"victims {self.seed}")
         if self.victims is Victims.ONE:
             return [chance.choice(names)]
         if self.victims is Victims.HALF:

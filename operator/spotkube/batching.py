@@ -30,7 +30,7 @@ class Batch:
         elif growing or waiting > self._size:
             self._grown_at = now
         self._size = waiting
-        longest = self._max_seconds * (1.0 if growing else STREAM_SHARE)
+        longest = self._max_seconds if growing else max(self._idle_seconds, STREAM_SHARE * self._max_seconds)
         return now - self._grown_at >= self._idle_seconds or now - self._began_at >= longest
 
     @property

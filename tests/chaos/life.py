@@ -10,10 +10,11 @@ from pathlib import Path
 
 from chaos.history import History, acts
 from chaos.invariants import check
-from chaos.recording import LEASE_NAME, recording
+from chaos.recording import recording
 from chaos.report import Report
 from demo.errors import DemoError
 from demo.helpers import Helper
+from spotkube.assemble import LEASE_NAME
 from spotkube.cluster.resources import LEASES
 from support import Answer
 from support_operator import Site, Story, name_of, names
@@ -31,6 +32,10 @@ class At:
     name: str
     when: str = "before"
     do: str = "kill"
+
+
+class Unfinished(AssertionError):  # noqa: N818 - says what happened
+    """A life that did not come to its end; the report knows of it."""
 
 
 @dataclass
@@ -165,7 +170,7 @@ def tell(
 ) -> list[str]:
     """Plays a life and returns what it violated, which the report is told of, too; `faults` counts what was injected.
 
-    A life that did not come to its end is no case for the invariants, and passes its error on.
+    Raises Unfinished: a life that did not come to its end is no case for the invariants.
     """
     site = scene.site
     with recording(site.cluster.kubeconfig, scene.story.namespace, site.namespace) as finish:
@@ -174,7 +179,7 @@ def tell(
             play()
         except (AssertionError, DemoError) as error:
             scene.report.add(life, faults(), (), [str(error).partition("\n")[0]])
-            raise
+            raise Unfinished(str(error)) from error
         probes = {pod["metadata"]["uid"] for pod in scene.story.pods() if name_of(pod).startswith("settled")}
         events = [each for each in site.call_cloud("GET", "/v1/log")["events"] if _is_of(scene, each)]
         history = without(finish(events, acts(scene.gate_log)), probes)

@@ -15,11 +15,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from life import At, Scene, tell_plain
+from life import At, Scene, Unfinished, tell_plain
 
 from chaos.gate import PROVIDER_WRITES
 from chaos.report import Report
-from demo.errors import DemoError
 from spotkube.controllers.claims import steps
 from support_operator import Site, Story
 
@@ -34,8 +33,8 @@ def test_a_rehearsal_meets_every_step_of_a_claim(scene: Scene) -> None:
     before = scene.report.cases.copy()
 
     assert tell_plain(scene) == []
-    cases = scene.report.cases - before
-    assert cases.keys() >= {"owned", "bought_once", "warned", "none_lost_by_us", "one_actor", "nothing_left"}
+    never = {name for name, number in scene.report.cases.items() if number == before[name]}
+    assert never == {"forced_when_due"}, "some invariant was never looked at; that one needs a budget that lets none go"
     met = scene.met()
     expected = {step.__name__ for step in typing.get_args(steps.Step)} - {steps.Wait.__name__, BESIDE} - ELSEWHERE
     assert {name.removeprefix("step ") for name in met if name.startswith("step ")} - {BESIDE} == expected
@@ -59,7 +58,7 @@ def test_killed_at_any_call_it_goes_on(site: Site, namespace: str, tmp_path: Pat
         scene = Scene(Story(site, namespace, f"-{number}"), tmp_path / f"gate-{number}.log", report)
         try:
             tell_plain(scene, at)
-        except (AssertionError, DemoError):
+        except Unfinished:
             pass  # the report has it, and the other calls are still to be tried
         finally:
             scene.leave()

@@ -26,6 +26,14 @@ def test_an_endless_stream_is_cut() -> None:
     assert answers.index(True) == 5, "half of the longest time: nobody knows whether more come"
 
 
+def test_the_idle_time_is_waited_for_however_long() -> None:
+    batch = Batch(idle_seconds=4, max_seconds=5)
+
+    assert not batch.is_complete(1, 0)
+    assert not batch.is_complete(1, 3.9)
+    assert batch.is_complete(1, 4)
+
+
 def test_company_that_is_known_to_come_is_waited_for_but_not_for_ever() -> None:
     batch = Batch(idle_seconds=1, max_seconds=3)
 

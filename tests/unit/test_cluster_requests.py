@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from kubernetes.aio.config import incluster_config
 
 from spotkube.cluster import connecting, throttling, transport
 from spotkube.cluster.client import KubeClient
+from spotkube.cluster.clock import ServerClock
 from spotkube.cluster.connecting import Connection
 from spotkube.cluster.errors import (
     AlreadyExists,
@@ -100,6 +103,16 @@ async def credentials(api: FakeApi) -> AsyncIterator[Credentials]:
 async def client(credentials: Credentials) -> AsyncIterator[KubeClient]:
     async with KubeClient(credentials.connection) as client:
         yield client
+
+
+async def test_each_answer_tells_what_time_it_is_at_the_server(api: FakeApi, credentials: Credentials) -> None:
+    ahead, clock = 300.0, ServerClock()
+    date = formatdate(time.time() + ahead, usegmt=True)
+    api.answers = [lambda _: web.json_response({}, headers={"Date": date})]
+    async with KubeClient(credentials.connection, clock=clock) as client:
+        await client.get(PODS, "web", "default")
+
+    assert clock() == pytest.approx(time.time() + ahead, abs=2)
 
 
 @pytest.mark.parametrize(

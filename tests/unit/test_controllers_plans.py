@@ -116,7 +116,7 @@ class TestRecord:
 
 class TestClaims:
     def test_a_claim_is_written_with_all_that_its_node_will_be(self) -> None:
-        (claim,) = to_claims(decision(Plan((NODE,))), [POOL], "plan-1")
+        (claim,) = to_claims(decision(Plan((NODE,))), [POOL], "plan-1", {})
 
         assert claim.metadata.finalizers == (keys.TERMINATION_FINALIZER,)
         assert claim.spec.price_usd_per_hour == 0.1
@@ -133,7 +133,7 @@ class TestClaims:
         assert claim.spec.replaces == ("old-1",)
 
     def test_no_two_have_one_name(self) -> None:
-        claims = to_claims(decision(Plan((NODE,) * 50)), [POOL], "plan-1")
+        claims = to_claims(decision(Plan((NODE,) * 50)), [POOL], "plan-1", {})
 
         assert len({claim.name for claim in claims}) == 50
 

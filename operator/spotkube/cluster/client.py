@@ -46,7 +46,7 @@ class KubeClient:
     ) -> None:
         """`clock` hears from all answers what time it is at the server; clients may share one."""
         self.connection = connection
-        self._transport = Transport(connection, RateLimiter(qps, burst), clock or ServerClock())
+        self._transport = Transport(connection, RateLimiter(qps, burst), clock)
 
     @classmethod
     async def connect(

@@ -54,11 +54,12 @@ async def keep_watching_with_kopf(connection: Connection, cache: Cache, resource
         return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(connection.reload()), home))
 
     while True:
-        began = time.monotonic()
+        began, why = time.monotonic(), "nobody knows why"
         try:
             await _run_kopf(replace(connection, reload=reload), feed, kinds)
         except Exception as error:
-            logger.warning("the watches of our own kinds have ended and begin anew: %r", error)
+            why = repr(error)
+        logger.warning("the watches of our own kinds have ended and begin anew: %s", why)
         failures = 1 if time.monotonic() - began > _LASTING_SECONDS else failures + 1
         await asyncio.sleep(pause_seconds(failures, random.uniform(0.5, 1.0)))
 

@@ -75,8 +75,8 @@ class Carrier:
     def _homes(self, view: View) -> Mapping[str, str]:
         """The claim on whose node each pod (its uid) is, or was until it was evicted."""
         claim_of = {node: claim for claim, node in view.node_names.items()}
-        left = self._tools.displaced.left
-        return {**{uid: claim_of[node] for uid, node in left.items() if node in claim_of}, **view.homes}
+        where = self._tools.displaced.left | {pod.uid: pod.node for pod in view.pods.values() if pod.node is not None}
+        return {uid: claim_of[node] for uid, node in where.items() if node in claim_of}
 
     def _tell_pods(self, decision: Decision, view: View) -> None:
         """Why they have no place, where `kubectl describe pod` shows it: no Workload tells it of pods of nobody."""

@@ -43,7 +43,6 @@ from spotkube.planner.formulation.kinds import node_labels
 
 # Reason of condition Applied where a part of the nodes that were to go stays.
 GIVEN_UP = "GivenUp"
-_NOWHERE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +73,7 @@ def claim_name(pool: str) -> str:
     return f"{pool}-{secrets.token_hex(4)}"
 
 
-def to_claims(
-    decision: Decision, pools: Sequence[Pool], plan: str, homes: Mapping[str, str] = _NOWHERE
-) -> list[NodeClaim]:
+def to_claims(decision: Decision, pools: Sequence[Pool], plan: str, homes: Mapping[str, str]) -> list[NodeClaim]:
     """The NodeClaims of the plan's additions, in their order, named anew. Their finalizer is on them from the start.
 
     `homes` names the claims on whose nodes pods (their uids) run by now.

@@ -95,11 +95,6 @@ class View:
         return {claim.name: claim.status.node_name or claim.name for claim in self.claims.values()}
 
     @cached_property
-    def homes(self) -> Mapping[str, str]:
-        """The claim on whose Node each pod (its uid) is."""
-        return {pod.uid: claim for claim, node in self.node_names.items() for pod in self.pods_on.get(node, ())}
-
-    @cached_property
     def leaving_nodes(self) -> frozenset[str]:
         """Nodes whose claim is to take nothing new."""
         return frozenset(claim.node or claim.name for claim in self.snapshot.claims if claim.leaving)

@@ -27,8 +27,9 @@ def advised(view: View, margin_seconds: float) -> tuple[Disruptable, ...]:
 def _warned(view: View) -> Iterator[Claim]:
     for claim in view.snapshot.claims:
         pool, known = view.pool_model(claim.pool), view.claims.get(claim.name)
-        in_use = claim.phase is ClaimPhase.READY and not claim.leaving and pool is not None and pool.mode is Mode.APPLY
-        if in_use and pool is not None and pool.rebalance is Rebalance.REPLACE and known and known.status.warning:
+        if pool is None or pool.mode is not Mode.APPLY or pool.rebalance is not Rebalance.REPLACE:
+            continue
+        if claim.phase is ClaimPhase.READY and not claim.leaving and known and known.status.warning:
             yield claim
 
 
