@@ -160,21 +160,6 @@ class TestPriority:
     def jobs(self, count: int, cpu: str = "2") -> list[Pod]:
         return [replace(pod, owner="Job/etl", uid=f"job-{pod.uid}") for pod in make_pods(count, cpu=cpu)]
 
-    def test_of_one_priority_services_go_before_jobs(self) -> None:
-        services = make_pods(2, cpu="2")
-        pool = make_pool(limit_nodes=2)
-        plan = plan_of(make_snapshot([*self.jobs(3, cpu="500m"), *services], [make_offering()], pools=(pool,)))
-        assert {uid for node in plan.additions for uid in node.pods} == {pod.uid for pod in services}
-        (left,) = plan.unplaceable
-        assert "services of the same priority go first" in left.reason
-
-    def test_a_job_of_a_higher_priority_goes_before_services_all_the_same(self) -> None:
-        urgent = [replace(pod, shape=replace(pod.shape, priority=9)) for pod in self.jobs(1)]
-        plan = plan_of(
-            make_snapshot([*urgent, *make_pods(1, cpu="2")], [make_offering()], pools=(make_pool(limit_nodes=1),))
-        )
-        assert [node.pods for node in plan.additions] == [(urgent[0].uid,)]
-
     def test_nodes_for_services_are_bought_first(self) -> None:
         plan = plan_of(make_snapshot([*self.jobs(3), *make_pods(2, cpu="2")], [make_offering()]))
         assert [uid.startswith("job-") for node in plan.additions for uid in node.pods] == [False] * 2 + [True] * 3

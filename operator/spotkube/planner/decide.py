@@ -13,7 +13,6 @@ from spotkube.planner.concentration import concentrations
 from spotkube.planner.explaining.bought import Purchases
 from spotkube.planner.formulation.build import Built, build_fleet
 from spotkube.planner.formulation.explain import why_left_over
-from spotkube.planner.formulation.groups import Group
 from spotkube.planner.formulation.preferences import unmet_pods
 from spotkube.planner.formulation.quotas import why_full
 from spotkube.planner.landing.mending import with_landing
@@ -179,16 +178,15 @@ def _left_over(snapshot: Snapshot, built: Built, result: Result, dealt: _Dealt) 
                 group,
                 _full_pools(built, result, g),
                 quota=why_full(snapshot, group, built.kinds.pools),
-                ahead=_ahead(built, result, g),
+                outranked=_outranked(built, result, g),
             )
             yield Unplaceable(group.name, pods, reason)
 
 
-def _ahead(built: Built, result: Result, g: int) -> Group | None:
-    """One of those that were given room since they go before the group, the foremost of all."""
+def _outranked(built: Built, result: Result, g: int) -> bool:
+    """Whether pods of higher priority were given room."""
     placed = built.problem.count - result.solution.unplaced > 0
-    ahead = np.flatnonzero(placed & (built.problem.rank > built.problem.rank[g]))
-    return max((built.groups[int(a)] for a in ahead), key=lambda group: group.precedence, default=None)
+    return bool((placed & (built.problem.rank > built.problem.rank[g])).any())
 
 
 def _full_pools(built: Built, result: Result, g: int) -> list[str]:

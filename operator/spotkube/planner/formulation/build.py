@@ -300,6 +300,6 @@ def _amounts(rows: Sequence[ResourceList], resources: Sequence[str]) -> IntArray
 
 
 def _ranks(groups: Sequence[Group]) -> IntArray:
-    """[G] who goes first, as small numbers."""
-    order = {precedence: i for i, precedence in enumerate(sorted({group.precedence for group in groups}))}
-    return np.array([order[group.precedence] for group in groups], dtype=np.int64)
+    """[G] the priorities of their pods, as small numbers."""
+    priorities = [group.shape.priority for group in groups]
+    return np.unique(np.array(priorities, dtype=np.int64), return_inverse=True)[1].astype(np.int64)

@@ -53,23 +53,17 @@ def why_nothing_fits(
     return f"none of {len(kinds)} offerings fits: {', '.join(reasons)}"
 
 
-def why_left_over(group: Group, limits_bind: Sequence[str], *, quota: str, ahead: Group | None) -> str:
+def why_left_over(group: Group, limits_bind: Sequence[str], *, quota: str, outranked: bool) -> str:
     """Why pods that some offering would hold were not placed: the pools' limits, or rules between pods.
 
-    `quota` says in words which limit counts the Workload's pods; `ahead` are pods that have room since they go first.
+    `quota` says in words which limit counts the Workload's pods; `outranked` that pods of higher priority have room.
     """
     if limits_bind:
-        first = f"; {_those_ahead(group, ahead)} go first" if ahead else ""
+        first = f"; pods of a priority above {group.shape.priority} go first" if outranked else ""
         return f"the limits of {', '.join(limits_bind)} leave no room{first}: raise them, or free what they hold"
     if quota:
         return f"{quota} (maxFractionPerPool), and nothing else is left for sale: raise it, or let more be bought"
     return f"no combination was found that holds all of {group.name}: nodes that exist have no room left for these pods"
-
-
-def _those_ahead(group: Group, ahead: Group) -> str:
-    if ahead.shape.priority > group.shape.priority:
-        return f"pods of a priority above {group.shape.priority}"
-    return "services of the same priority"
 
 
 def _domains(group: Group) -> str:

@@ -60,11 +60,6 @@ class Group:
         return len(self.pods) // self.bundle
 
     @property
-    def precedence(self) -> tuple[int, bool]:
-        """Who goes first where not all have room: the higher; of one priority services, since somebody waits there."""
-        return self.shape.priority, not self.batch
-
-    @property
     def subject(self) -> Subject:
         return self.shape.namespace, self.labels
 
