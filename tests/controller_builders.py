@@ -6,6 +6,7 @@ import asyncio
 import copy
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -431,7 +432,7 @@ class FakeWorker(PlannerWorker):
         self.filled.append(snapshot)
         if self.error is not None:
             raise self.error
-        return self.answer(snapshot, Mode.APPLY).placements
+        return self.answer(replace(snapshot, offerings=()), Mode.APPLY).placements
 
 
 class World:

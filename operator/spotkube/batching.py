@@ -2,7 +2,7 @@
 
 # A stream of pods of which nobody knows how long it goes on is cut after this part of the longest time: each pod more
 # saves less by company, and all that are there wait for it.
-STREAM_SHARE = 0.5
+STREAM_SHARE = 1 / 3
 
 
 class Batch:

@@ -105,14 +105,16 @@ class Planning:
                 self._start(asked[0], self._decide_moves(*asked))
             return
         urgent = _is_urgent(view)
-        filling = replace(question, offerings=())
+        # What is for sale plays no part in filling, but must not be left out of what is sent: it would have to be sent
+        # anew with the next question, which takes up to a second of a busy machine.
+        room = hash(replace(question, offerings=()))
         if urgent or complete:
             self._batch.close()
             self._answered[mode] = hash(question)
             self._start(mode, self._decide(question, mode, urgent))
-        elif (view.snapshot.nodes or view.snapshot.claims) and self._filled != hash(filling):
-            self._filled = hash(filling)
-            self._start(mode, self._fill(filling, mode))
+        elif (view.snapshot.nodes or view.snapshot.claims) and self._filled != room:
+            self._filled = room
+            self._start(mode, self._fill(question, mode))
 
     def _start(self, mode: Mode, search: Coroutine[None, None, Decision]) -> None:
         self._outdated = False

@@ -23,7 +23,7 @@ def test_an_endless_stream_is_cut() -> None:
     batch = Batch(idle_seconds=1, max_seconds=5)
     answers = [batch.is_complete(n + 1, n * 0.5) for n in range(12)]
 
-    assert answers.index(True) == 5, "half of the longest time: nobody knows whether more come"
+    assert answers.index(True) == 4, "a third of the longest time: nobody knows whether more come"
 
 
 def test_the_idle_time_is_waited_for_however_long() -> None:

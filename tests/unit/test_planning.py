@@ -17,6 +17,7 @@ from spotkube.metrics import Metrics
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
+from spotkube.parcels import Bundle, Sender
 from spotkube.planning import (
     KINDS_SECONDS,
     LEAST_SECONDS,
@@ -363,12 +364,30 @@ class TestFilling:
         assert (found.fills, found.plan.placements) == (True, (Placement("uid-web", "c-1"),))
         assert worker.asked == []
 
-    async def test_nothing_is_for_sale_meanwhile(self, planning: Planning, worker: FakeWorker) -> None:
+    async def test_the_planner_need_not_be_sent_anew_what_is_for_sale(
+        self, planning: Planning, worker: FakeWorker
+    ) -> None:
         claim = make_claim("c-1", CHEAP, phase=ClaimPhase.PENDING)
+        view = view_of(cluster(claims=(claim,)))
 
-        await ask(planning, view_of(cluster(claims=(claim,))))
+        await ask(planning, view)
 
-        assert [snapshot.offerings for snapshot in worker.filled] == [()]
+        (filled,), sender = worker.filled, Sender()
+        sender.pack(filled)
+        question = question_of(view, Mode.APPLY)
+        assert question is not None
+        assert question.offerings
+        assert dict(sender.pack(question).bundles)["offerings"] == Bundle(None), "as before"
+
+    async def test_what_is_for_sale_plays_no_part(self, planning: Planning, worker: FakeWorker) -> None:
+        full = make_claim("c-1", make_offering("small", cpu="10m"), phase=ClaimPhase.PENDING)
+        snapshot = cluster(make_pod("web"), claims=(full,))
+
+        for price in (1, 2, 3):
+            offerings = tuple(replace(one, price_micro_usd_hour=price) for one in snapshot.offerings)
+            await ask(planning, view_of(replace(snapshot, offerings=offerings)))
+
+        assert len(worker.filled) == 1
 
     async def test_where_there_is_no_room_it_is_asked_once_and_then_bought(
         self, planning: Planning, worker: FakeWorker
