@@ -15,6 +15,8 @@ NAMESPACE = "load"
 CPU_MILLI = (100, 250, 500, 1000, 2000, 4000)
 MIB_PER_MILLI = (1, 2, 4, 8)
 POLL_SECONDS = 0.25
+# All that there is, and a bookmark after it; then what changes.
+_FROM_THE_BEGINNING = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
 Json = dict[str, Any]
 
 
@@ -26,8 +28,9 @@ class Watch:
         self.seen: dict[str, dict[str, float]] = {name: {} for name in moments}
         self.objects: dict[str, Json] = {}
         self._moments = moments
-        kubectl = str(cluster.binary("kubectl"))
-        self._command = [kubectl, f"--kubeconfig={cluster.kubeconfig}", "get", "--raw", f"{path}?watch=1"]
+        self._words = [str(cluster.binary("kubectl")), f"--kubeconfig={cluster.kubeconfig}", "get", "--raw"]
+        self._path = path
+        self._version = ""
         self._stopping = threading.Event()
         self._process = self._begin()
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -39,10 +42,13 @@ class Watch:
         self._thread.join()
 
     def _begin(self) -> "subprocess.Popen[str]":
-        return subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        since = f"&resourceVersion={self._version}" if self._version else _FROM_THE_BEGINNING
+        command = [*self._words, f"{self._path}?watch=1&allowWatchBookmarks=true{since}"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def _follow(self) -> None:
-        """A busy API server ends watches now and then: the next one begins with all that there is."""
+        """A busy API server ends watches now and then, and most of all those of whoever reads slowly: the next one goes
+        on where that ended, or what came and went meanwhile would never have been seen."""
         while not self._stopping.is_set():
             for line in self._process.stdout or ():
                 self._take(json.loads(line), time.monotonic())
@@ -51,9 +57,13 @@ class Watch:
                 self._process = self._begin()
 
     def _take(self, event: Json, now: float) -> None:
+        item: Json = event["object"]
+        if event["type"] == "ERROR":  # where it ended is too long ago
+            self._version = ""
+        elif event["type"] == "BOOKMARK" or self._version:
+            self._version = item["metadata"]["resourceVersion"]
         if event["type"] not in ("ADDED", "MODIFIED"):
             return
-        item: Json = event["object"]
         uid = item["metadata"]["uid"]
         self.objects[uid] = item
         for name, has_come in self._moments.items():
