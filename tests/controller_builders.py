@@ -417,6 +417,7 @@ class FakeWorker(PlannerWorker):
         self.asked: list[Mode] = []
         self.seconds: list[float] = []
         self.filled: list[Snapshot] = []
+        self.kept_up: list[Snapshot] = []
         self.error: Exception | None = None
         self.answer: Callable[[Snapshot, Mode], Plan] = plan_simply
         self.moves: Callable[[Snapshot, Mode], Plan] = lambda _snapshot, _mode: Plan()
@@ -433,6 +434,11 @@ class FakeWorker(PlannerWorker):
         if self.error is not None:
             raise self.error
         return self.answer(replace(snapshot, offerings=()), Mode.APPLY).placements
+
+    async def keep_up(self, snapshot: Snapshot) -> None:
+        self.kept_up.append(snapshot)
+        if self.error is not None:
+            raise self.error
 
 
 class World:

@@ -33,6 +33,8 @@ LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.01
 KINDS_SECONDS, SECONDS_PER_KIND = 0.3, 0.1
 # Pods that come meanwhile wait for it.
 MOVES_SECONDS = 5.0
+# What changes in so long in a large cluster is sent to the planner in a moment.
+KEEP_UP_SECONDS = 10.0
 logger = logging.getLogger(__name__)
 
 
@@ -66,6 +68,8 @@ class Planning:
         self._outdated = False
         self._failures = 0
         self._paused_until = 0.0
+        self._keeping_up: asyncio.Task[None] | None = None
+        self._kept_up_at = -math.inf
 
     @property
     def busy(self) -> bool:
@@ -103,6 +107,8 @@ class Planning:
             self._blocked.clear()
             if self._moves is not None and (asked := self._moves.next(view, unproven)) is not None:
                 self._start(asked[0], self._decide_moves(*asked))
+            else:
+                self._keep_up(view)
             return
         urgent = _is_urgent(view)
         # What is for sale plays no part in filling, but must not be left out of what is sent: it would have to be sent
@@ -115,6 +121,19 @@ class Planning:
         elif (view.snapshot.nodes or view.snapshot.claims) and self._filled != room:
             self._filled = room
             self._start(mode, self._fill(question, mode))
+
+    def _keep_up(self, view: View) -> None:
+        """While nothing is asked, the planner is told what there is: the next question may be one that can't wait."""
+        if view.now - self._kept_up_at < KEEP_UP_SECONDS or (self._keeping_up and not self._keeping_up.done()):
+            return
+        self._kept_up_at = view.now
+        self._keeping_up = asyncio.create_task(self._tell(replace(view.steady, budgets=())))
+
+    async def _tell(self, snapshot: Snapshot) -> None:
+        try:
+            await self._worker.keep_up(snapshot)
+        except PlannerFailed as error:
+            logger.warning("the planner could not be told what there is, so that its next plan takes longer: %s", error)
 
     def _start(self, mode: Mode, search: Coroutine[None, None, Decision]) -> None:
         self._outdated = False
@@ -211,9 +230,9 @@ class Planning:
         return Decision(mode, self._seed, trigger, plan, planned.seconds, record=record, moves=True)
 
     async def stop(self) -> None:
-        if self._search is not None:
-            self._search.cancel()
-            await asyncio.gather(self._search, return_exceptions=True)
+        for task in filter(None, (self._search, self._keeping_up)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         self._worker.stop()
 
 

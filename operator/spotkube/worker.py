@@ -67,6 +67,10 @@ def _answer(work: Callable[..., T], parcel: Parcel, *arguments: Any) -> T:
     return work(_receiver.unpack(parcel), *arguments)
 
 
+def _nothing(_snapshot: Snapshot) -> None:
+    """What the worker's process runs where no question is asked: it has the snapshot then."""
+
+
 class PlannerWorker:
     """One process, started and warmed up at the first use, and again after it was given up. One call at a time."""
 
@@ -111,6 +115,12 @@ class PlannerWorker:
         """Which of the waiting pods have room on what is there. Raises PlannerFailed."""
         async with self._turn:
             return await self._ask(await self._warm(), self._patience_seconds, fill, snapshot)
+
+    async def keep_up(self, snapshot: Snapshot) -> None:
+        """Sends the planner's process what it does not have yet, before a question is asked: tens of thousands of pods
+        take seconds, which pods whose node is about to end do not have. Raises PlannerFailed."""
+        async with self._turn:
+            await self._ask(await self._warm(), self._patience_seconds, _nothing, snapshot)
 
     async def _warm(self) -> ProcessPoolExecutor:
         if self._executor is None:

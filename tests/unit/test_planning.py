@@ -19,6 +19,7 @@ from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.parcels import Bundle, Sender
 from spotkube.planning import (
+    KEEP_UP_SECONDS,
     KINDS_SECONDS,
     LEAST_SECONDS,
     LONGEST_PAUSE_SECONDS,
@@ -346,6 +347,37 @@ class TestPodsThatComeDuringASearch:
 
         assert taken is not None
         assert [node.pods for node in taken.plan.additions] == [("uid-web",)]
+
+
+class TestKeepingUp:
+    """A planner that knows what there is answers the sooner where a node is about to end."""
+
+    @staticmethod
+    def at_rest(now: float) -> View:
+        return view_of(cluster(make_pod("web", node="n"), nodes=(make_node("n"),)), now)
+
+    async def test_it_is_told_what_there_is_while_nothing_is_asked(
+        self, planning: Planning, worker: FakeWorker
+    ) -> None:
+        for seconds in (0, 1, KEEP_UP_SECONDS - 1, KEEP_UP_SECONDS):
+            await ask(planning, self.at_rest(START + seconds))
+            await asyncio.sleep(0)
+
+        assert [len(snapshot.pods) for snapshot in worker.kept_up] == [1, 1], "at most each ten seconds"
+        assert worker.asked == []
+
+    async def test_not_while_a_question_is_asked(self, planning: Planning, worker: FakeWorker) -> None:
+        await ask(planning, view_of(cluster()))
+
+        assert (worker.kept_up, worker.asked) == ([], [Mode.APPLY])
+
+    async def test_a_planner_that_fails_then_holds_up_nothing(self, planning: Planning, worker: FakeWorker) -> None:
+        worker.error = PlannerFailed("gone")
+        await ask(planning, self.at_rest(START))
+        await asyncio.sleep(0)
+        worker.error = None
+
+        assert await ask(planning, view_of(cluster(), START + 1)) is not None
 
 
 class TestFilling:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from builders import make_snapshot
+from builders import make_pod, make_snapshot
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
+from spotkube.parcels import Bundle
 from spotkube.worker import PlannerFailed, PlannerWorker
 
 # The process imports these functions by the name of this module.
@@ -32,6 +33,10 @@ def answer(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
 
 def answer_with_pid(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
     return Plan(placed_pods=os.getpid())
+
+
+def count_pods(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
+    return Plan(placed_pods=len(snapshot.pods))
 
 
 def fail(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
@@ -72,6 +77,18 @@ async def test_a_plan_comes_back_and_the_process_stays() -> None:
         first, second = await ask(worker), await ask(worker)
 
     assert first == second != os.getpid()
+
+
+async def test_what_it_was_told_before_it_was_asked_is_not_sent_again() -> None:
+    snapshot = make_snapshot([make_pod("web"), make_pod("db")])
+    async with working(count_pods) as worker:
+        await worker.keep_up(snapshot)
+        again = worker._sender.pack(snapshot)
+
+        planned = await worker.plan(snapshot, Mode.APPLY, 0, 1.0)
+
+    assert {bundle for _, bundle in again.bundles} == {Bundle(None)}
+    assert planned.plan.placed_pods == 2
 
 
 async def test_errors_of_the_planner_pass_through() -> None:
@@ -118,6 +135,7 @@ async def test_calls_wait_for_each_other() -> None:
 PARENT = """
 import asyncio, sys
 from spotkube.model.cluster import Mode, Snapshot
+from spotkube.parcels import Bundle
 from spotkube.worker import PlannerWorker
 from test_worker import answer_with_pid, warm_quickly
 
