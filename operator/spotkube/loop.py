@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.errors import ApiError
 from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims.reconcile import ClaimController
@@ -26,7 +27,7 @@ from spotkube.controllers.workloads.reconcile import WorkloadController, Workloa
 from spotkube.controllers.workloads.status import node_facts
 from spotkube.controllers.workloads.waiting import Outlook
 from spotkube.health import Health
-from spotkube.model.cluster import ClaimPhase, Mode
+from spotkube.model.cluster import Mode
 from spotkube.model.plan import Plan
 from spotkube.observe import Observer
 from spotkube.planning import Planning
@@ -128,7 +129,7 @@ class Loop:
             ("interruptions", lambda: controllers.history.reconcile(view)),
             ("history", lambda: controllers.carrier.prune(observer.plans.values())),
             ("disruption", lambda: self._disrupt(view)),
-            ("planning", self._ask_again),
+            ("planning", lambda: self._ask_again(view)),
         ]
         # Thousands of pods to be placed must not hold up the nodes that they wait for.
         fine = await self._together(
@@ -193,9 +194,10 @@ class Loop:
     async def _ask(self, view: View) -> None:
         self._planning.start_if_due(view, self._tools.resting.unproven())
 
-    async def _ask_again(self) -> None:
-        """Looks again first: what this cycle has changed must be in the question."""
-        if not self._planning.busy:
+    async def _ask_again(self, view: View) -> None:
+        """Looks again first: what this cycle has changed must be in the question. Where all was at rest, whatever was
+        begun now can wait for the next cycle: to look at a large cluster takes long."""
+        if not self._planning.busy and (view.unsettled or self._in_motion()):
             self._planning.start_if_due(await self._observer.look(), self._tools.resting.unproven())
 
     async def act(self) -> None:
@@ -287,15 +289,7 @@ class Loop:
         """
         took = asyncio.get_running_loop().time() - began
         rest = min(LONGEST_REST_SECONDS, REST_SHARE * took)
-        settled = {ClaimPhase.READY.value}
-        claims = self._observer.claims.values()
-        busy = (
-            self._planning.busy
-            or self._planning.gathers
-            or any(
-                claim.metadata.deletion_timestamp is not None or claim.status.phase not in settled for claim in claims
-            )
-        )
+        busy = self._planning.busy or self._planning.gathers or self._in_motion()
         waits: list[asyncio.Task[object]] = [
             asyncio.create_task(
                 self._tools.cache.next_batch(
@@ -314,6 +308,11 @@ class Loop:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
         return self._tools.cache.generation
+
+    def _in_motion(self) -> bool:
+        """Whether claims are on their way, in or out."""
+        claims = self._observer.claims.values()
+        return any(c.metadata.deletion_timestamp is not None or c.status.phase is not Phase.READY for c in claims)
 
 
 def _moves_gist(plan: Plan) -> _Gist:
