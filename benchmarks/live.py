@@ -51,7 +51,8 @@ class Watch:
         on where that ended, or what came and went meanwhile would never have been seen."""
         while not self._stopping.is_set():
             for line in self._process.stdout or ():
-                self._take(json.loads(line), time.monotonic())
+                if line.endswith("\n"):  # or it was cut off within an event, which the next watch tells again
+                    self._take(json.loads(line), time.monotonic())
             self._process.wait()
             if not self._stopping.wait(POLL_SECONDS):
                 self._process = self._begin()

@@ -38,7 +38,8 @@ def event(kind: str, version: int, name: str = "", deleted: bool = False) -> dic
 
 def watch(server: Path, *sayings: list[dict[str, Any]]) -> live.Watch:
     for number, events in enumerate(sayings):
-        (server / f"says-{number}").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
+        lines = "".join(f"{json.dumps(event)}\n" for event in events)
+        (server / f"says-{number}").write_text(lines, encoding="utf-8")
     cluster = cast("Cluster", SimpleNamespace(binary=lambda name: server / name, kubeconfig=server / "kubeconfig"))
     moments = {"told": lambda one: bool(one["metadata"].get("deletionTimestamp"))}
     return live.Watch(cluster, "/pods", moments)
@@ -59,6 +60,16 @@ def test_a_watch_that_was_cut_off_goes_on_where_it_ended(server: Path) -> None:
     finally:
         one.stop()
     assert one.seen["told"].keys() == {"b"}
+
+
+def test_one_that_was_cut_off_within_an_event_is_told_it_again(server: Path) -> None:
+    whole = event("MODIFIED", 13, "b", deleted=True)
+    (server / "says-0").write_text(f"{json.dumps(event('BOOKMARK', 9))}\n{json.dumps(whole)[:-9]}", encoding="utf-8")
+    one = watch(server)
+    try:
+        assert "resourceVersion=9" in asked(server, 1)
+    finally:
+        one.stop()
 
 
 def test_one_that_had_not_told_all_that_there_is_begins_anew(server: Path) -> None:
