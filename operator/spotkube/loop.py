@@ -7,7 +7,7 @@ drain.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spotkube.api.nodeclaim import Phase
@@ -131,14 +131,26 @@ class Loop:
             ("disruption", lambda: self._disrupt(view)),
             ("planning", lambda: self._ask_again(view)),
         ]
-        # Thousands of pods to be placed must not hold up the nodes that they wait for.
-        fine = await self._together(
-            self._isolated("claims", lambda: controllers.claims.reconcile(view)),
-            self._isolated("placement", lambda: controllers.placement.reconcile(view)),
-        )
+        # Thousands of pods to be placed must not hold up the nodes that they wait for, nor a thousand that are evicted
+        # what is bought for them.
+        long = [
+            asyncio.create_task(self._isolated("claims", lambda: controllers.claims.reconcile(view))),
+            asyncio.create_task(self._isolated("placement", lambda: controllers.placement.reconcile(view))),
+        ]
+        fine = await self._together(*long, self._act_beside(long))
         fine += [await self._isolated(name, step) for name, step in steps]
         record_view(self._tools.metrics, self._tools.cache, view)
         return all(fine)
+
+    async def _act_beside(self, others: Sequence[asyncio.Task[bool]]) -> bool:
+        """Carries out the decision that is reached while the others go on, if one is."""
+        decided = asyncio.create_task(self._planning.decided())
+        try:
+            while (going_on := [task for task in others if not task.done()]) and not decided.done():
+                await asyncio.wait([decided, *going_on], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            decided.cancel()
+        return not (going_on and self._planning.done) or await self._isolated("decision", self.act)
 
     @staticmethod
     async def _together(*steps: Awaitable[bool]) -> list[bool]:

@@ -92,6 +92,42 @@ class TestIsolation:
 
         assert len(world.claims) == 1
 
+    async def test_what_is_decided_while_claims_take_long_is_bought_meanwhile(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        bought = []
+
+        async def take_long(_view: Any) -> None:
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            bought.append(len(world.claims))
+
+        monkeypatch.setattr(world.controllers.claims, "reconcile", take_long)
+
+        await world.cycle()
+
+        assert bought == [1]
+
+    async def test_a_lease_that_is_lost_meanwhile_ends_the_cycle(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+
+        async def lose(_view: Any) -> None:
+            world.leading = False
+            for _ in range(1000):
+                await asyncio.sleep(0)
+
+        monkeypatch.setattr(world.controllers.claims, "reconcile", lose)
+        world.sync()
+
+        with pytest.raises(NotLeading):
+            await world.loop.cycle()
+        assert world.claims == []
+
     async def test_a_cycle_with_a_failed_step_is_counted_as_such(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()
         world.sync()
