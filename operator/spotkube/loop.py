@@ -137,13 +137,19 @@ class Loop:
             asyncio.create_task(self._isolated("claims", lambda: controllers.claims.reconcile(view))),
             asyncio.create_task(self._isolated("placement", lambda: controllers.placement.reconcile(view))),
         ]
+        waiting = self._planning.busy
         fine = await self._together(*long, self._act_beside(long))
+        if waiting and not self._planning.busy:  # nodes that seemed to be empty may be used by now
+            view = await observer.look()
         fine += [await self._isolated(name, step) for name, step in steps]
         record_view(self._tools.metrics, self._tools.cache, view)
         return all(fine)
 
     async def _act_beside(self, others: Sequence[asyncio.Task[bool]]) -> bool:
-        """Carries out the decision that is reached while the others go on, if one is."""
+        """Carries out the decision that is reached while the others go on, if one is. Moves can wait for them, which
+        reckon with the nodes as they were."""
+        if self._planning.moving:
+            return True
         decided = asyncio.create_task(self._planning.decided())
         try:
             while (going_on := [task for task in others if not task.done()]) and not decided.done():

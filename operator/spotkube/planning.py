@@ -63,6 +63,7 @@ class Planning:
         self._answered: dict[Mode, int] = {}
         self._filled: int | None = None
         self._search: asyncio.Task[Decision] | None = None
+        self._moving = False
         self._asked = Mode.PAUSED
         self._blocked: dict[Mode, str] = {}
         self._outdated = False
@@ -80,6 +81,11 @@ class Planning:
     def done(self) -> bool:
         """Whether a decision waits to be taken."""
         return self._search is not None and self._search.done()
+
+    @property
+    def moving(self) -> bool:
+        """Whether the decision is about nodes in force, for which nobody waits."""
+        return self._moving
 
     @property
     def gathers(self) -> bool:
@@ -106,7 +112,7 @@ class Planning:
             self._batch.close()
             self._blocked.clear()
             if self._moves is not None and (asked := self._moves.next(view, unproven)) is not None:
-                self._start(asked[0], self._decide_moves(*asked))
+                self._start(asked[0], self._decide_moves(*asked), moving=True)
             else:
                 self._keep_up(view)
             return
@@ -135,8 +141,8 @@ class Planning:
         except PlannerFailed as error:
             logger.warning("the planner could not be told what there is, so that its next plan takes longer: %s", error)
 
-    def _start(self, mode: Mode, search: Coroutine[None, None, Decision]) -> None:
-        self._outdated = False
+    def _start(self, mode: Mode, search: Coroutine[None, None, Decision], *, moving: bool = False) -> None:
+        self._outdated, self._moving = False, moving
         self._asked = mode
         self._search = asyncio.create_task(search)
 

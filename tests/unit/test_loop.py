@@ -19,6 +19,7 @@ from spotkube.cluster.resources import (
     PODS,
 )
 from spotkube.controllers.toolbox import NotLeading, each
+from spotkube.controllers.view import View
 from spotkube.health import Health
 from spotkube.loop import LONGEST_REST_SECONDS, REST_SHARE, Loop, Pace
 from spotkube.model.policy import PolicyUnsatisfiable
@@ -110,6 +111,27 @@ class TestIsolation:
         await world.cycle()
 
         assert bought == [1]
+
+    async def test_who_looks_for_empty_nodes_then_sees_for_whom_they_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod()
+        seen: list[View] = []
+
+        async def take_long(_view: Any) -> None:
+            for _ in range(1000):
+                await asyncio.sleep(0)
+
+        async def look(view: View, _must_wait: Any) -> bool:
+            seen.append(view)
+            return True
+
+        monkeypatch.setattr(world.controllers.claims, "reconcile", take_long)
+        monkeypatch.setattr(world.controllers.disruption, "reconcile", look)
+
+        await world.cycle()
+
+        assert [pod.nominated for pod in seen[0].pods.values()] == [world.claim.name]
 
     async def test_a_lease_that_is_lost_meanwhile_ends_the_cycle(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()

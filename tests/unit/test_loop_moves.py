@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from controller_builders import World
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, PODS
+from spotkube.controllers.view import View
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan, PlannedDrain, PlannedNode
 
@@ -71,4 +76,23 @@ async def test_in_mode_apply_only_pools_that_ask_for_it_are_looked_at() -> None:
     assert told(world) == []
     world.kube.change(NODEPOOLS, "pool", {"spec": {"disruption": {"consolidationPolicy": "WhenEmptyOrUnderutilized"}}})
     await world.cycles(5, seconds=31)
+    assert len(told(world)) == 1
+
+
+async def test_they_wait_for_claims_that_are_taken_their_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await recommending()
+    reconcile, known = world.controllers.claims.reconcile, []
+
+    async def take_long(view: View) -> None:
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        if world.planning.moving and world.planning.done:
+            known.append(len(told(world)))
+        await reconcile(view)
+
+    monkeypatch.setattr(world.controllers.claims, "reconcile", take_long)
+
+    await world.cycles(6, seconds=31)
+
+    assert known[0] == 0
     assert len(told(world)) == 1
