@@ -833,6 +833,20 @@ class TestTroubles:
 
         assert world.kube.all(NODECLAIMS) == [], "nothing is left to be drained"
 
+    async def test_so_are_the_node_and_pods_of_one_that_is_leaving(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        world.kube.mark_deleted(NODECLAIMS, name)
+        await world.cycle()
+        blind = replace(await world.look(), instances={})
+
+        await world.controllers.claims.reconcile(blind)
+        assert world.kube.all(NODES)
+        world.cloud.instances.clear()
+        await world.controllers.claims.reconcile(blind)
+
+        assert world.kube.all(NODES) == []
+
     async def test_a_pod_that_only_the_api_server_knows_of_is_found_before_the_instance_ends(self) -> None:
         """kube-scheduler bound it just before it saw the cordon, and our watch lags."""
         world = World()

@@ -190,8 +190,7 @@ class ClaimController:
                 self._event(claim, "Terminating", "its instance is being ended", "Terminate")
                 return None
             case steps.RemoveNode() if facts.node is not None:
-                await self.remove_node(facts.node)
-                return claim, replace(facts, node=None)
+                return await self._tidy(claim, facts.node, facts)
             case steps.Finish():
                 await self._finish(claim)
         return None
@@ -211,6 +210,12 @@ class ClaimController:
             return await self._write(claim, patches.drained(claim, facts.now)), facts
         pods = await pods_on_node(self._tools, step.node)
         return claim, replace(facts, pods=pods, looked_again=True)
+
+    async def _tidy(self, claim: NodeClaim, node: Node, facts: Facts) -> tuple[NodeClaim, Facts] | None:
+        if await self._is_there_all_the_same(claim, steps.GiveBackReason.INSTANCE_GONE):
+            return None
+        await self.remove_node(node)
+        return claim, replace(facts, node=None)
 
     async def _finish(self, claim: NodeClaim) -> None:
         rest = [name for name in claim.metadata.finalizers or () if name != labels.TERMINATION_FINALIZER]
