@@ -14,12 +14,12 @@ from results import provenance
 
 EPILOG = """\
 2,000 spot nodes are bought through NodeClaims, more than half of them in one zone, and 20,000 pods of 20 ReplicaSets
-fill them. Then the fake cloud gives 1, 100 and 1,000 of the nodes in that zone notice, one right after the other. A
-watch sees when each Node is closed, which counts from when it saw the cloud's sign on it (and, in a column of its own,
-from when the cloud was told to take it), and when each new NodeClaim is written, which counts from the first order. As
-many bare patches of Nodes are timed on the same cluster. KWOK plays nodes and kubelets, and no controller makes pods
-anew, so that what is bought is bought for the pods that have to leave, and a pod's SIGTERM is when the API server began
-to delete it.
+fill them. When all run, the fake cloud gives 1, 100 and 1,000 of the nodes in that zone notice, one right after the
+other. A watch sees when each Node is closed, which counts from when it saw the cloud's sign on it (and, in a column
+of its own, from when the cloud was told to take it), and when each new NodeClaim is written, which counts from the
+first order. As many bare patches of Nodes are timed on the same cluster. KWOK plays nodes and kubelets, and no
+controller makes pods anew, so that what is bought is bought for the pods that have to leave, and a pod's SIGTERM is
+when the API server began to delete it.
 
 examples:
   benchmarks/lifecycle.py --nodes 200 --pods 2000 --bursts 1,20,100    two minutes

@@ -371,12 +371,15 @@ class TestKeepingUp:
 
         assert (worker.kept_up, worker.asked) == ([], [Mode.APPLY])
 
-    async def test_a_planner_that_fails_then_holds_up_nothing(self, planning: Planning, worker: FakeWorker) -> None:
+    async def test_a_planner_that_fails_then_is_told_of_and_holds_up_nothing(
+        self, planning: Planning, worker: FakeWorker, caplog: pytest.LogCaptureFixture
+    ) -> None:
         worker.error = PlannerFailed("gone")
         await ask(planning, self.at_rest(START))
         await asyncio.sleep(0)
         worker.error = None
 
+        assert "the planner could not be told what there is" in caplog.text
         assert await ask(planning, view_of(cluster(), START + 1)) is not None
 
 

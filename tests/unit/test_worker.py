@@ -135,7 +135,6 @@ async def test_calls_wait_for_each_other() -> None:
 PARENT = """
 import asyncio, sys
 from spotkube.model.cluster import Mode, Snapshot
-from spotkube.parcels import Bundle
 from spotkube.worker import PlannerWorker
 from test_worker import answer_with_pid, warm_quickly
 
