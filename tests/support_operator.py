@@ -375,8 +375,8 @@ class Story:
         self.apply(self.workload(workload, deployment={"replicas": 1, "template": template}))
         self.wait(lambda: refused(self.status(workload)), f"Workload {workload} to be told that nothing holds it")
 
-    def describe(self) -> str:
-        """What the story's cluster looks like, for messages of failed tests."""
+    def describe(self, *namespaces: str) -> str:
+        """What the story's cluster looks like, for messages of failed tests; of its own namespace, or of those named."""
         lines = []
         for workload in self.site.reader.list(WORKLOADS, self.namespace):
             status = workload.get("status") or {}
@@ -387,7 +387,7 @@ class Story:
                 ending = " ending" if claim["metadata"].get("deletionTimestamp") else ""
                 message = (claim.get("status") or {}).get("message") or ""
                 lines.append(f"claim {claim['metadata']['name']} {offering(claim)} {phase(claim)}{ending} {message}")
-        for pod in self.pods():
+        for pod in [each for of in namespaces or (self.namespace,) for each in self.site.reader.list(PODS, of)]:
             where = pod["spec"].get("nodeName") or f"({pod['status'].get('nominatedNodeName') or 'nowhere'})"
             gates = [gate["name"] for gate in pod["spec"].get("schedulingGates") or ()]
             lines.append(f"pod {pod['metadata']['name']} {pod['status']['phase']} {where} {gates or ''}")
