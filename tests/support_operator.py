@@ -376,7 +376,7 @@ class Story:
         self.wait(lambda: refused(self.status(workload)), f"Workload {workload} to be told that nothing holds it")
 
     def describe(self, *namespaces: str) -> str:
-        """What the story's cluster looks like, for messages of failed tests; of its own namespace, or of those named."""
+        """What the cluster looks like, for messages of failed tests: the story's namespace, or those named."""
         lines = []
         for workload in self.site.reader.list(WORKLOADS, self.namespace):
             status = workload.get("status") or {}
