@@ -324,7 +324,6 @@ def few_blocks() -> Iterator[None]:
         patch.setattr(settling, "MOST_BLOCKS", 2)
         patch.setattr(coarse, "BINS", 3)
         patch.setattr(coarse, "PAYS_FROM", 1)
-        patch.setattr(columns, "FLUID_FROM", 1)
         patch.setattr(columns, "STALLED", 1)
         patch.setattr(columns, "PART", 1.0)
         yield

@@ -330,7 +330,8 @@ def test_no_count_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert without(plan, 0, 0).work.column_rounds < plan.work.column_rounds
     assert without(plan, 0, 2).work.generations < plan.work.generations
-    assert without(plan, 1, 0).lower_bound_micro_usd_hour < plan.lower_bound_micro_usd_hour
+    # The bound may be as good without more rounds: it is seen that there were none.
+    assert without(plan, 1, 0).work.passes[1] == (0, *bound[1:])
 
 
 AGAIN = """

@@ -23,8 +23,6 @@ CLOSE = 1e-6
 SMOOTHING = 0.5
 # ... and how far in those rounds, one of so many (and a fifth of the groups), that look closely to better the proof.
 NEAR_CENTRE, CENTRE_EVERY, THOROUGH = 0.8, 6, 3
-# With fewer groups the first columns are found sooner than the fluid's prices.
-FLUID_FROM = 32
 NO_END = 2**31
 # With bins in blocks, what all of them leave open adds up: where so many rounds made the columns cheaper by no more
 # than this part, and the proof is farther away than that, the next one looks closely, up to so many levels: as long as
@@ -32,6 +30,8 @@ NO_END = 2**31
 STALLED, PART, LOOSE, DEEP = 3, 5e-3, 2e-2, 5
 # Of a smaller problem, a proof farther from the columns than that is from before its prices were about right.
 FAR = 5e-2
+# Patterns that the fluid's prices say are worth so much of what they cost are columns to begin with.
+PROMISING = 0.9
 # Holders that are priced exactly before it is asked whether that was enough.
 AT_ONCE = 8
 # Rounds for the proof of a plan that leaves pods out.
@@ -93,11 +93,13 @@ def generate(
         prices = begin.duals if begin.cost - begin.bound > FAR * begin.cost else begin.prices
         _round(instance, state, pricer, prices, DEEP, stop, NO_END)
         state.amount, state.duals, state.cost = master.solve()
-    elif instance.problem.groups >= FLUID_FROM:
+    else:
         fluid = fluid_duals(instance, master.demand, master.blocks)
         if fluid is not None:
-            prices, pricer.mu = fluid
-            _round(instance, state, pricer, prices, 1, stop)
+            state.duals, pricer.mu = fluid
+            # However little time there is: no other round proves as much.
+            _round(instance, state, pricer, state.duals, 1, Stop(None, None), part=PROMISING)
+            state.amount, state.duals, state.cost = master.solve()
     costs = [state.cost]
     every = CENTRE_EVERY + instance.problem.groups // 5
     while not over():
@@ -141,10 +143,12 @@ def _round(
     enough: int = 1,
     *,
     exactly: bool = False,
+    part: float = 1.0,
 ) -> int:
     """Prices at these duals, with more branches until `enough` columns improve; keeps a better proof; columns added.
 
     `exactly`: if the levels do not suffice, what they leave open is priced to the end.
+    `part`: those are added too that are worth so much of what they cost.
 
     A level after which `stop` ends it leaves no trace; without the first there is nothing to go on from.
     """
@@ -159,7 +163,7 @@ def _round(
             break
         upper[holders] = np.minimum(upper[holders], above) if level else above
         proven = consider(instance, state, duals, upper)
-        added += add_better(state.master, state.duals, holders, patterns)
+        added += add_better(state.master, state.duals, holders, patterns, part)
         better = found > best[holders]
         shapes[holders[better]] = patterns[better]
         best[holders] = np.maximum(best[holders], found)
@@ -199,11 +203,12 @@ def _price_exactly(
     return added
 
 
-def add_better(master: Master, duals: Duals, holders: IntArray, patterns: IntArray) -> int:
-    """Adds the patterns that the duals say are worth more than they cost; how many they are. Not those of blocks."""
+def add_better(master: Master, duals: Duals, holders: IntArray, patterns: IntArray, part: float = 1.0) -> int:
+    """Adds the patterns that the duals say are worth more than they cost, or than that part of it; how many they are.
+    Not those of blocks."""
     pay = (master.instance.arrays.price + charges(master.instance, duals) + master.rent())[holders]
     worth = patterns @ duals.pod(master.instance)
-    better = (worth > pay * (1 + 1e-9) + 1e-6) & ~master.together[holders]
+    better = (worth > part * pay * (1 + 1e-9) + 1e-6) & ~master.together[holders]
     return sum(master.add(int(holders[i]), patterns[i]) for i in np.flatnonzero(better))
 
 
