@@ -1,6 +1,7 @@
 """Stored snapshots: whatever stands in them comes back as it was."""
 
 import dataclasses
+import math
 import os
 import subprocess
 import sys
@@ -13,9 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from builders import make_pod, make_snapshot
 from spotkube.convert.snapshots import FORMAT, Record, SnapshotError, from_bytes, read_record, to_bytes
+from spotkube.model.cluster import Mode
 from spotkube.model.history import SpotPool
 from spotkube.model.offerings import OfferingKey
+from spotkube.model.plan import Work
 from spotkube.model.resources import MAX_AMOUNT, ResourceList
 
 TEXT = st.text(max_size=5)
@@ -77,6 +81,12 @@ def test_a_record_comes_back_as_it_was(record: Record) -> None:
     assert to_bytes(from_bytes(written)) == written
 
 
+def test_a_pod_without_end_comes_back() -> None:
+    pod = dataclasses.replace(make_pod(), ends_at=math.inf)
+    record = Record(Mode.APPLY, 0, None, Work(), "", make_snapshot([pod], []))
+    assert from_bytes(to_bytes(record)) == record
+
+
 @SLOW
 @given(records, st.data())
 def test_what_is_cut_off_or_damaged_is_refused_in_words(record: Record, data: st.DataObject) -> None:
@@ -99,6 +109,7 @@ def test_anything_else_is_refused_in_words(content: bytes) -> None:
 HASHED = """
 from spotkube.convert.snapshots import to_bytes, to_record
 from spotkube.model.cluster import Mode, Snapshot
+from spotkube.model.cluster import Mode
 from spotkube.model.history import SpotPool
 from spotkube.model.offerings import OfferingKey
 from spotkube.model.plan import Plan

@@ -69,7 +69,7 @@ class _Header:
 
 
 _RECORD, _HEADER, _PLAN = TypeAdapter(Record), TypeAdapter(_Header), TypeAdapter(Plan)
-_PODS = TypeAdapter(tuple[Pod, ...])
+_PODS = TypeAdapter(tuple[Pod, ...], config=ConfigDict(ser_json_inf_nan="constants"))
 # No other thread runs while so many pods are written.
 _PODS_AT_ONCE = 200
 _NO_PODS = b'"pods":[]'
