@@ -307,7 +307,8 @@ def test_the_same_work_gives_the_same_result(seed: int) -> None:
 @settings(CALM, max_examples=20)
 @given(st.integers(0, 10_000))
 def test_pods_that_fit_nowhere_do_not_keep_others_out(seed: int) -> None:
-    problem = random_problem(seed)
+    # Of nodes there are as many as it takes, of bins not.
+    problem = random_problem(seed, bins=0)
     giant = replace(problem, demand=problem.demand.copy())
     giant.demand[0, 0] = 1000
     result = solve(giant, seed=0, budget=WORK)

@@ -32,8 +32,8 @@ def fluid_duals(instance: Instance, demand: Demand, blocks: Sequence[IntArray]) 
     problem, arrays = instance.problem, instance.arrays
     kinds, like = telling_kinds(instance)
     units = [*(kinds[i : i + 1] for i in range(len(kinds))), *blocks]
-    allowed = np.array([arrays.allowed[unit].any(axis=0) for unit in units], np.bool_).reshape(len(units), -1)
-    pairs = np.argwhere(allowed)
+    allowed = np.array([arrays.allowed[unit].any(axis=0) for unit in units], np.bool_)
+    pairs = np.argwhere(allowed.reshape(len(units), instance.problem.groups))
     caps = [k for k in range(len(problem.cap_limit)) if problem.cap_use[k].any()]
     if not len(pairs) or len(pairs) + len(caps) * len(units) > MOST_FLOWS:
         return None
