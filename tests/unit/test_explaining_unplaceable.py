@@ -313,16 +313,17 @@ class TestLarge:
             assert not missing & set(one.pods), one.advice
 
 
-def test_a_higher_priority_helps_where_several_limits_bind() -> None:
+@pytest.mark.parametrize(("owner", "priority"), [("Job/high", 5), ("ReplicaSet/high", 0)])
+def test_a_higher_priority_helps_where_several_limits_bind(owner: str, priority: int) -> None:
     """Four limits would have to be raised; a priority counts as three changes."""
     limits = (("cpu", 2000), ("memory", 8 * 2**30), ("pods", 20))
     pool = make_pool(limit_nodes=1, limit_resources=limits, limit_micro_usd_hour=100_000)
-    low, high = make_pod("low", cpu="2", owner="Job/low"), make_pod("high", cpu="2", owner="Job/high")
-    high = replace(high, shape=replace(high.shape, priority=5))
+    low, high = make_pod("low", cpu="2", owner="Job/low"), make_pod("high", cpu="2", owner=owner)
+    high = replace(high, shape=replace(high.shape, priority=priority))
     snapshot = make_snapshot([low, high], [make_offering()], pools=[pool])
     (one,) = explained(snapshot)
     assert [change.words for change in one.changes] == [
-        "raise the priority of default/low from 0 to 6, at the expense of others"
+        f"raise the priority of default/low from 0 to {priority + 1}, at the expense of others"
     ]
     after = decide(apply_changes(snapshot, one.changes), Mode.RECOMMEND, seed=7, budget=WORK)
     assert [uid for other in after.unplaceable for uid in other.pods] == [high.uid]

@@ -160,6 +160,22 @@ class TestPriority:
     def jobs(self, count: int, cpu: str = "2") -> list[Pod]:
         return [replace(pod, owner="Job/etl", uid=f"job-{pod.uid}") for pod in make_pods(count, cpu=cpu)]
 
+    def test_where_limits_leave_no_room_for_all_jobs_stay_out(self) -> None:
+        services = make_pods(2, cpu="2")
+        # Smaller, so that they would come last by size, and more, so that most pods would be placed with them.
+        pods = [*self.jobs(3, cpu="500m"), *services]
+        plan = plan_of(make_snapshot(pods, [make_offering()], pools=(make_pool(limit_nodes=2),)))
+        assert {uid for node in plan.additions for uid in node.pods} == {pod.uid for pod in services}
+        (left,) = plan.unplaceable
+        assert "limits of NodePool pool leave no room; pods that are no Job's go first" in left.reason
+
+    def test_a_job_of_higher_priority_goes_before_services(self) -> None:
+        jobs = [replace(pod, shape=replace(pod.shape, priority=1)) for pod in self.jobs(2)]
+        plan = plan_of(
+            make_snapshot([*jobs, *make_pods(2, cpu="2")], [make_offering()], pools=(make_pool(limit_nodes=2),))
+        )
+        assert {uid for node in plan.additions for uid in node.pods} == {pod.uid for pod in jobs}
+
     def test_nodes_for_services_are_bought_first(self) -> None:
         plan = plan_of(make_snapshot([*self.jobs(3), *make_pods(2, cpu="2")], [make_offering()]))
         assert [uid.startswith("job-") for node in plan.additions for uid in node.pods] == [False] * 2 + [True] * 3

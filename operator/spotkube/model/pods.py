@@ -170,6 +170,11 @@ class Pod:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def batch(self) -> bool:
+        """Whether it is a Job's, which serves nobody."""
+        return self.owner.startswith("Job/")
+
+    @property
     def released(self) -> bool:
         """Whether we took it from its ReplicaSet, so that its successor could be made."""
         return (POD_TEMPLATE_HASH, RELEASED) in self.labels

@@ -172,21 +172,17 @@ def _placements(built: Built, dealt: _Dealt) -> Iterator[Placement]:
 
 
 def _left_over(snapshot: Snapshot, built: Built, result: Result, dealt: _Dealt) -> Iterator[Unplaceable]:
+    some = np.flatnonzero(built.problem.count > result.solution.unplaced)
+    placed = [built.groups[g] for g in some]
     for g, (group, pods) in enumerate(zip(built.groups, dealt.left, strict=True)):
         if pods:
             reason = why_left_over(
                 group,
                 _full_pools(built, result, g),
                 quota=why_full(snapshot, group, built.kinds.pools),
-                outranked=_outranked(built, result, g),
+                placed=placed,
             )
             yield Unplaceable(group.name, pods, reason)
-
-
-def _outranked(built: Built, result: Result, g: int) -> bool:
-    """Whether pods of higher priority were given room."""
-    placed = built.problem.count - result.solution.unplaced > 0
-    return bool((placed & (built.problem.rank > built.problem.rank[g])).any())
 
 
 def _full_pools(built: Built, result: Result, g: int) -> list[str]:

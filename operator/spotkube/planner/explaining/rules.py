@@ -22,8 +22,13 @@ def rules_between(snapshot: Snapshot, pods: Wanting, uids: Iterable[str]) -> Ite
     if shape.host_ports:
         yield subject.no_ports(shape)
     yield from shares(snapshot, pods.workload)
-    yield from _others_terms(snapshot, pods, frozenset(uids))
-    higher = [p.shape.priority for p in pods_to_place(snapshot) if p.shape.priority > shape.priority]
+    own = frozenset(uids)
+    yield from _others_terms(snapshot, pods, own)
+    waiting = pods_to_place(snapshot)
+    # A Job's pods come after others of the same priority.
+    batch = all(pod.batch for pod in waiting if pod.uid in own)
+    rank = (shape.priority, not batch)
+    higher = [pod.shape.priority for pod in waiting if (pod.shape.priority, not pod.batch) > rank]
     if higher:
         yield subject.raise_priority(shape.priority, max(higher) + 1)
 

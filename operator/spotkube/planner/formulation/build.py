@@ -300,6 +300,7 @@ def _amounts(rows: Sequence[ResourceList], resources: Sequence[str]) -> IntArray
 
 
 def _ranks(groups: Sequence[Group]) -> IntArray:
-    """[G] the priorities of their pods, as small numbers."""
-    priorities = [group.shape.priority for group in groups]
-    return np.unique(np.array(priorities, dtype=np.int64), return_inverse=True)[1].astype(np.int64)
+    """[G] the priorities of their pods, and of the same priority Jobs below others, as small numbers."""
+    priorities = [(group.shape.priority, not group.batch) for group in groups]
+    order = {priority: rank for rank, priority in enumerate(sorted(set(priorities)))}
+    return np.array([order[priority] for priority in priorities], dtype=np.int64)

@@ -53,17 +53,27 @@ def why_nothing_fits(
     return f"none of {len(kinds)} offerings fits: {', '.join(reasons)}"
 
 
-def why_left_over(group: Group, limits_bind: Sequence[str], *, quota: str, outranked: bool) -> str:
+def why_left_over(group: Group, limits_bind: Sequence[str], *, quota: str, placed: Sequence[Group]) -> str:
     """Why pods that some offering would hold were not placed: the pools' limits, or rules between pods.
 
-    `quota` says in words which limit counts the Workload's pods; `outranked` that pods of higher priority have room.
+    `quota` says in words which limit counts the Workload's pods; `placed` are those of which any have room.
     """
     if limits_bind:
-        first = f"; pods of a priority above {group.shape.priority} go first" if outranked else ""
+        first = _first(group, placed)
         return f"the limits of {', '.join(limits_bind)} leave no room{first}: raise them, or free what they hold"
     if quota:
         return f"{quota} (maxFractionPerPool), and nothing else is left for sale: raise it, or let more be bought"
     return f"no combination was found that holds all of {group.name}: nodes that exist have no room left for these pods"
+
+
+def _first(group: Group, placed: Sequence[Group]) -> str:
+    """Who went first."""
+    priority = group.shape.priority
+    if any(other.shape.priority > priority for other in placed):
+        return f"; pods of a priority above {priority} go first"
+    if group.batch and any(other.shape.priority == priority and not other.batch for other in placed):
+        return "; pods that are no Job's go first"
+    return ""
 
 
 def _domains(group: Group) -> str:

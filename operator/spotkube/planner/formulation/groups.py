@@ -13,7 +13,6 @@ from spotkube.planner.formulation.scopes import Key
 from spotkube.planner.formulation.subjects import Subject
 
 ANY_CAPACITY = ""
-JOB = "Job/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +114,8 @@ def group_pods(
         split_by = pod.workload if pod.workload and need.pods and not need.never_on_spot else ""
         managed = pod.workload is not None
         quota = pod.workload if pod.workload in apart and not need.never_on_spot else ""
-        labels, batch = project(pod.labels, keys), pod.owner.startswith(JOB)
-        likeness = _Likeness(pod.shape, labels, managed, need.never_on_spot, split_by, quota or "", batch)
+        labels = project(pod.labels, keys)
+        likeness = _Likeness(pod.shape, labels, managed, need.never_on_spot, split_by, quota or "", pod.batch)
         alike[likeness].append(pod)
     dealt = _deal_needs(alike, needs)
     # Pods of a Workload that are not alike (a rollout, say) share its need, so that nothing is sure of each kind.

@@ -6,7 +6,7 @@ import numpy as np
 
 from spotkube.planner.compiled import compiled
 from spotkube.planner.instance import Arrays, Instance
-from spotkube.planner.problem import IntArray, Problem, Solution
+from spotkube.planner.problem import FloatArray, IntArray, Problem, Solution
 from spotkube.planner.reduced.expand import rows_needed, to_solution
 from spotkube.planner.reduced.nodes import affordable, append, fits_empty, fits_on, put, split
 from spotkube.planner.reduced.reduction import reduce_problem
@@ -24,25 +24,32 @@ def first_fit(problem: Problem) -> Solution:
 
 
 def first_fit_nodes(instance: Instance, *, safest: bool = False) -> Nodes:
-    """The same for a reduced problem, as rows; or with those kinds only that are never interrupted."""
+    """The same for a reduced problem, as rows; or with those kinds only that are never interrupted.
+
+    Where limits leave no room for all, the most important groups come first, whatever their size.
+    """
+    arrays, size = instance.arrays, _size(instance)
+    nodes = _filled(instance, np.lexsort((-size, arrays.depth)), safest=safest)
+    if (nodes.remain[instance.placeable] > 0).any() and np.ptp(arrays.weight):
+        nodes = _filled(instance, np.lexsort((-size, arrays.depth, -arrays.weight)), safest=safest)
+    return nodes
+
+
+def _filled(instance: Instance, order: IntArray, *, safest: bool) -> Nodes:
+    """The groups in that order; those that others need beside them must come before these."""
     nodes = make_nodes(instance, rows_needed(instance))
     bins = np.flatnonzero(instance.kind_of < 0)
     kinds = instance.kind_of >= 0
     if safest:
         kinds &= instance.arrays.risk == 0
-    _fill(instance.arrays, nodes, by_size(instance), bins, np.flatnonzero(kinds))
+    _fill(instance.arrays, nodes, order, bins, np.flatnonzero(kinds))
     return nodes
 
 
-def by_size(instance: Instance) -> IntArray:
-    """The groups, most important first, then those that others need beside them, then the largest.
-
-    The size is the largest share of any resource of the largest kind.
-    """
-    arrays = instance.arrays
-    largest = np.maximum(arrays.room.max(axis=0, initial=0), 1)
-    size = (arrays.demand.astype(np.float64) / largest).max(axis=1, initial=0.0)
-    return np.lexsort((-size, arrays.depth, -arrays.weight))
+def _size(instance: Instance) -> FloatArray:
+    """[G] the largest share that a pod takes of any resource of the largest kind."""
+    largest = np.maximum(instance.arrays.room.max(axis=0, initial=0), 1)
+    return (instance.arrays.demand.astype(np.float64) / largest).max(axis=1, initial=0.0)
 
 
 @compiled
