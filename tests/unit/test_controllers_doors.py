@@ -19,6 +19,7 @@ from spotkube.convert.nodes import to_node
 from spotkube.model.cluster import Node
 from spotkube.model.notices import Notice, NoticeKind
 
+PATIENCE_SECONDS = 10.0
 SIGN = Notice(NoticeKind.SPOT_INTERRUPTION, "taint", "1", 120.0)
 WARNING = replace(SIGN, kind=NoticeKind.REBALANCE_RECOMMENDATION, ends_instance=False)
 
@@ -78,7 +79,7 @@ class TestAtOnce:
 
     async def test_then_the_cycle_stores_the_notice_and_goes_on(self) -> None:
         world, name = await noticed()
-        await world.doors.close_all()
+        await world.doors.close_all(PATIENCE_SECONDS)
 
         await world.cycle()
 
@@ -108,6 +109,38 @@ class TestAtOnce:
         assert second is not None
         assert is_cordoned(first)
         assert is_cordoned(second)
+
+    async def test_nobody_waits_for_the_slowest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        world.add_pool()
+        world.add_pod("web-1")
+        world.add_pod("web-2")
+        await world.cycles(3)
+        first, second = (claim.name for claim in world.claims)
+        world.join(first)
+        world.join(second)
+        await world.cycles(3)
+        patch, slow = world.kube.patch, asyncio.Event()
+
+        async def patched(resource: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+            if name == first:
+                await slow.wait()
+            return await patch(resource, name, *args, **kwargs)
+
+        monkeypatch.setattr(world.kube, "patch", patched)
+        world.notice(first, world.clock.now + 120)
+        world.sync()
+        assert not await world.doors.close_all()
+
+        world.notice(second, world.clock.now + 120)
+        world.sync()
+        assert not await world.doors.close_all(0.05)
+
+        assert is_cordoned(node_of(world, second))
+        assert not is_cordoned(node_of(world, first))
+        slow.set()
+        assert await world.doors.close_all(PATIENCE_SECONDS)
+        assert is_cordoned(node_of(world, first))
 
 
 class TestTrouble:
@@ -149,4 +182,4 @@ class TestTrouble:
         await run_for_a_while(world.doors)
         world.kube.refuse["patch nodes"] = NotFound(404, "NotFound", name)
 
-        assert await world.doors.close_all()  # nobody needs to close what is gone
+        assert await world.doors.close_all(PATIENCE_SECONDS)  # nobody needs to close what is gone

@@ -65,6 +65,26 @@ async def test_what_waits_is_replaced_by_what_is_told_last(desk: Desk) -> None:
     assert set(desk.done) == first | {-1}
 
 
+async def test_nobody_waits_for_the_slowest_of_those_before() -> None:
+    slow, done = asyncio.Event(), []
+
+    async def work(item: int) -> None:
+        if item < 0:
+            await slow.wait()
+        await asyncio.sleep(0)
+        done.append(item)
+
+    ongoing = Ongoing(work)
+    await ongoing.go_on({"slow": -1, "slower": -2}, 0.0)
+    await ongoing.go_on({"slow": -1, "slower": -2, **MANY}, 0.05)
+
+    assert sorted(done) == sorted(MANY.values())
+    assert ongoing.busy
+    slow.set()
+    await ongoing.go_on({}, PATIENCE_SECONDS)
+    assert not ongoing.busy
+
+
 async def test_an_error_is_raised_once_and_the_others_are_done(desk: Desk) -> None:
     ongoing = Ongoing(desk.work)
     desk.error = ValueError("one")

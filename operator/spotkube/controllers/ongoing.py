@@ -4,44 +4,56 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
-from spotkube.controllers.toolbox import CONCURRENT_CALLS, NotLeading, each
+from spotkube.controllers.toolbox import CONCURRENT_CALLS, NotLeading
 
 T = TypeVar("T")
 
 
 class Ongoing(Generic[T]):
-    """Works on items, a few at a time. What is begun is finished; what waits is replaced by what is told last."""
+    """Works on items, a few at a time. What is begun is finished; what waits is replaced by what is told last.
+
+    Nobody waits for the slowest of those before: whoever is free takes what comes.
+    """
 
     def __init__(self, work: Callable[[T], Awaitable[None]]) -> None:
         """`work` must look at what is stored: an item may be told again by whom its outcome has not reached yet."""
         self._work = work
         self._waiting: dict[str, T] = {}
         self._begun: set[str] = set()
-        self._run: asyncio.Task[None] | None = None
+        self._workers: set[asyncio.Task[None]] = set()
         self._term = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is begun, or waits."""
+        return any(not worker.done() for worker in self._workers)
 
     async def go_on(self, items: Mapping[str, T], seconds: float) -> None:
         """These, by their keys, are what there is to do. Returns when all is done, or after so long.
 
-        What the work raises is raised by the call that sees its end.
+        What the work raises is raised by the call that sees it, NotLeading before anything else.
         """
         self._waiting = {key: item for key, item in items.items() if key not in self._begun}
-        if self._run is None and self._waiting:
-            self._run = asyncio.create_task(each([self._term] * CONCURRENT_CALLS, self._take_turns))
-        if self._run is None:
+        free = CONCURRENT_CALLS - sum(not worker.done() for worker in self._workers)
+        self._workers |= {
+            asyncio.create_task(self._take_turns(self._term)) for _ in range(min(free, len(self._waiting)))
+        }
+        if not self._workers:
             return
-        await asyncio.wait([self._run], timeout=seconds)
-        if self._run.done():
-            run, self._run = self._run, None
-            run.result()
+        await asyncio.wait(self._workers, timeout=seconds)
+        ended = {worker for worker in self._workers if worker.done()}
+        self._workers -= ended
+        errors = [error for worker in ended if (error := worker.exception()) is not None]
+        if errors:
+            raise next((error for error in errors if isinstance(error, NotLeading)), errors[0])
 
     def forget(self) -> None:
         """Begins nothing more. Whatever comes of what is begun is nobody's concern."""
         self._waiting.clear()
         self._term += 1
-        if self._run is not None:
-            self._run.add_done_callback(lambda run: run.cancelled() or run.exception())
-            self._run = None
+        for worker in self._workers:
+            worker.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        self._workers = set()
 
     async def _take_turns(self, term: int) -> None:
         """`term` keeps what was begun before `forget` from what waits since."""

@@ -17,7 +17,8 @@ from spotkube.cluster.resources import NODECLAIMS, NODES
 from spotkube.controllers.claims.leaving import is_cordoned
 from spotkube.controllers.claims.patches import cordon_patch
 from spotkube.controllers.inbox import Inbox
-from spotkube.controllers.toolbox import NotLeading, Toolbox, each
+from spotkube.controllers.ongoing import Ongoing
+from spotkube.controllers.toolbox import NotLeading, Toolbox
 from spotkube.convert.nodes import to_node
 from spotkube.model.cluster import Node
 
@@ -50,6 +51,8 @@ class Doors:
         self._nodes: Store[Node] = tools.cache.stores[NODES]
         self._claims: Store[NodeClaim] = tools.cache.stores[NODECLAIMS]
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._closing = Ongoing(self._try_to_close)
+        self._fine = True
 
     async def run(self) -> None:
         """For ever; without the lease it does nothing."""
@@ -68,23 +71,24 @@ class Doors:
                 logger.exception("nodes that are about to end were not closed at once, which is tried again")
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def close_all(self) -> bool:
-        """Closes all that are to be closed now; whether that went well. Raises NotLeading."""
+    async def close_all(self, seconds: float = 0.0) -> bool:
+        """Closes all that are to be closed now, and waits for that so long; whether all is done and well, else it has
+        to be looked at again. Raises NotLeading."""
         if not self._tools.is_leader():
             return False
-        failed = []
+        found = nodes_to_close(self._nodes.values(), self._claims.get, self._tools.inbox)
+        await self._closing.go_on({node.name: node.name for node in found}, seconds)
+        fine, self._fine = self._fine, True
+        return fine and not self._closing.busy
 
-        async def one(node: Node) -> None:
-            try:
-                await self.close(node.name)
-            except NotFound:
-                return
-            except ApiError as error:
-                failed.append(node.name)
-                logger.warning("Node %s could not be closed, which is tried again: %s", node.name, error)
-
-        await each(nodes_to_close(self._nodes.values(), self._claims.get, self._tools.inbox), one)
-        return not failed
+    async def _try_to_close(self, name: str) -> None:
+        try:
+            await self.close(name)
+        except NotFound:
+            return
+        except ApiError as error:
+            self._fine = False
+            logger.warning("Node %s could not be closed, which is tried again: %s", name, error)
 
     async def close(self, name: str) -> Node | None:
         """Taint, cordon and off the load balancers. The Node as it is then; None where it is gone.
