@@ -208,7 +208,8 @@ def test_nodes_and_pods_stay_when_the_operator_is_taken_away(site: Site, story: 
     story.make_pool(after="1s")
     story.apply(story.service("web", 2, cpu="1"), story.job("batch", pods=1, seconds=600))
     before = {name_of(pod): pod["spec"]["nodeName"] for pod in story.wait_running(3)}
-    claims = names(story.claims())
+    # Planned pods run on a Node before it is open to others, and only an operator opens it.
+    claims = names(story.wait_ready_claims(len(story.claims())))
     site.stop_operators()
 
     assert {name_of(pod): pod["spec"]["nodeName"] for pod in story.wait_running(3)} == before
