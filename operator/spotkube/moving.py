@@ -33,8 +33,8 @@ class MovesQuestion:
         for mode in (Mode.RECOMMEND, Mode.APPLY):
             snapshot = view.steady if mode is Mode.RECOMMEND else with_staying(view, quiet)
             question = moves_question(replace(snapshot, resting=snapshot.resting | unproven), mode)
-            if question is not None and self._answered.get(mode) != hash(question):
-                self._answered[mode] = hash(question)
+            if question is not None and self._answered.get(mode) != (asked := view.fingerprint(question)):
+                self._answered[mode] = asked
                 return mode, question
         return None
 

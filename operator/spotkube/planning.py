@@ -106,7 +106,7 @@ class Planning:
         complete = self._batch.is_complete(len(view.unsettled), view.now, growing=view.coming)
         if self._search is not None or view.now < self._paused_until:
             return
-        mode, question = self._next_question(view)
+        mode, question, fingerprint = self._next_question(view)
         if question is None:
             # Pods for which nothing may be bought yet have not waited for company.
             self._batch.close()
@@ -119,10 +119,10 @@ class Planning:
         urgent = _is_urgent(view)
         # What is for sale plays no part in filling, but must not be left out of what is sent: it would have to be sent
         # anew with the next question, which takes up to a second of a busy machine.
-        room = hash(replace(question, offerings=()))
+        room = view.fingerprint(replace(question, offerings=()))
         if urgent or complete:
             self._batch.close()
-            self._answered[mode] = hash(question)
+            self._answered[mode] = fingerprint
             self._start(mode, self._decide(question, mode, urgent))
         elif (view.snapshot.nodes or view.snapshot.claims) and self._filled != room:
             self._filled = room
@@ -150,12 +150,13 @@ class Planning:
         """Whether something waits for a decision that has not been made."""
         return self._next_question(view)[1] is not None
 
-    def _next_question(self, view: View) -> tuple[Mode, Snapshot | None]:
+    def _next_question(self, view: View) -> tuple[Mode, Snapshot | None, int]:
+        """With its fingerprint."""
         for mode in MODES:
             question = question_of(view, mode)
-            if question is not None and self._answered.get(mode) != hash(question):
-                return mode, question
-        return Mode.PAUSED, None
+            if question is not None and self._answered.get(mode) != (fingerprint := view.fingerprint(question)):
+                return mode, question, fingerprint
+        return Mode.PAUSED, None, 0
 
     def take(self, view: View) -> Decision | None:
         """The decision that was reached since last time, without what no longer holds; None if there is none."""

@@ -439,3 +439,20 @@ class TestFilling:
         await ask(planning, view_of(cluster()))
 
         assert worker.filled == []
+
+
+def test_a_fingerprint_tells_only_snapshots_apart_that_differ() -> None:
+    nodes = {"nodes": (make_node("node-1"),), "claims": (make_claim("claim-1", CHEAP),)}
+    view = view_of(cluster(**nodes))
+    known = view.fingerprint(cluster(**nodes))
+
+    assert view.fingerprint(cluster(**nodes)) == known
+    for other in (
+        cluster(make_pod("web", cpu="2"), **nodes),
+        cluster(make_pod("web"), make_pod("web"), **nodes),
+        cluster(**{**nodes, "nodes": (make_node("node-2"),)}),
+        cluster(**{**nodes, "claims": ()}),
+        cluster(**nodes, preference_percent=6.0),
+    ):
+        assert view.fingerprint(other) != known
+    assert view.fingerprint(cluster(**nodes)) == known
