@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import socket
@@ -41,6 +40,7 @@ from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode
 from spotkube.moving import MovesQuestion
 from spotkube.observe import Observer
+from spotkube.pauses import keep_pauses_short
 from spotkube.planning import Planning
 from spotkube.providers import connect_provider
 from spotkube.providers.catalogonly import CatalogOnly
@@ -56,15 +56,12 @@ LEASE_NAME = "spotkube"
 MISSED_CYCLES = 12
 # From here on kube-scheduler goes by nominations from outside (NominatedNodeNameForExpectation).
 NOMINATING_VERSION = (1, 35)
-# Each collection walks through all that the cache holds; by Python's own thresholds, with thousands of jobs, a sixth of
-# the time goes into that. Next to nothing of ours is garbage in cycles.
-GARBAGE_THRESHOLDS = (100_000, 20, 20)
 logger = logging.getLogger(__name__)
 
 
 async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
     """Runs until SIGTERM, SIGINT or `stop`. Raises SettingsError, ClusterError, and what ends the loop."""
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    keep_pauses_short()
     metrics, cache = Metrics(), Cache()
     provider, clock = RememberedProvider(_provider(settings, metrics)), ServerClock()
     metrics.clock_ahead_seconds.set_function(lambda: clock.ahead_seconds)

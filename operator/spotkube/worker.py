@@ -18,6 +18,7 @@ from spotkube.model.plan import Placement, Plan
 from spotkube.parcels import Parcel, Receiver, Sender
 from spotkube.planner.consolidation.consolidate import consolidate
 from spotkube.planner.decide import decide, fill
+from spotkube.pauses import keep_pauses_short
 from spotkube.planner.explaining.unplaceable import IN_PASSING, explain_unplaceable
 from spotkube.planner.problem import Budget
 from spotkube.planner.warmup import warm_up
@@ -165,6 +166,7 @@ def _follow_parent() -> None:
     """Signals to the group are the parent's to handle, but where it dies, however suddenly, the worker ends too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
+    keep_pauses_short()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
