@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Placement, Plan
 from spotkube.parcels import Parcel, Receiver, Sender
+from spotkube.pauses import keep_pauses_short
 from spotkube.planner.consolidation.consolidate import consolidate
 from spotkube.planner.decide import decide, fill
-from spotkube.pauses import keep_pauses_short
 from spotkube.planner.explaining.unplaceable import IN_PASSING, explain_unplaceable
+from spotkube.planner.formulation.bins import KeptBins
 from spotkube.planner.problem import Budget
 from spotkube.planner.warmup import warm_up
 
@@ -54,13 +55,22 @@ def consolidate_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float
 def decide_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
     """What the worker's process runs."""
     plan = decide(
-        snapshot, mode, seed=seed, budget=Budget(seconds=seconds, enough_micro_usd_hour=ENOUGH_MICRO_USD_HOUR)
+        snapshot,
+        mode,
+        seed=seed,
+        budget=Budget(seconds=seconds, enough_micro_usd_hour=ENOUGH_MICRO_USD_HOUR),
+        kept=_kept,
     )
     return explain_unplaceable(snapshot, mode, plan, IN_PASSING)
 
 
-_receiver = Receiver()
-"""In the worker's process."""
+def fill_at_once(snapshot: Snapshot) -> tuple[Placement, ...]:
+    """What the worker's process runs for pods that may have room on what is there."""
+    return fill(snapshot, _kept)
+
+
+# In the worker's process.
+_receiver, _kept = Receiver(), KeptBins()
 
 
 def _answer(work: Callable[..., T], parcel: Parcel, *arguments: Any) -> T:
@@ -115,7 +125,7 @@ class PlannerWorker:
     async def fill(self, snapshot: Snapshot) -> tuple[Placement, ...]:
         """Which of the waiting pods have room on what is there. Raises PlannerFailed."""
         async with self._turn:
-            return await self._ask(await self._warm(), self._patience_seconds, fill, snapshot)
+            return await self._ask(await self._warm(), self._patience_seconds, fill_at_once, snapshot)
 
     async def keep_up(self, snapshot: Snapshot) -> None:
         """Sends the planner's process what it does not have yet, before a question is asked: tens of thousands of pods

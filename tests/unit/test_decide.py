@@ -1,6 +1,7 @@
 """Whole decisions on small clusters, judged by a scheduler of the tests' own."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +26,7 @@ from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.planner.decide import decide, fill
+from spotkube.planner.formulation.bins import KeptBins
 from spotkube.planner.problem import Budget
 
 WORK = Budget(seconds=None, column_rounds=20, generations=5)
@@ -286,3 +288,18 @@ def test_the_bound_knows_that_unlike_pods_share_a_spot_rule() -> None:
     plan = plan_of(make_snapshot(pods, offerings, workloads=[rule]))
     best = 300_000 + 60_000
     assert plan.lower_bound_micro_usd_hour <= best == plan.cost_after_micro_usd_hour
+
+
+def test_what_is_kept_of_earlier_decisions_changes_none() -> None:
+    kept = KeptBins()
+    pools = (make_pool(mode=Mode.RECOMMEND),)
+    pods = make_pods(6, cpu="1")
+    for number in range(4):
+        claims = tuple(make_claim(f"claim-{n}", make_offering("m", 0.1, cpu="4")) for n in range(number))
+        nodes = tuple(node_of(claim) for claim in claims)
+        bound = [replace(pod, node=nodes[0].name) for pod in pods[:2]] if nodes else []
+        snapshot = make_snapshot(
+            [*bound, *pods[len(bound) :]], [make_offering("m", 0.1, cpu="4")], pools=pools, claims=claims, nodes=nodes
+        )
+        assert decide(snapshot, Mode.RECOMMEND, seed=1, budget=WORK, kept=kept) == plan_of(snapshot)
+        assert fill(snapshot, kept) == fill(snapshot)

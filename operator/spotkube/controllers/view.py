@@ -88,7 +88,7 @@ class View:
         return replace(self.snapshot, taken_at=0.0, pods=tuple(self.memory.unready.of_all(self.snapshot.pods)))
 
     def fingerprint(self, question: Snapshot) -> int:
-        """Equal for equal snapshots, as `hash`, but of thousands of pods and nodes only those are hashed that are new."""
+        """Equal for equal snapshots, as `hash`, of which only pods and nodes are hashed that are new."""
         pods, nodes = self.memory.pod_hashes.of_all(question.pods), self.memory.node_hashes.of_all(question.nodes)
         return hash((replace(question, pods=(), nodes=()), tuple(pods), tuple(nodes)))
 

@@ -9,6 +9,7 @@ from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_affinity_terms, to_label_selector, to_preferred_terms, to_tolerations
 from spotkube.convert.storage import to_claim_uses
 from spotkube.model import labels as keys
+from spotkube.model.kept import shared
 from spotkube.model.pods import (
     ANY_ADDRESS,
     DEFAULT_SCHEDULER,
@@ -59,8 +60,8 @@ def to_pod(raw: Json) -> Pod | None:
         uid=metadata["uid"],
         namespace=metadata["namespace"],
         name=metadata["name"],
-        labels=to_labels(labels),
-        shape=to_shape(metadata["namespace"], labels, spec, status if spec.get("nodeName") else {}),
+        labels=shared(to_labels(labels)),
+        shape=shared(to_shape(metadata["namespace"], labels, spec, status if spec.get("nodeName") else {})),
         owner=owner,
         workload=f"{metadata['namespace']}/{workload}" if workload else None,
         node=spec.get("nodeName") or None,

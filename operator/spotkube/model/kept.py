@@ -4,11 +4,26 @@ what there is.
 Objects count as the same where they are identical: stores hand out the same object until it changes.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Iterable
+from functools import lru_cache
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
 V = TypeVar("V")
+H = TypeVar("H", bound=Hashable)
+# What thousands of pods have in common comes from far fewer templates.
+_MOST_SHARED = 10_000
+
+
+@lru_cache(maxsize=_MOST_SHARED)
+def _first(value: Hashable) -> Hashable:
+    return value
+
+
+def shared(value: H) -> H:
+    """An equal object that was given before and not long ago, else this one: of what many have in common, each having
+    its own takes most of the memory, and to find them equal most of the time."""
+    return cast("H", _first(value))
 
 
 class Kept(Generic[T, V]):

@@ -1,6 +1,6 @@
 """Pods as the planner sees them: what matters for scheduling, and who they belong to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -178,6 +178,11 @@ class Pod:
     def released(self) -> bool:
         """Whether we took it from its ReplicaSet, so that its successor could be made."""
         return (POD_TEMPLATE_HASH, RELEASED) in self.labels
+
+
+def shapes_of(pods: Iterable[Pod]) -> tuple[PodShape, ...]:
+    """The pods' shapes, each object once: of thousands of pods there are few, which need not be compared."""
+    return tuple({id(pod.shape): pod.shape for pod in pods}.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from spotkube.model.offerings import Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.planner.concentration import concentrations
 from spotkube.planner.explaining.bought import Purchases
+from spotkube.planner.formulation.bins import KeptBins
 from spotkube.planner.formulation.build import Built, build_fleet
 from spotkube.planner.formulation.explain import why_left_over
 from spotkube.planner.formulation.preferences import unmet_pods
@@ -36,7 +37,15 @@ class _Dealt:
     left: tuple[tuple[str, ...], ...]
 
 
-def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat: Work | None = None) -> Plan:
+def decide(
+    snapshot: Snapshot,
+    mode: Mode,
+    *,
+    seed: int,
+    budget: Budget,
+    repeat: Work | None = None,
+    kept: KeptBins | None = None,
+) -> Plan:
     """Plans for the pools of one mode.
 
     Args:
@@ -46,6 +55,7 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
         budget: for the whole decision.
         repeat: the work of an earlier plan of the same snapshot, mode and seed: then the clock decides nothing, and
             that plan comes out again.
+        kept: of earlier decisions, which saves time and changes nothing.
 
     Raises ValueError where that work was broken off by hand, and PolicyUnsatisfiable where none of the plans is what
     the snapshot's policy asks for.
@@ -54,8 +64,9 @@ def decide(snapshot: Snapshot, mode: Mode, *, seed: int, budget: Budget, repeat:
     staying = staying_micro_usd_hour(snapshot, pools)
     recorded = None if repeat is None else repeat.known_passes()
     solver = Solver(seed, budget, recorded, choose=lambda front: pick(front, snapshot.policy, staying))
-    built, result = plan_in_rounds(snapshot, pools, solver, _SEARCH_SHARE)
-    return conclude(snapshot, pools, built, result, solver.within(budget.part(1 - _SEARCH_SHARE)))
+    kept = kept or KeptBins()
+    built, result = plan_in_rounds(snapshot, pools, solver, _SEARCH_SHARE, kept)
+    return conclude(snapshot, pools, built, result, solver.within(budget.part(1 - _SEARCH_SHARE)), kept)
 
 
 def staying_micro_usd_hour(snapshot: Snapshot, pools: Sequence[Pool]) -> int:
@@ -64,7 +75,14 @@ def staying_micro_usd_hour(snapshot: Snapshot, pools: Sequence[Pool]) -> int:
     return sum(c.price_micro_usd_hour for c in snapshot.claims if c.pool in names and not c.leaving)
 
 
-def conclude(snapshot: Snapshot, pools: Sequence[Pool], built: Built, result: Result, solver: Solver) -> Plan:
+def conclude(
+    snapshot: Snapshot,
+    pools: Sequence[Pool],
+    built: Built,
+    result: Result,
+    solver: Solver,
+    kept: KeptBins | None = None,
+) -> Plan:
     """The Plan that a result comes to. The seconds of the solver are for the bound of the whole fleet, and landing."""
     dealt = _deal(built, result)
     names = frozenset(pool.name for pool in pools)
@@ -89,13 +107,14 @@ def conclude(snapshot: Snapshot, pools: Sequence[Pool], built: Built, result: Re
         baselines=_baselines(built if _from_nothing(built, fleet) else fleet),
         unmet_preferences=unmet_pods(built.groups, built.kinds, result.solution),
     )
-    plan = with_landing(snapshot, plan, pools, seed=solver.seed, stop=solver.clock(1 - _BOUND_SHARE).stop())
+    stop = solver.clock(1 - _BOUND_SHARE).stop()
+    plan = with_landing(snapshot, plan, pools, seed=solver.seed, stop=stop, kept=kept)
     return replace(plan, work=replace(plan.work, passes=solver.passes))
 
 
-def fill(snapshot: Snapshot) -> tuple[Placement, ...]:
+def fill(snapshot: Snapshot, kept: KeptBins | None = None) -> tuple[Placement, ...]:
     """Gives waiting pods the room that there is, on nodes and claims on their way, without a search."""
-    built, result = plan_in_rounds(replace(snapshot, offerings=()), (), Solver(0, Budget(seconds=0.0)), 1.0)
+    built, result = plan_in_rounds(replace(snapshot, offerings=()), (), Solver(0, Budget(seconds=0.0)), kept=kept)
     return tuple(_placements(built, _deal(built, result)))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from spotkube.model.cluster import Pool, Snapshot
+from spotkube.planner.formulation.bins import KeptBins
 from spotkube.planner.formulation.build import Built, build
 from spotkube.planner.formulation.ledger import Part, part_of
 from spotkube.planner.formulation.regain import cut_too_far, holds_more, only_nodes, with_one_more
@@ -20,7 +21,7 @@ _ROUNDS, _LAST_ROUNDS = 8, 4
 
 
 def plan_in_rounds(
-    snapshot: Snapshot, pools: Sequence[Pool], solver: Solver, share: float = 1.0
+    snapshot: Snapshot, pools: Sequence[Pool], solver: Solver, share: float = 1.0, kept: KeptBins | None = None
 ) -> tuple[Built, Result]:
     """Solves, within that share of the seconds.
 
@@ -31,7 +32,8 @@ def plan_in_rounds(
     most: dict[Part, int] = {}
     bought: frozenset[int] = frozenset()
     apart: frozenset[Scope] = frozenset()
-    uncut = built = build(snapshot, pools)
+    kept = kept or KeptBins()
+    uncut = built = build(snapshot, pools, kept=kept)
     result = solver.solve(built.problem, share)
     number = 0
     while number < _ROUNDS:
@@ -42,12 +44,12 @@ def plan_in_rounds(
         most |= short
         bought |= opened
         apart |= built.vague
-        built = build(snapshot, pools, most, bought, apart)
+        built = build(snapshot, pools, most, bought, apart, kept)
         result = solver.solve(built.problem, share / _ROUNDS)
         number += 1
     while number < _ROUNDS and (more := cut_too_far(uncut, result, most)):
         number += 1
-        again = build(snapshot, pools, most | more, bought, apart)
+        again = build(snapshot, pools, most | more, bought, apart, kept)
         warm = with_one_more(built, result, again)
         found = solver.solve(again.problem, share / _ROUNDS, warm)
         if not (_opened(again, found) <= bought and holds_more(snapshot, (again, found), (built, result))):
@@ -55,7 +57,7 @@ def plan_in_rounds(
         most |= more
         built, result = again, found
     if number < _ROUNDS and not (most or bought) and (pinned := only_nodes(built, result, pools)):
-        again = replace(build(snapshot, pinned, apart=apart), narrowed=True)
+        again = replace(build(snapshot, pinned, apart=apart, kept=kept), narrowed=True)
         found = solver.solve(again.problem, share / _ROUNDS)
         if not _opened(again, found) and holds_more(snapshot, (again, found), (built, result)):
             built, result = again, found

@@ -9,11 +9,11 @@ import numpy as np
 from spotkube.model.cluster import Pool, Snapshot
 from spotkube.model.offerings import ON_DEMAND, SPOT
 from spotkube.model.plan import Unplaceable
-from spotkube.model.pods import NEVER_ON_SPOT, Pod
+from spotkube.model.pods import NEVER_ON_SPOT, Pod, PodShape, shapes_of
 from spotkube.model.resources import PODS, ResourceList
 from spotkube.planner.formulation import limits
 from spotkube.planner.formulation.affinity import needs_of
-from spotkube.planner.formulation.bins import Bin, capacity_type_of, free_array, make_bins, standing_elsewhere
+from spotkube.planner.formulation.bins import Bin, KeptBins, capacity_type_of, free_array, make_bins, standing_elsewhere
 from spotkube.planner.formulation.choice import with_choice
 from spotkube.planner.formulation.explain import why_nothing_fits
 from spotkube.planner.formulation.groups import (
@@ -76,15 +76,16 @@ def build(
     most: Mapping[Part, int] | None = None,
     bought: frozenset[int] = frozenset(),
     apart: frozenset[Scope] = frozenset(),
+    kept: KeptBins | None = None,
 ) -> Built:
     """The problem of placing what waits onto what is there, whosever it is, and onto what `pools` may still buy.
 
     `most` is how many pods an earlier solution found room for, where it was less than what a domain had been given;
     `bought` are kinds that it bought and whose domains spreads have to reckon with; `apart` are spreads that held pods
-    back for fear that they count others, whom they are now told apart from.
+    back for fear that they count others, whom they are now told apart from; `kept` as for `make_bins`.
     """
     snapshot = with_namespaces(snapshot)
-    bins = make_bins(snapshot)
+    bins = make_bins(snapshot, kept)
     settled = {pod.uid for b in bins for pod in b.residents}
     pods = [pod for pod in pods_to_place(snapshot) if pod.uid not in settled]
     elsewhere = standing_elsewhere(snapshot, bins)
@@ -123,7 +124,7 @@ def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: Mapping[str, 
     purchase costs today.
     """
     snapshot = with_namespaces(snapshot)
-    pods = [_as_placed(pod, placed[pod.uid]) for pod in snapshot.pods if pod.uid in placed]
+    pods = _as_placed([pod for pod in snapshot.pods if pod.uid in placed])
     kinds = make_kinds(snapshot, pools, whole_fleet=True)
     on_demand = Counter(pod.workload for pod in pods if placed[pod.uid] == ON_DEMAND)
     on_spot = {pod.workload for pod in pods if placed[pod.uid] == SPOT}
@@ -132,7 +133,8 @@ def build_fleet(snapshot: Snapshot, pools: Sequence[Pool], placed: Mapping[str, 
         for key, need in on_demand_needs(snapshot, Counter()).items()
     }
     keys = selected_keys(pods)
-    groups = group_pods(pods, keys, needs, open_ended=True)
+    let = {uid for uid, capacity_type in placed.items() if capacity_type == SPOT}  # as they are there already
+    groups = group_pods(pods, keys, needs, open_ended=True, let=let)
     ledger = Ledger(Places(kinds, (), ()), Subjects(group.subject for group in groups), (), keys, {})
     return _assemble(snapshot, groups, kinds, (), ledger, [{} for _ in kinds.pools], None)
 
@@ -148,11 +150,16 @@ def on_demand_needs(snapshot: Snapshot, there: Counter[str | None]) -> dict[str,
     }
 
 
-def _as_placed(pod: Pod, capacity_type: str) -> Pod:
-    """The pod without a node, spreads and pod affinity; on spot already, it needs nobody's leave to be there."""
-    workload = pod.workload or ("" if capacity_type == SPOT else None)
-    shape = replace(pod.shape, spread=(), affinity=(), attachments=ResourceList(), shared_attachments=ResourceList())
-    return replace(pod, node=None, nominated=None, workload=workload, shape=shape)
+def _as_placed(pods: Sequence[Pod]) -> list[Pod]:
+    """The pods without spreads, pod affinity and volumes."""
+    bare = {id(shape): _bare(shape) for shape in shapes_of(pods)}
+    return [p if (shape := bare[id(p.shape)]) is p.shape else replace(p, shape=shape) for p in pods]
+
+
+def _bare(shape: PodShape) -> PodShape:
+    if not (shape.spread or shape.affinity or shape.attachments or shape.shared_attachments):
+        return shape
+    return replace(shape, spread=(), affinity=(), attachments=ResourceList(), shared_attachments=ResourceList())
 
 
 def _assemble(

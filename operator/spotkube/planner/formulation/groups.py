@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from spotkube.model.offerings import ON_DEMAND
-from spotkube.model.pods import Labels, Pod, PodShape
+from spotkube.model.pods import Labels, Pod, PodShape, shapes_of
 from spotkube.model.resources import CPU, MEMORY, ResourceList
 from spotkube.planner.formulation.scopes import Key
 from spotkube.planner.formulation.subjects import Subject
@@ -66,7 +66,7 @@ class Group:
 def selected_keys(pods: Iterable[Pod]) -> frozenset[str]:
     """The label keys that rules between pods ask for; all other labels of pods are of no matter to the planner."""
     keys: set[str] = set()
-    for shape in {pod.shape for pod in pods}:
+    for shape in set(shapes_of(pods)):
         selectors = [rule.selector for rule in shape.spread]
         selectors += [term.selector for term in (*shape.affinity, *shape.anti_affinity)]
         keys.update(*(selector.keys for selector in selectors if selector is not None))
@@ -96,6 +96,7 @@ def group_pods(
     apart: Collection[str] = (),
     *,
     open_ended: bool = False,
+    let: Collection[str] = (),
 ) -> list[Group]:
     """Groups the pods to place, and sets apart those that must run on demand.
 
@@ -106,13 +107,14 @@ def group_pods(
         apart: Workloads (their keys) whose pods some limit counts.
         open_ended: whether pods may be put elsewhere than their group, where unlike pods share a need: then a part that
             has no pods here stays, into which others may come.
+        let: pods (uids) that may be on spot though they belong to no Workload.
     """
     alike: dict[_Likeness, list[Pod]] = defaultdict(list)
     for pod in sorted(pods, key=lambda pod: (pod.created_at, pod.uid)):
         need = needs.get(pod.workload or "", NO_NEED)
         # Only the pods of a Workload that runs partly on demand are counted apart from others of their shape.
         split_by = pod.workload if pod.workload and need.pods and not need.never_on_spot else ""
-        managed = pod.workload is not None
+        managed = pod.workload is not None or pod.uid in let
         quota = pod.workload if pod.workload in apart and not need.never_on_spot else ""
         labels = project(pod.labels, keys)
         likeness = _Likeness(pod.shape, labels, managed, need.never_on_spot, split_by, quota or "", pod.batch)

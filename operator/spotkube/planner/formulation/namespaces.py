@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from spotkube.model.cluster import Snapshot
 from spotkube.model.labels import NAMESPACE_NAME
-from spotkube.model.pods import Pod, PodShape
+from spotkube.model.pods import Pod, PodShape, shapes_of
 
 
 def with_namespaces(snapshot: Snapshot) -> Snapshot:
     """The same snapshot, its terms resolved. A namespace that nobody told us of has its name as its only label."""
-    if not any(_selects_namespaces(pod.shape) for pod in snapshot.pods):
+    if not any(map(_selects_namespaces, shapes_of(snapshot.pods))):
         return snapshot
     known = {pod.namespace: {NAMESPACE_NAME: pod.namespace} for pod in snapshot.pods}
     known |= {name: dict(labels) for name, labels in snapshot.namespaces}

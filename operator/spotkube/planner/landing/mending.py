@@ -12,6 +12,7 @@ from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
 from spotkube.planner.clock import Stop
+from spotkube.planner.formulation.bins import KeptBins
 from spotkube.planner.formulation.kinds import Kinds, make_kinds, shape_mask
 from spotkube.planner.formulation.limits import within_limits
 from spotkube.planner.formulation.namespaces import with_namespaces
@@ -36,25 +37,27 @@ class _Attempt:
 class _Trial:
     """Plans put to the test, until the time is used up."""
 
-    def __init__(self, snapshot: Snapshot, pools: Sequence[Pool], seed: int, stop: Stop) -> None:
-        self._snapshot, self._pools, self._seed = snapshot, pools, seed
+    def __init__(self, snapshot: Snapshot, pools: Sequence[Pool], seed: int, stop: Stop, kept: KeptBins) -> None:
+        self._snapshot, self._pools, self._seed, self._kept = snapshot, pools, seed, kept
         self.over = stop
         self.done = 0
 
     def of(self, plan: Plan) -> _Attempt:
-        site = site_of(self._snapshot, plan, self._pools)
+        site = site_of(self._snapshot, plan, self._pools, self._kept)
         landing = check_landing(site, seed=self._seed, stop=self.over)
         self.done += landing.tries
         return _Attempt(plan, site, landing)
 
 
-def with_landing(snapshot: Snapshot, plan: Plan, pools: Sequence[Pool], *, seed: int, stop: Stop) -> Plan:
+def with_landing(
+    snapshot: Snapshot, plan: Plan, pools: Sequence[Pool], *, seed: int, stop: Stop, kept: KeptBins | None = None
+) -> Plan:
     """The plan with the report of its landing. Where pods found no place in one of the tries, it is given the cheapest
     node with which more tries go well and rules between pods are kept, again and again, until `stop` or as far as
-    limits of pools allow.
+    limits of pools allow. `kept` as for `make_bins`.
     """
     snapshot = with_namespaces(snapshot)
-    trial = _Trial(snapshot, pools, seed, stop)
+    trial = _Trial(snapshot, pools, seed, stop, kept or KeptBins())
     best = first = trial.of(plan)
     while best.landing.failed and len(best.plan.additions) < len(plan.additions) + MOST_ADDED and not trial.over():
         better = _better(trial, best, _with_more_room(snapshot, best, pools))

@@ -1,5 +1,6 @@
 """From a Snapshot and its Plan to the site on which the pods land."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -9,17 +10,20 @@ from spotkube.model.offerings import SPOT, Offering
 from spotkube.model.plan import Plan, PlannedNode
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
-from spotkube.planner.formulation.bins import Bin, make_bins, runs_on
+from spotkube.planner.formulation.bins import Bin, KeptBins, make_bins, runs_on
 from spotkube.planner.formulation.kinds import node_labels
 from spotkube.planner.formulation.volumes import CSI_ZONE_LABELS, Shared, shared_volumes, taken
 from spotkube.planner.landing.site import Guest, Place, Site, make_site
 
 
-def site_of(snapshot: Snapshot, plan: Plan, pools: Sequence[Pool]) -> Site:
+def site_of(snapshot: Snapshot, plan: Plan, pools: Sequence[Pool], kept: KeptBins | None = None) -> Site:
     """All nodes, there or planned, and all pods that wait. The snapshot's namespaces are resolved already."""
-    bins, shared = make_bins(snapshot), shared_volumes(snapshot)
+    bins, shared = make_bins(snapshot, kept), shared_volumes(snapshot)
+    nodes, claims = {node.name: node for node in snapshot.nodes}, {claim.name: claim for claim in snapshot.claims}
+    # A bin has the name of its claim where it has one.
+    nodes |= {node.claim: node for node in snapshot.nodes if node.claim}
     by_name = {pool.name: pool for pool in pools}
-    places = [_there(b, snapshot, shared) for b in bins]
+    places = [_there(b, nodes.get(b.name), claims.get(b.claim), shared) for b in bins]
     target = {placement.pod: placement.target for placement in plan.placements}
     target |= {pod.uid: b.name for b in bins for pod in b.residents if pod.node is None}
     for number, node in enumerate(plan.additions):
@@ -44,9 +48,7 @@ def _guest(pod: Pod, target: int, places: Sequence[Place], *, lenient: bool) -> 
     return Guest(pod, target, gated=keys.PLACEMENT_GATE in pod.gates, off_spot=belongs_on_demand)
 
 
-def _there(b: Bin, snapshot: Snapshot, shared: Shared) -> Place:
-    node = next((n for n in snapshot.nodes if b.name in (n.claim, n.name)), None)
-    claim = next((c for c in snapshot.claims if c.name == b.claim), None)
+def _there(b: Bin, node: Node | None, claim: Claim | None, shared: Shared) -> Place:
     allocatable = node.allocatable if node is not None and (node.allocatable or claim is None) else _of(claim)
     room = allocatable + {name: left for name, left in b.attachable if name not in allocatable}
     coming = sum((taken(pod.shape, shared) for pod in b.residents if pod.node is None), ResourceList())
@@ -98,7 +100,10 @@ def _closed(snapshot: Snapshot, bins: Sequence[Bin]) -> Iterable[Place]:
     """Nodes that stay and take no more pods: those that stand there still count."""
     taking = {dict(b.labels)["metadata.name"] for b in bins}
     leaving = {claim.node or claim.name for claim in snapshot.claims if claim.leaving}
-    for node in snapshot.nodes:
-        if node.name not in taking | leaving:
-            there = tuple(pod for pod in snapshot.pods if pod.node == node.name)
-            yield Place(node.name, node.labels, node.taints, node.allocatable, residents=there, closed=True)
+    closed = {node.name: node for node in snapshot.nodes if node.name not in taking | leaving}
+    there: dict[str, list[Pod]] = defaultdict(list)
+    for pod in snapshot.pods:
+        if pod.node in closed:
+            there[pod.node].append(pod)
+    for name, node in closed.items():
+        yield Place(name, node.labels, node.taints, node.allocatable, residents=tuple(there[name]), closed=True)

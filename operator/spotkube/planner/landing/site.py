@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from spotkube.model.pods import Pod, PodShape, PodTerm, SpreadConstraint
+from spotkube.model.pods import Pod, PodShape, PodTerm, SpreadConstraint, shapes_of
 from spotkube.model.resources import CPU, MEMORY, PODS, ResourceList
 from spotkube.model.selectors import Taint
 from spotkube.model.volumes import ATTACHABLE, UNLIMITED
@@ -118,7 +118,8 @@ class Site:
         self._shared = shared or {}
         pods = [guest.pod for guest in guests]
         standing = [pod for place in places for pod in place.residents]
-        self._demands = {shape: taken(shape, self._shared) for shape in {pod.shape for pod in (*pods, *standing)}}
+        shapes = shapes_of((*pods, *standing))
+        self._demands = {shape: taken(shape, self._shared) for shape in shapes}
         self.resources = _resources(self._demands.values())
         self.room = self._amounts([place.room for place in places])
         self.used = self._amounts([place.used for place in places])
@@ -126,8 +127,8 @@ class Site:
         self._numbers: dict[Term, int] = {}
         self._anti: dict[PodTerm, int] = {}
         self._near: dict[PodTerm, int] = {}
-        for pod in (*pods, *standing):
-            self._note_terms(pod.shape)
+        for shape in shapes:
+            self._note_terms(shape)
         self.kinds: list[Kind] = []
         self._kind_of: dict[tuple[object, ...], int] = {}
         self._owners: dict[tuple[str, str], int] = {}
