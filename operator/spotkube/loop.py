@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.errors import ApiError
@@ -38,6 +39,8 @@ BUSY_SECONDS = 0.25
 # Cycles of a large cluster that follow each other closely would take from the planner, and from all that is done beside
 # them, the time that they wait for.
 REST_SHARE, LONGEST_REST_SECONDS = 0.5, 1.0
+# Those of a hundred nodes, taken at once, reach us within a second or two; one that goes alone waits for no others.
+NOTICE_ROUNDS = 3
 logger = logging.getLogger(__name__)
 _Gist = tuple[frozenset[object], frozenset[object]]
 _NOTHING: _Gist = (frozenset(), frozenset())
@@ -103,14 +106,23 @@ class Loop:
         """
         decided = not self._planning.done or await self._isolated("decision", self.act)
         # What was decided is carried on at once, and the next plan is searched for meanwhile.
-        view = await self._observer.look()
-        if not await self._isolated("notices", lambda: self._close(view)) or self._closed:
-            view = await self._observer.look()
+        view = await self._close_all(await self._observer.look())
         queued = await self._isolated("queues", lambda: self._queue(view))
         if self._controllers.queues.let_go:  # their pods are planned for with those that wait already
             view = await self._observer.look()
         asked = await self._isolated("question", lambda: self._ask(view))
         return await self._carry_on(view) and decided and queued and asked
+
+    async def _close_all(self, view: View) -> View:
+        """Stores what notices there are. They come in bursts, and what one of these takes is replaced by one plan."""
+        for _ in range(NOTICE_ROUNDS):
+            fine = await self._isolated("notices", partial(self._close, view))
+            if fine and not self._closed:
+                break
+            view = await self._observer.look()
+            if not fine:
+                break
+        return view
 
     async def _close(self, view: View) -> None:
         self._closed = False
@@ -203,6 +215,7 @@ class Loop:
         """Another replica may lead now and decide: what we decided before says nothing any more."""
         self._led = False
         self._planning.forget()
+        self._controllers.claims.forget()
         self._controllers.placement.forget()
         self._controllers.history.forget()
         self._tools.brake.forget()

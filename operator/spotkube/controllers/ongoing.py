@@ -6,6 +6,9 @@ from typing import Generic, TypeVar
 
 from spotkube.controllers.toolbox import CONCURRENT_CALLS, NotLeading
 
+# Nodes that register meanwhile must not wait until thousands of pods have been placed, nor what is bought for a hundred
+# that leave until all their pods are evicted: a cycle waits so long, then goes on, and so does the work beside it.
+TURN_SECONDS = 0.5
 T = TypeVar("T")
 
 

@@ -21,7 +21,7 @@ from spotkube.cluster.resources import PODS
 from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.claims.arriving import is_ready
 from spotkube.controllers.expected import owner_of, unmade
-from spotkube.controllers.ongoing import Ongoing
+from spotkube.controllers.ongoing import TURN_SECONDS, Ongoing
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.workloads import SourceKey
@@ -31,9 +31,6 @@ from spotkube.model.plan import Placement
 from spotkube.model.pods import Pod
 from spotkube.model.resources import ResourceList
 
-# Nodes that register meanwhile must not wait until thousands of pods have been placed: the cycle goes on, and so does
-# this beside it.
-TURN_SECONDS = 0.5
 # Phases of a claim whose node takes no pods yet, since not all of them have their place.
 _CLOSED = (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
 logger = logging.getLogger(__name__)

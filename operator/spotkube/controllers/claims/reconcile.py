@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import NodeClaimStatus, Phase
@@ -18,6 +18,7 @@ from spotkube.controllers.claims.settled import SettledClaims
 from spotkube.controllers.claims.steps import Facts, Step
 from spotkube.controllers.claims.surging import not_succeeded_yet
 from spotkube.controllers.disruption.places import Room, movable
+from spotkube.controllers.ongoing import TURN_SECONDS, Ongoing
 from spotkube.controllers.placement import pods_landing
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
@@ -47,6 +48,16 @@ _AT_ONCE = steps.RecordNotice | steps.Cordon
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One claim on its way, as the view of its beginning knows it. `room` is shared by all of that view."""
+
+    claim: NodeClaim
+    view: View
+    room: Room
+    offerings: Mapping[OfferingKey, Offering]
+
+
 class ClaimController:
     """Level-triggered: what is done depends on the claim, its Node and its instance as they are now."""
 
@@ -60,6 +71,7 @@ class ClaimController:
         self._succeeded_later: frozenset[str] = frozenset()
         self._overtaken: frozenset[str] = frozenset()
         self._settled = SettledClaims()
+        self._walks = Ongoing(self._walk)
 
     async def close(self, view: View) -> bool:
         """Stores notices that are new and closes their Nodes: before anything else is looked at, since evictions and
@@ -94,8 +106,13 @@ class ClaimController:
     def _first_step(self, claim: NodeClaim, view: View) -> Step:
         return next_step(claim, self._facts(claim, view))
 
+    def forget(self) -> None:
+        """Another replica may lead meanwhile."""
+        self._walks.forget()
+
     async def reconcile(self, view: View) -> None:
-        """One sweep over all claims. An error on one of them is logged and tried again in the next cycle."""
+        """One sweep over all claims, for as long as it takes: what is not done by then goes on beside the next cycle,
+        which has the newer view for those that still wait. An error on one of them is logged and tried again."""
         offerings = {offering.key: offering for offering in view.snapshot.offerings}
         self._landing = {
             plan: before if (before := self._landing.get(plan)) and before[0] == left else (left, view.now)
@@ -106,30 +123,29 @@ class ClaimController:
         self._rules = termination_rules(view.workloads)
         self._succeeded_later = waiting_for_successors(view, self._rules)
         room = Room(view)
+        walks = {claim.name: _Walk(claim, view, room, offerings) for claim in self._unsettled(view)}
+        await self._walks.go_on(walks, TURN_SECONDS)
 
-        async def one(claim: NodeClaim) -> None:
-            try:
-                await self._walk(claim, view, room, offerings)
-            except (ApiError, ProviderError) as error:
-                logger.warning("claim %s: %s", claim.name, error)
+    async def _walk(self, walk: "_Walk") -> None:
+        try:
+            await self._step_by_step(walk, walk.claim)
+        except NotFound:
+            return  # somebody else finished it
+        except (ApiError, ProviderError) as error:
+            logger.warning("claim %s: %s", walk.claim.name, error)
 
-        await each(self._unsettled(view), one)
-
-    async def _walk(self, claim: NodeClaim, view: View, room: Room, offerings: Mapping[OfferingKey, Offering]) -> None:
-        facts = self._facts(claim, view)
+    async def _step_by_step(self, walk: "_Walk", claim: NodeClaim) -> None:
+        facts = self._facts(claim, walk.view)
         for _ in range(MAX_STEPS):
             if claim.metadata.deletion_timestamp is not None and facts.movable is None:
-                facts = replace(facts, movable=movable(claim, facts.pods, view, room))
+                facts = replace(facts, movable=movable(claim, facts.pods, walk.view, walk.room))
             step = next_step(claim, facts)
             if isinstance(step, steps.Wait):
-                self._settled.looked_at(claim, step, view)
+                self._settled.looked_at(claim, step, walk.view)
                 await self._say(claim, step.message)
                 return
             self._tools.require_leader()
-            try:
-                after = await self._take(step, claim, facts, offerings)
-            except NotFound:
-                return  # somebody else finished it
+            after = await self._take(step, claim, facts, walk.offerings)
             if after is None:
                 return
             claim, facts = after

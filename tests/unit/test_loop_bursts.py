@@ -1,0 +1,122 @@
+"""Many nodes that come or go at once: none waits for the slowest, and what a burst takes is replaced by one plan."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from builders import make_offering
+from controller_builders import World
+from spotkube.api.nodeclaim import Phase
+from spotkube.cluster.resources import NODECLAIMS
+from spotkube.controllers.toolbox import NotLeading
+from spotkube.model.cluster import Snapshot
+from spotkube.providers.port import Instance, InstanceOrder
+from spotkube.worker import Planned
+
+PATIENCE_SECONDS = 10.0
+
+
+async def two_nodes() -> tuple[World, str, str]:
+    world = World()
+    world.add_pool()
+    world.add_pod("web-1")
+    world.add_pod("web-2")
+    await world.decided()
+    first, second = (claim.name for claim in world.claims)
+    return world, first, second
+
+
+async def in_force() -> tuple[World, str, str]:
+    world, first, second = await two_nodes()
+    await world.cycles(2)
+    world.join(first)
+    world.join(second)
+    await world.cycles(3)
+    world.schedule()
+    await world.cycles(3)
+    # What was taken back rests for a while.
+    world.cloud.for_sale = (*world.cloud.for_sale, make_offering("m.other", 0.04, spot=True))
+    return world, first, second
+
+
+class SlowCloud:
+    """Holds back what is ordered for one claim until it is told to `go_on`."""
+
+    def __init__(self, world: World, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go_on, self.orders = asyncio.Event(), list[str]()
+        create = world.cloud.create
+
+        async def slow(order: InstanceOrder) -> Instance:
+            self.orders.append(order.name)
+            if order.name == name:
+                await self.go_on.wait()
+            return await create(order)
+
+        monkeypatch.setattr(world.cloud, "create", slow)
+
+
+async def cycle(world: World) -> None:
+    await asyncio.wait_for(world.cycle(), PATIENCE_SECONDS)
+
+
+async def test_no_claim_waits_for_one_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, first, second = await two_nodes()
+    cloud = SlowCloud(world, first, monkeypatch)
+
+    await cycle(world)
+    await cycle(world)
+
+    assert world.claim_named(second).status.phase is Phase.LAUNCHED
+    assert world.claim_named(first).status.phase in (None, Phase.PENDING)
+    assert cloud.orders.count(first) == 1, "it was begun again"
+    cloud.go_on.set()
+    await cycle(world)
+    await cycle(world)
+    assert world.claim_named(first).status.phase is Phase.LAUNCHED
+    assert len(world.cloud.sold) == 2
+
+
+async def test_who_leads_no_more_begins_nothing_and_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, first, _ = await two_nodes()
+    cloud = SlowCloud(world, first, monkeypatch)
+    await cycle(world)
+    world.kube.writes.clear()
+
+    world.leading = False
+    with pytest.raises(NotLeading):
+        await cycle(world)
+    world.loop._forget()
+    cloud.go_on.set()
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert world.kube.writes == []
+
+
+async def test_what_one_burst_takes_is_replaced_by_one_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, first, second = await in_force()
+    patch, plan, leaving = world.kube.patch, world.worker.plan, list[set[str]]()
+
+    async def planned(snapshot: Snapshot, *args: Any, **kwargs: Any) -> Planned:
+        leaving.append({claim.name for claim in snapshot.claims if claim.leaving})
+        return await plan(snapshot, *args, **kwargs)
+
+    async def patched(resource: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        if resource == NODECLAIMS and name == first and not world.claim_named(first).status.notice:
+            world.notice(second, world.clock.now + 120)  # the next one of the burst
+            world.sync()
+        return await patch(resource, name, *args, **kwargs)
+
+    monkeypatch.setattr(world.kube, "patch", patched)
+    monkeypatch.setattr(world.worker, "plan", planned)
+    world.notice(first, world.clock.now + 120)
+    await cycle(world)
+
+    assert leaving[0] == {first, second}
+    await world.cycles(2)
+    new = [claim for claim in world.claims if claim.name not in (first, second)]
+    assert len(new) == 2
+    assert len({claim.spec.plan for claim in new}) == 1, "planned in two parts"
