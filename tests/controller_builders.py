@@ -18,6 +18,7 @@ from spotkube.cluster.errors import AlreadyExists, ApiError, Conflict, Invalid, 
 from spotkube.cluster.events import EventRecorder
 from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS, NODEPOOLS, NODES, PODS, Resource
 from spotkube.controllers.carrying import Carrier
+from spotkube.controllers.claims.acting import ClaimActor
 from spotkube.controllers.claims.doors import Doors
 from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.disruption.carry import DisruptionController
@@ -486,18 +487,19 @@ class World:
             brake=self.tools.brake,
         )
         self.doors = Doors(self.tools)
-        claims, carrier = ClaimController(self.tools, self.doors), Carrier(self.tools, self.placement, 3)
+        actor, carrier = ClaimActor(self.tools, self.doors), Carrier(self.tools, self.placement, 3)
         self.sick = SickNodes()
         self.controllers = Controllers(
-            claims=claims,
+            doors=self.doors,
+            claims=ClaimController(self.tools, actor),
             placement=self.placement,
             workloads=WorkloadController(client, self.tools.recorder),
             pools=PoolController(self.tools, self.sick),
             queues=QueueController(self.tools, "spotkube-system", self.tenant_label),
-            garbage=GarbageCollector(self.tools),
+            garbage=GarbageCollector(self.tools, actor),
             carrier=carrier,
             disruption=DisruptionController(
-                self.tools, carrier, claims, self.placement, sources(self.placement, self.sick, 5.0)
+                self.tools, carrier, actor, self.placement, sources(self.placement, self.sick, 5.0)
             ),
             history=self.history,
         )

@@ -26,7 +26,7 @@ from chaos.history import Act
 from spotkube.cli import main
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.resources import EVENTS, LEASES, Resource
-from spotkube.controllers.claims.reconcile import ClaimController
+from spotkube.controllers.claims.acting import ClaimActor
 from spotkube.providers.local.client import LocalProvider
 
 CLIENT_WRITES = ("create", "patch", "replace", "delete", "evict")
@@ -98,13 +98,13 @@ def install(gate: Gate) -> None:
         setattr(KubeClient, verb, gate.wrap(getattr(KubeClient, verb), verb, where))
     for verb in PROVIDER_WRITES:
         setattr(LocalProvider, verb, gate.wrap(getattr(LocalProvider, verb), verb, "instance"))
-    take = ClaimController._take
+    take = ClaimActor.take
 
-    async def noted(this: ClaimController, step: Any, *args: Any) -> Any:
+    async def noted(this: ClaimActor, step: Any, *args: Any) -> Any:
         gate.note(f"step {type(step).__name__}")
         return await take(this, step, *args)
 
-    setattr(ClaimController, "_take", noted)  # noqa: B010 - mypy would have it typed as what it stands for
+    setattr(ClaimActor, "take", noted)  # noqa: B010 - mypy would have it typed as what it stands for
 
 
 def run() -> None:

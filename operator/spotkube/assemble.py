@@ -20,6 +20,7 @@ from spotkube.cluster.resources import Resource
 from spotkube.cluster.running import OperatorContext, run_operator
 from spotkube.controllers.archive import Archive, Shelf
 from spotkube.controllers.carrying import Carrier
+from spotkube.controllers.claims.acting import ClaimActor
 from spotkube.controllers.claims.doors import Doors
 from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.disruption.carry import DisruptionController
@@ -172,19 +173,20 @@ async def _loop(settings: Settings, tools: Toolbox, doors: Doors, health: Health
     shelf = Shelf(settings.namespace, settings.snapshot_max_kib, settings.snapshot_folder, settings.plan_history)
     archive = Archive(tools, shelf)
     sick = SickNodes()
-    claims, carrier = ClaimController(tools, doors), Carrier(tools, placement, settings.plan_history, archive)
+    actor, carrier = ClaimActor(tools, doors), Carrier(tools, placement, settings.plan_history, archive)
     controllers = Controllers(
-        claims=claims,
+        doors=doors,
+        claims=ClaimController(tools, actor),
         placement=placement,
         workloads=WorkloadController(
             tools.client, tools.recorder, lambda resource, raw: tools.cache.feed(resource, "MODIFIED", raw)
         ),
         pools=PoolController(tools, sick),
         queues=QueueController(tools, settings.namespace, settings.queue_tenant_label or ""),
-        garbage=GarbageCollector(tools),
+        garbage=GarbageCollector(tools, actor),
         carrier=carrier,
         disruption=DisruptionController(
-            tools, carrier, claims, placement, sources(placement, sick, tools.notice_margin_seconds)
+            tools, carrier, actor, placement, sources(placement, sick, tools.notice_margin_seconds)
         ),
         history=history,
     )

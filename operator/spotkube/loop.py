@@ -14,6 +14,7 @@ from functools import partial
 from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.errors import ApiError
 from spotkube.controllers.carrying import Carrier
+from spotkube.controllers.claims.doors import Doors
 from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.disruption.carry import DisruptionController
 from spotkube.controllers.garbage import GarbageCollector
@@ -41,6 +42,7 @@ BUSY_SECONDS = 0.25
 REST_SHARE, LONGEST_REST_SECONDS = 0.5, 1.0
 # Those of a hundred nodes, taken at once, reach us within a second or two; one that goes alone waits for no others.
 NOTICE_ROUNDS = 3
+DOORS_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 _Gist = tuple[frozenset[object], frozenset[object]]
 _NOTHING: _Gist = (frozenset(), frozenset())
@@ -50,6 +52,7 @@ _NOTHING: _Gist = (frozenset(), frozenset())
 class Controllers:
     """What each cycle runs."""
 
+    doors: Doors
     claims: ClaimController
     placement: PlacementController
     workloads: WorkloadController
@@ -106,23 +109,22 @@ class Loop:
         """
         decided = not self._planning.done or await self._isolated("decision", self.act)
         # What was decided is carried on at once, and the next plan is searched for meanwhile.
-        view = await self._close_all(await self._observer.look())
+        view = await self._close_all()
         queued = await self._isolated("queues", lambda: self._queue(view))
         if self._controllers.queues.let_go:  # their pods are planned for with those that wait already
             view = await self._observer.look()
         asked = await self._isolated("question", lambda: self._ask(view))
         return await self._carry_on(view) and decided and queued and asked
 
-    async def _close_all(self, view: View) -> View:
+    async def _close_all(self) -> View:
         """Stores what notices there are. They come in bursts, and what one of these takes is replaced by one plan."""
         for _ in range(NOTICE_ROUNDS):
-            fine = await self._isolated("notices", partial(self._close, view))
-            if fine and not self._closed:
-                break
+            # To look at a large cluster takes as long as to close a hundred nodes, which come first.
+            await self._isolated("doors", lambda: self._controllers.doors.settled(DOORS_SECONDS))
             view = await self._observer.look()
-            if not fine:
-                break
-        return view
+            if await self._isolated("notices", partial(self._close, view)) and not self._closed:
+                return view
+        return await self._observer.look()
 
     async def _close(self, view: View) -> None:
         self._closed = False

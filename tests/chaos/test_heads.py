@@ -8,13 +8,13 @@ from life import At, Scene, tell_plain
 # What buys or destroys, and what is planned from. The first is made in each run of all tests.
 CALLS = [
     "create nodeclaims by Carrier.carry_out.<locals>.create",
-    "create instance by ClaimController._launch",
-    "delete instance by ClaimController._take",
+    "create instance by ClaimActor._launch",
+    "delete instance by ClaimActor.take",
     "evict pods by ask",
-    "patch nodes by ClaimController._patch_node",
+    "patch nodes by ClaimActor._patch_node",
     "patch nodes by Doors.close",
-    "delete nodes by ClaimController.remove_node",
-    "delete nodeclaims by ClaimController.give_back",
+    "delete nodes by ClaimActor.remove_node",
+    "delete nodeclaims by ClaimActor.give_back",
 ]
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in CALLS[2:]]
 

@@ -682,8 +682,8 @@ class TestNoticeInTheWorld:
         assert world.claim.status.notice is not None
         assert world.claim.status.notice.deadline.timestamp() == deadline
         assert world.kube.writes[:5] == [
-            f"patch nodeclaims/{name}/status",
             f"patch nodes/{name}",
+            f"patch nodeclaims/{name}/status",
             f"delete nodeclaims/{name}",
             f"patch nodeclaims/{name}/status",
             "evict pods/web-1",

@@ -12,6 +12,7 @@ from controller_builders import World
 from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.resources import NODECLAIMS
 from spotkube.controllers.toolbox import NotLeading
+from spotkube.controllers.view import View
 from spotkube.model.cluster import Snapshot
 from spotkube.providers.port import Instance, InstanceOrder
 from spotkube.worker import Planned
@@ -120,3 +121,46 @@ async def test_what_one_burst_takes_is_replaced_by_one_plan(monkeypatch: pytest.
     new = [claim for claim in world.claims if claim.name not in (first, second)]
     assert len(new) == 2
     assert len({claim.spec.plan for claim in new}) == 1, "planned in two parts"
+
+
+async def test_nodes_are_closed_before_anything_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, first, second = await in_force()
+    patch, look, order = world.kube.patch, world.observer.look, list[str]()
+
+    async def patched(resource: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(0)
+        after = await patch(resource, name, *args, **kwargs)
+        order.append(f"patch {name}")
+        return after
+
+    async def looked() -> View:
+        order.append("look")
+        return await look()
+
+    monkeypatch.setattr(world.kube, "patch", patched)
+    monkeypatch.setattr(world.observer, "look", looked)
+    for name in (first, second):
+        world.notice(name, world.clock.now + 120)
+    await cycle(world)
+
+    assert sorted(order[:2]) == sorted([f"patch {first}", f"patch {second}"])
+    assert order[2] == "look"
+
+
+async def test_a_node_that_can_not_be_closed_holds_nothing_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, first, _ = await two_nodes()
+    await world.cycles(2)
+    world.join(first)
+    await world.cycles(3)
+    hanging = asyncio.Event()
+    patch = world.kube.patch
+
+    async def patched(resource: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        await hanging.wait()
+        return await patch(resource, name, *args, **kwargs)
+
+    monkeypatch.setattr(world.kube, "patch", patched)
+    world.notice(first, world.clock.now + 120)
+    world.sync()
+    await asyncio.wait_for(world.doors.settled(0.01), PATIENCE_SECONDS)
+    hanging.set()

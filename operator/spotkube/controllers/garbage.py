@@ -2,13 +2,12 @@
 
 import logging
 
-from spotkube.cluster.errors import ApiError, NotFound
-from spotkube.cluster.resources import NODECLAIMS, NODES
-from spotkube.controllers.claims.patches import finalizer_removed
+from spotkube.cluster.errors import ApiError
+from spotkube.cluster.resources import NODECLAIMS
+from spotkube.controllers.claims.acting import ClaimActor
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.model.cluster import Node
-from spotkube.model.labels import TERMINATION_FINALIZER
 from spotkube.providers.port import Instance, InstanceState, ProviderError
 
 # The cloud may know of an instance a moment before the cache knows of its claim.
@@ -41,8 +40,9 @@ def orphaned_nodes(view: View) -> list[Node]:
 
 
 class GarbageCollector:
-    def __init__(self, tools: Toolbox) -> None:
+    def __init__(self, tools: Toolbox, actor: ClaimActor) -> None:
         self._tools = tools
+        self._actor = actor
 
     async def collect(self, view: View) -> None:
         """Ends and removes what has no owner. What fails is tried again in the next cycle."""
@@ -65,10 +65,6 @@ class GarbageCollector:
         self._tools.require_leader()
         logger.warning("Node %s has neither NodeClaim nor instance and is removed", node.name)
         try:
-            if TERMINATION_FINALIZER in node.finalizers:
-                await self._tools.client.patch(NODES, node.name, finalizer_removed(node), kind="json")
-            await self._tools.client.delete(NODES, node.name, uid=node.uid)
-        except NotFound:
-            return
+            await self._actor.remove_node(node)
         except ApiError as error:
             logger.warning("Node %s could not be removed, which is tried again: %s", node.name, error)

@@ -81,6 +81,14 @@ class Doors:
         fine, self._fine = self._fine, True
         return fine and not self._closing.busy
 
+    async def settled(self, seconds: float) -> None:
+        """Returns once none is being closed, or after so long. Raises NotLeading."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + seconds
+        await self.close_all(seconds)
+        while self._closing.busy and (left := deadline - now()) > 0:
+            await self.close_all(left)
+
     async def _try_to_close(self, name: str) -> None:
         try:
             await self.close(name)

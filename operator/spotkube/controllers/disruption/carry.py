@@ -8,9 +8,9 @@ from spotkube.cluster.errors import ApiError
 from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS, NODES
 from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims import patches
+from spotkube.controllers.claims.acting import ClaimActor
 from spotkube.controllers.claims.draining import PodAction
 from spotkube.controllers.claims.evicting import Evictor
-from spotkube.controllers.claims.reconcile import ClaimController
 from spotkube.controllers.claims.steps import GiveBack, GiveBackReason
 from spotkube.controllers.disruption import moves
 from spotkube.controllers.disruption.budgets import allowed_now
@@ -37,14 +37,14 @@ class DisruptionController:
         self,
         tools: Toolbox,
         carrier: Carrier,
-        claims: ClaimController,
+        actor: ClaimActor,
         placement: PlacementController,
         sources: Sequence[Source] = (),
     ) -> None:
         """`sources` say which nodes should go, whoever comes first having the first claim on the budgets."""
         self._tools = tools
         self._carrier = carrier
-        self._claims = claims
+        self._actor = actor
         self._placement = placement
         self._sources = sources
         self._evictor = Evictor(tools)
@@ -95,7 +95,7 @@ class DisruptionController:
         for one in due:
             try:
                 step = GiveBack(GiveBackReason(one.reason.value), one.message)
-                await self._claims.give_back(view.claims[one.claim], step)
+                await self._actor.give_back(view.claims[one.claim], step)
             except ApiError as error:
                 logger.warning("claim %s could not be given back, which is tried again: %s", one.claim, error)
 
@@ -129,7 +129,7 @@ class DisruptionController:
                 await self._evictor.act((PodAction(step.pod),))
             case moves.GiveBackEmptied():
                 message = f"its pods were moved as CapacityPlan {move.plan} says"
-                await self._claims.give_back(claim, GiveBack(GiveBackReason.UNDERUTILIZED, message))
+                await self._actor.give_back(claim, GiveBack(GiveBackReason.UNDERUTILIZED, message))
                 if not any(other.name != claim.name and one.plan == move.plan for other, one, _ in _under_way(view)):
                     await self._tell(move.plan, True, "Applied", "")
             case moves.GiveUp():
