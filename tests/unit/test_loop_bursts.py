@@ -11,6 +11,7 @@ from builders import make_offering
 from controller_builders import World
 from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.resources import NODECLAIMS
+from spotkube.controllers.claims.reconcile import LONGEST_TURN_SECONDS, turn_seconds
 from spotkube.controllers.toolbox import NotLeading
 from spotkube.controllers.view import View
 from spotkube.model.cluster import Snapshot
@@ -41,6 +42,12 @@ async def in_force() -> tuple[World, str, str]:
     # What was taken back rests for a while.
     world.cloud.for_sale = (*world.cloud.for_sale, make_offering("m.other", 0.04, spot=True))
     return world, first, second
+
+
+def test_a_cycle_leaves_time_to_evict_but_not_for_ever() -> None:
+    assert turn_seconds(1) < 1.0
+    assert turn_seconds(100) > 5.0
+    assert turn_seconds(100_000) == LONGEST_TURN_SECONDS
 
 
 class SlowCloud:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from spotkube.api import NodeClaim
-from spotkube.cluster.errors import ApiError, NotFound
+from spotkube.cluster.errors import ApiError, Conflict, NotFound
 from spotkube.controllers.claims import steps
 from spotkube.controllers.claims.acting import ClaimActor
 from spotkube.controllers.claims.deciding import next_step
@@ -28,7 +28,14 @@ from spotkube.providers.port import ProviderError
 MAX_STEPS = 8
 # What is done for all claims before anything is done for one.
 _AT_ONCE = steps.RecordNotice | steps.Cordon
+SECONDS_A_WALK, LONGEST_TURN_SECONDS = 0.05, 15.0
 logger = logging.getLogger(__name__)
+
+
+def turn_seconds(walks: int) -> float:
+    """How long a cycle waits for so many claims: in a large cluster its own steps would else leave no time for the
+    evictions of hundreds of nodes, which have deadlines. A decision is carried out meanwhile."""
+    return min(LONGEST_TURN_SECONDS, TURN_SECONDS + SECONDS_A_WALK * walks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +113,13 @@ class ClaimController:
         self._succeeded_later = waiting_for_successors(view, self._rules)
         room = Room(view)
         walks = {claim.name: _Walk(claim, view, room, offerings) for claim in self._unsettled(view)}
-        await self._walks.go_on(walks, TURN_SECONDS)
+        await self._walks.go_on(walks, turn_seconds(len(walks)))
 
     async def _walk(self, walk: "_Walk") -> None:
         try:
             await self._step_by_step(walk, walk.claim)
-        except NotFound:
-            return  # somebody else finished it
+        except (NotFound, Conflict):
+            return  # somebody else was quicker, as who stores a notice meanwhile: the next cycle looks anew
         except (ApiError, ProviderError) as error:
             logger.warning("claim %s: %s", walk.claim.name, error)
 
