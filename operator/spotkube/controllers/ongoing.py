@@ -15,7 +15,7 @@ T = TypeVar("T")
 class Ongoing(Generic[T]):
     """Works on items, a few at a time. What is begun is finished; what waits is replaced by what is told last.
 
-    Nobody waits for the slowest of those before: whoever is free takes what comes.
+    Nobody waits for the slowest of those before: whoever is free takes what comes, who waited longest first.
     """
 
     def __init__(self, work: Callable[[T], Awaitable[None]]) -> None:
@@ -36,7 +36,9 @@ class Ongoing(Generic[T]):
 
         What the work raises is raised by the call that sees it, NotLeading before anything else.
         """
-        self._waiting = {key: item for key, item in items.items() if key not in self._begun}
+        # Else those at the end would never have a turn where there is more to do than time.
+        first = {key: items[key] for key in self._waiting if key in items}
+        self._waiting = {key: item for key, item in (first | dict(items)).items() if key not in self._begun}
         free = CONCURRENT_CALLS - sum(not worker.done() for worker in self._workers)
         self._workers |= {
             asyncio.create_task(self._take_turns(self._term)) for _ in range(min(free, len(self._waiting)))
