@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from spotkube.cluster.resources import CONFIGMAPS, LEASES
 from spotkube.convert.history import CONFIG_MAP, KEY, format_history, parse_history
-from support_operator import Object, Site, Story, is_running, name_of, names, phase
+from support_operator import Object, Site, Story, is_running, names, phase
 
 SEED = 7
 PODS_A_ROUND = 2
@@ -133,8 +133,8 @@ def test_another_replica_goes_on_when_the_leader_dies(site: Site, story: Story) 
     site.operators.remove(first)
     story.wait_running(2, "during")
     assert leads(second.pid)
+    story.wait(lambda: all(phase(claim) == "Ready" for claim in story.claims()), "all claims to be Ready")
     story.settle()
     claims = story.claims()
     assert sorted(each["token"] for each in story.instances()) == owners(claims)
     assert nodes_of(pod for pod in story.pods() if is_running(pod)) == names(claims)
-    assert {name_of(claim) for claim in claims if phase(claim) != "Ready"} == set()
