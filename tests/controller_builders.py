@@ -530,6 +530,15 @@ class World:
         await self.loop.act()
         self.sync()
 
+    async def two_decided(self) -> tuple[str, str]:
+        """Two pods, for each of which a node has been decided: the names of their claims."""
+        self.add_pool()
+        self.add_pod("web-1")
+        self.add_pod("web-2")
+        await self.decided()
+        first, second = (claim.name for claim in self.claims)
+        return first, second
+
     async def cycles(self, count: int, seconds: float = 1.0) -> None:
         for _ in range(count):
             await self.cycle(seconds)

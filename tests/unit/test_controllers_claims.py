@@ -899,11 +899,7 @@ class TestTroubles:
 
     async def test_a_claim_that_fails_does_not_hold_up_another(self) -> None:
         world = World()
-        world.add_pool()
-        world.add_pod("web-1")
-        world.add_pod("web-2")
-        await world.decided()
-        first, second = (claim.name for claim in world.claims)
+        first, second = await world.two_decided()
         world.kube.refuse[f"patch nodeclaims/{first}"] = UNAVAILABLE
 
         await world.cycle()

@@ -21,18 +21,9 @@ from spotkube.worker import Planned
 PATIENCE_SECONDS = 10.0
 
 
-async def two_nodes() -> tuple[World, str, str]:
-    world = World()
-    world.add_pool()
-    world.add_pod("web-1")
-    world.add_pod("web-2")
-    await world.decided()
-    first, second = (claim.name for claim in world.claims)
-    return world, first, second
-
-
 async def in_force() -> tuple[World, str, str]:
-    world, first, second = await two_nodes()
+    world = World()
+    first, second = await world.two_decided()
     await world.cycles(2)
     world.join(first)
     world.join(second)
@@ -71,7 +62,8 @@ async def cycle(world: World) -> None:
 
 
 async def test_no_claim_waits_for_one_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    world, first, second = await two_nodes()
+    world = World()
+    first, second = await world.two_decided()
     cloud = SlowCloud(world, first, monkeypatch)
 
     await cycle(world)
@@ -88,7 +80,8 @@ async def test_no_claim_waits_for_one_that_takes_long(monkeypatch: pytest.Monkey
 
 
 async def test_who_leads_no_more_begins_nothing_and_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    world, first, _ = await two_nodes()
+    world = World()
+    first, _ = await world.two_decided()
     cloud = SlowCloud(world, first, monkeypatch)
     await cycle(world)
     world.kube.writes.clear()
@@ -155,7 +148,8 @@ async def test_nodes_are_closed_before_anything_is_looked_at(monkeypatch: pytest
 
 
 async def test_a_node_that_can_not_be_closed_holds_nothing_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    world, first, _ = await two_nodes()
+    world = World()
+    first, _ = await world.two_decided()
     await world.cycles(2)
     world.join(first)
     await world.cycles(3)
@@ -170,4 +164,6 @@ async def test_a_node_that_can_not_be_closed_holds_nothing_up_for_long(monkeypat
     world.notice(first, world.clock.now + 120)
     world.sync()
     await asyncio.wait_for(world.doors.settled(0.01), PATIENCE_SECONDS)
+    assert not await world.doors.close_all(), "there was nothing to close"
     hanging.set()
+    assert await world.doors.close_all(PATIENCE_SECONDS)

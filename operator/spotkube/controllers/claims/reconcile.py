@@ -100,8 +100,8 @@ class ClaimController:
         self._walks.forget()
 
     async def reconcile(self, view: View) -> None:
-        """One sweep over all claims, for as long as it takes: what is not done by then goes on beside the next cycle,
-        which has the newer view for those that still wait. An error on one of them is logged and tried again."""
+        """One sweep over all claims, waited for as `turn_seconds` says: what is not done by then goes on beside the
+        next cycle, which has the newer view for those that still wait. An error on one is logged and tried again."""
         offerings = {offering.key: offering for offering in view.snapshot.offerings}
         self._landing = {
             plan: before if (before := self._landing.get(plan)) and before[0] == left else (left, view.now)
