@@ -21,6 +21,15 @@ SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
 KWOK_NODE_SELECTOR = "kwok.x-k8s.io/node=fake"
 NODE_LEASE_SECONDS = 40
 NODE_IP = "127.0.0.1"  # all fake nodes are this machine
+# How many things KWOK does at the same time. By default it is 4 of each and 1 of the last; but kubelets act each by
+# itself, and where the API server is slow, a node must not turn Ready the later for there being others. Pods are left
+# as they are: to write of one that it runs is in nobody's way.
+KWOK_OPTIONS = {
+    "nodePlayStageParallelism": 64,
+    "nodeLeaseParallelism": 32,
+    "podPlayStageParallelism": 4,
+    "podsOnNodeSyncParallelism": 4,
+}
 # Everything runs on one machine for one user: clients need not hold back.
 CLIENT_QPS = 500
 CLIENT_BURST = 1000
@@ -104,9 +113,11 @@ def write_kubeconfig(path: Path, server: str, pki: Pki) -> None:
 
 
 def write_stages(directory: Path) -> Path:
-    """Our Stages in one file, as `kwok --config` wants them."""
+    """Our Stages and KWOK's options in one file, as `kwok --config` wants them."""
+    options = {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration", "options": KWOK_OPTIONS}
+    stages = (stage.read_text(encoding="utf-8") for stage in sorted(STAGES_DIR.glob("*.yaml")))
     path = directory / "stages.yaml"
-    path.write_text("---\n".join(stage.read_text(encoding="utf-8") for stage in sorted(STAGES_DIR.glob("*.yaml"))))
+    path.write_text("---\n".join([*stages, yaml.safe_dump(options)]), encoding="utf-8")
     return path
 
 

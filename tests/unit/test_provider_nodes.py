@@ -26,6 +26,9 @@ def test_the_node_has_what_was_ordered() -> None:
     }
     assert node["status"]["allocatable"] == {"cpu": "1930m", "memory": "7199744Ki", "pods": "29"}
     assert node["status"]["capacity"] == {"cpu": "2", "memory": "8388608Ki", "pods": "29"}
+    (ready,) = node["status"]["conditions"]
+    # Without any, Kubernetes would open the node before it is Ready.
+    assert (ready["type"], ready["status"]) == ("Ready", "False")
 
 
 def read_node(*taints: Any) -> Any:

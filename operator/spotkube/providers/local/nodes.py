@@ -146,9 +146,11 @@ def node_manifest(machine: Machine) -> dict[str, Any]:
     """The Node as a kubelet registers it: with its status, and not Ready, so no pod is bound before KWOK plays it.
 
     The API server keeps the status of a Node that is created (of few other kinds), and adds the not-ready taint,
-    which the node lifecycle controller takes off when the Node becomes Ready.
+    which the node lifecycle controller takes off when the Node becomes Ready, or has no condition that says.
     """
     order = machine.order
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    starting = {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "the node is starting"}
     labels = dict(order.labels) | {HOSTNAME_LABEL: order.name}
     return {
         "apiVersion": "v1",
@@ -161,6 +163,7 @@ def node_manifest(machine: Machine) -> dict[str, Any]:
         "status": {
             "capacity": order.capacity.to_quantities(),
             "allocatable": order.allocatable.to_quantities(),
+            "conditions": [{**starting, "lastHeartbeatTime": now, "lastTransitionTime": now}],
         },
     }
 
