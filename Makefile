@@ -100,13 +100,14 @@ differential: compiled ## Have kube-scheduler judge the plans of 1,000 drawn clu
 	PYTHONPATH=$(PYTHONPATH):tests $(RUN) -m differential
 
 .PHONY: bench
-bench: compiled peers ## Measure cost, search, scale and moves beside peers, write docs/benchmarks.md (40 minutes on 2 quiet cores; QUICK=1: 4)
+bench: compiled peers ## Measure cost, search, scale, decisions and moves beside peers, write docs/benchmarks.md (40 minutes on 2 quiet cores; QUICK=1: 4)
 	@mkdir -p $(RESULTS)
 	@if [ -e $(RESULTS)/.unfinished ] && [ -z "$(FRESH)" ]; then echo "Going on with the run that was interrupted (FRESH=1 begins anew)"; \
 	else touch $(RESULTS)/.unfinished && rm -f $(RESULTS)/*.json; fi
 	$(RUN) benchmarks/cost.py --resume $(if $(QUICK),--quick)
 	$(RUN) benchmarks/search.py --resume $(if $(QUICK),--quick)
 	$(RUN) benchmarks/scale.py --resume $(if $(QUICK),--quick)
+	$(RUN) benchmarks/decision.py --resume $(if $(QUICK),--quick)
 	$(RUN) benchmarks/moves.py --resume $(if $(QUICK),--quick)
 	$(RUN) benchmarks/page.py $(if $(QUICK),--quick)
 	@rm $(RESULTS)/.unfinished

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import page_cost
+import page_decision
 import page_end_to_end
 import page_moves
 import page_scale
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[Sequence[Row]], tuple[str, list[Target]]]] = {
     "cost": page_cost.render,
     "search": page_search.render,
     "scale": page_scale.render,
+    "decision": page_decision.render,
     "end_to_end": page_end_to_end.render,
     "moves": page_moves.render,
 }

@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import cases
+import decision
 import generate
 import live
 import live_rivals
@@ -28,6 +29,7 @@ import runs
 import scale
 from attempts import Attempt, hypervolume, unbeaten
 from spotkube.model.history import HOURS_A_MONTH
+from spotkube.planner.formulation.waiting import pods_to_place
 from spotkube.planner.neutral import plan_document, read_neutral, to_problem
 from spotkube.planner.problem import Budget
 from spotkube.planner.search.solve import solve
@@ -113,6 +115,33 @@ def test_the_page_tells_what_moves_save_and_whether_they_end() -> None:
     )
     assert "no dearer than one by one | at most 7.000 $/h | 5.500 $/h | met" in text
     assert "nothing to do afterwards | no node | 2 nodes | **missed by 2 nodes**" in text
+
+
+def test_a_decision_is_asked_for_the_pods_of_the_fullest_nodes() -> None:
+    waiting = moves.cluster(moves.Case(12, 2, 1, 1.0))
+    offering = max(waiting.offerings, key=lambda one: one.allocatable["cpu"])
+    claims, nodes = zip(*(moves._born(f"n{i}", offering) for i in range(3)), strict=True)
+    where = ["n0"] * 2 + ["n1"] * 7 + ["n2"] * 3
+    pods = tuple(dataclasses.replace(pod, node=name) for pod, name in zip(waiting.pods, where, strict=True))
+    running = dataclasses.replace(waiting, pods=pods, claims=claims, nodes=nodes)
+
+    snapshot, victim = decision.taken_back(running, 0)
+    assert victim.name == "n1"
+    assert [claim.name for claim in snapshot.claims if claim.leaving] == ["n1"]
+    assert {pod.node for pod in pods_to_place(snapshot)} == {"n1"}
+    assert decision.taken_back(running, 1)[1].name == "n2"
+
+
+def test_the_page_tells_how_long_decisions_take() -> None:
+    first = {"pods": 30, "seconds": 1.5, "allowed_seconds": 0.5, "bought": 2, "unplaceable": 0}
+    first |= {"usd_hour": 11.0, "bound_usd_hour": 10.0}
+    row = {
+        "name": "some pods", "date": "2026-01-01 00:00", "took_seconds": 1.0, "pods": 20000, "nodes": 800,
+        "first": first, "next": {**first, "pods": 29, "seconds": 1.0, "bought": 0}, "peak_rss_mib": 300.0,
+    }  # fmt: skip
+    text = page.render({"decision": document(row)})
+    times = "30, 29 | 0.5 s | **1.50 s** | 0.5 s | **1.00 s**"
+    assert f"| 20,000 | 800 | {times} | 2, 0 | 0 | 11.000 | 10.000 | 1.1000 | 300 MiB |" in text
 
 
 def test_one_by_one_gives_back_what_fits_elsewhere() -> None:

@@ -1,9 +1,10 @@
 """What is there already: nodes in force and claims on their way, with the room that they have left."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -36,6 +37,7 @@ _SPOT_LABELS = {
 }
 # Phases in which a claim has no Node yet; later, a Node that is missing has vanished.
 _ON_THE_WAY = (ClaimPhase.PENDING, ClaimPhase.LAUNCHED)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,16 @@ def make_bins(snapshot: Snapshot, kept: KeptBins | None = None) -> list[Bin]:
             bins.append(kept.of(f"claim/{claim.name}", (claim, *pods_on[claim.name]), make))
     kept.end()
     return bins
+
+
+def by_node(standing: Iterable[tuple[Pod, Labels]], told_by: Callable[[Labels], T]) -> Iterator[tuple[Pod, T]]:
+    """Each pod with what the labels of its node tell, which is found out once a node: its pods come with one and the
+    same object."""
+    told: dict[int, T] = {}
+    for pod, labels in standing:
+        if id(labels) not in told:
+            told[id(labels)] = told_by(labels)
+        yield pod, told[id(labels)]
 
 
 def capacity_type_of(labels: Labels) -> str:

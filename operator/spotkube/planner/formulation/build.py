@@ -13,7 +13,15 @@ from spotkube.model.pods import NEVER_ON_SPOT, Pod, PodShape, shapes_of
 from spotkube.model.resources import PODS, ResourceList
 from spotkube.planner.formulation import limits
 from spotkube.planner.formulation.affinity import needs_of
-from spotkube.planner.formulation.bins import Bin, KeptBins, capacity_type_of, free_array, make_bins, standing_elsewhere
+from spotkube.planner.formulation.bins import (
+    Bin,
+    KeptBins,
+    by_node,
+    capacity_type_of,
+    free_array,
+    make_bins,
+    standing_elsewhere,
+)
 from spotkube.planner.formulation.choice import with_choice
 from spotkube.planner.formulation.explain import why_nothing_fits
 from spotkube.planner.formulation.groups import (
@@ -91,7 +99,8 @@ def build(
     elsewhere = standing_elsewhere(snapshot, bins)
     residents = [(pod, b.labels) for b in bins for pod in b.residents] + elsewhere
     kinds = make_kinds(snapshot, pools)
-    needs = on_demand_needs(snapshot, Counter(p.workload for p, on in residents if capacity_type_of(on) == ON_DEMAND))
+    there = by_node(residents, capacity_type_of)
+    needs = on_demand_needs(snapshot, Counter(pod.workload for pod, kind in there if kind == ON_DEMAND))
     together = bring_together(pods, kinds, bins, needs, residents)
     pods, pinned = together, together != pods
     keys = selected_keys([*pods, *(pod for pod, _ in residents)])

@@ -109,16 +109,7 @@ def group_pods(
             has no pods here stays, into which others may come.
         let: pods (uids) that may be on spot though they belong to no Workload.
     """
-    alike: dict[_Likeness, list[Pod]] = defaultdict(list)
-    for pod in sorted(pods, key=lambda pod: (pod.created_at, pod.uid)):
-        need = needs.get(pod.workload or "", NO_NEED)
-        # Only the pods of a Workload that runs partly on demand are counted apart from others of their shape.
-        split_by = pod.workload if pod.workload and need.pods and not need.never_on_spot else ""
-        managed = pod.workload is not None or pod.uid in let
-        quota = pod.workload if pod.workload in apart and not need.never_on_spot else ""
-        labels = project(pod.labels, keys)
-        likeness = _Likeness(pod.shape, labels, managed, need.never_on_spot, split_by, quota or "", pod.batch)
-        alike[likeness].append(pod)
+    alike = _alike(sorted(pods, key=lambda pod: (pod.created_at, pod.uid)), keys, needs, apart, let)
     dealt = _deal_needs(alike, needs)
     # Pods of a Workload that are not alike (a rollout, say) share its need, so that nothing is sure of each kind.
     pods_of = Counter(pod.workload for pod in pods)
@@ -145,6 +136,41 @@ def group_pods(
         else:
             groups.append(group)
     return groups
+
+
+def _alike(
+    pods: Iterable[Pod],
+    keys: frozenset[str],
+    needs: Mapping[str, OnDemandNeed],
+    apart: Collection[str],
+    let: Collection[str],
+) -> dict[_Likeness, list[Pod]]:
+    """Those that are interchangeable, in the order of the first of each kind and of the pods."""
+    alike: dict[_Likeness, list[Pod]] = defaultdict(list)
+    # What a pod is like takes long to say and to compare; pods of one template mostly have the same objects.
+    like: dict[tuple[object, ...], list[Pod]] = {}
+    for pod in pods:
+        template = (id(pod.shape), id(pod.labels), pod.workload, pod.batch, pod.uid in let)
+        if template not in like:
+            like[template] = alike[_likeness(pod, keys, needs, apart, let)]
+        like[template].append(pod)
+    return alike
+
+
+def _likeness(
+    pod: Pod,
+    keys: frozenset[str],
+    needs: Mapping[str, OnDemandNeed],
+    apart: Collection[str],
+    let: Collection[str],
+) -> _Likeness:
+    need = needs.get(pod.workload or "", NO_NEED)
+    # Only the pods of a Workload that runs partly on demand are counted apart from others of their shape.
+    split_by = pod.workload if pod.workload and need.pods and not need.never_on_spot else ""
+    managed = pod.workload is not None or pod.uid in let
+    quota = pod.workload if pod.workload in apart and not need.never_on_spot else ""
+    labels = project(pod.labels, keys)
+    return _Likeness(pod.shape, labels, managed, need.never_on_spot, split_by, quota or "", pod.batch)
 
 
 def _deal_needs(alike: Mapping[_Likeness, Sequence[Pod]], needs: Mapping[str, OnDemandNeed]) -> Mapping[_Likeness, int]:

@@ -16,7 +16,7 @@ from spotkube.model.history import SpotPool
 from spotkube.model.offerings import SPOT
 from spotkube.model.pods import Labels, Pod
 from spotkube.model.resources import ResourceList
-from spotkube.planner.formulation.bins import Bin, capacity_type_of
+from spotkube.planner.formulation.bins import Bin, by_node, capacity_type_of
 from spotkube.planner.formulation.groups import Group
 from spotkube.planner.formulation.kinds import Kinds
 from spotkube.planner.formulation.rates import prior_rate, spot_rates
@@ -48,9 +48,7 @@ def make_risk(
     """`standing` are the pods that have a node, with its labels."""
     sold = [SpotPool(o.instance_type, o.zone) if o.capacity_type == SPOT else None for o in kinds.offerings]
     there = [spot_pool_of(b.labels) for b in bins]
-    stands = [
-        (pod, pool) for pod, labels in standing if not (pod.daemon or pod.mirror) and (pool := spot_pool_of(labels))
-    ]
+    stands = [(pod, pool) for pod, pool in by_node(standing, spot_pool_of) if pool and not (pod.daemon or pod.mirror)]
     pools = sorted({pool for pool in (*sold, *there, *(pool for _, pool in stands)) if pool is not None})
     number: Mapping[SpotPool | None, int] = {None: -1} | {pool: i for i, pool in enumerate(pools)}
     known = spot_rates(snapshot.offerings, snapshot.spot_history)

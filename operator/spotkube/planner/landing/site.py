@@ -131,6 +131,7 @@ class Site:
             self._note_terms(shape)
         self.kinds: list[Kind] = []
         self._kind_of: dict[tuple[object, ...], int] = {}
+        self._kind_like: dict[tuple[object, ...], int] = {}
         self._owners: dict[tuple[str, str], int] = {}
         self._masks: dict[PodShape, BoolArray] = {}
         self.kind = [self._number_kind(pod) for pod in pods]
@@ -166,6 +167,13 @@ class Site:
         return self._numbers[term]
 
     def _number_kind(self, pod: Pod) -> int:
+        # What makes a kind takes long to compare; pods of one owner mostly have the same objects.
+        template = (id(pod.shape), id(pod.labels), pod.namespace, pod.owner or pod.uid)
+        if template not in self._kind_like:
+            self._kind_like[template] = self._find_kind(pod)
+        return self._kind_like[template]
+
+    def _find_kind(self, pod: Pod) -> int:
         mates = self._owners.setdefault((pod.namespace, pod.owner or pod.uid), len(self._owners))
         key = (pod.shape, pod.labels, mates)
         if key not in self._kind_of:
