@@ -27,7 +27,7 @@ CHART = Path(__file__).resolve().parent.parent / "helm" / "spotkube"
 RELEASE = "spotkube"
 SERVICE_ACCOUNT = "spotkube"
 TOKEN_DURATION = "12h"
-IDENTITY_TEMPLATES = ("serviceaccount", "rbac")
+IDENTITY_TEMPLATES = ("serviceaccount", "rbac", "flowschema")
 
 Manifest = dict[str, Any]
 
@@ -77,7 +77,7 @@ def installation(cluster: Cluster, namespace: str) -> Iterator[None]:
 
 
 def install_operator_identity(cluster: Cluster, namespace: str) -> Path:
-    """Installs CRDs, ServiceAccount and RBAC of the chart (not the Deployment) into a namespace that exists.
+    """Installs CRDs, ServiceAccount and its rights of the chart (not the Deployment) into a namespace that exists.
 
     Returns a kubeconfig that acts as this ServiceAccount. It is deleted when this process ends; what is
     cluster-wide goes with the namespace, the CRDs stay.

@@ -1,7 +1,7 @@
 """The operator's account on the demo's cluster: the rights that the chart gives it, never an administrator's.
 
-`identity.yaml` is what Helm renders of the chart's ServiceAccount and RBAC; it is committed so that the demo need not
-build Helm first, and a test holds that it is up to date. `python -m demo.identity` writes it anew.
+`identity.yaml` is what Helm renders of the chart's ServiceAccount, RBAC and FlowSchemas; it is committed so that the
+demo need not build Helm first, and a test holds that it is up to date. `python -m demo.identity` writes it anew.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HEAD = "# Rendered from helm/spotkube by `python -m demo.identity`; do not edit.
 
 
 def install(cluster: Cluster, folder: Path) -> Path:
-    """Creates namespace, ServiceAccount and RBAC; returns a kubeconfig in `folder` that acts as this account.
+    """Creates namespace, ServiceAccount and its rights; returns a kubeconfig in `folder` that acts as this account.
 
     Raises:
         KubectlError: the API server refused something.
@@ -51,7 +51,7 @@ def install(cluster: Cluster, folder: Path) -> Path:
 
 def rendered(helm: Path) -> str:
     """What `identity.yaml` must contain, by real Helm."""
-    shown = [f"--show-only=templates/{name}.yaml" for name in ("serviceaccount", "rbac")]
+    shown = [f"--show-only=templates/{name}.yaml" for name in ("serviceaccount", "rbac", "flowschema")]
     command = [str(helm), "template", SERVICE_ACCOUNT, str(CHART), "--namespace", NAMESPACE, *shown]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return HEAD + "\n".join(line.rstrip() for line in text.strip().splitlines()) + "\n"

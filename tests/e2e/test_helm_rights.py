@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -121,6 +123,31 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(cluster: Cluster, ide
     account = f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}"
     assert cluster.kubectl("auth", "can-i", "delete", "nodes", "--as", account).strip() == "yes"
     assert cluster.kubectl("auth", "can-i", "get", "secrets", "-A", "--as", account, check=False).startswith("no")
+
+
+def level_of(identity: Cluster, *request: str) -> str:
+    """The name of the priority level at which the API server took a request of the operator's."""
+    command = [str(identity.binary("kubectl")), "--kubeconfig", str(identity.kubeconfig), "-v=8", *request]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    uids = re.findall(r"X-Kubernetes-Pf-Prioritylevel-Uid[:=]\W*([0-9a-f-]{36})", told, re.IGNORECASE)
+    assert uids, told
+    return str(uids[-1])
+
+
+def test_requests_of_the_operator_do_not_wait_for_those_of_workloads(
+    cluster: Cluster, identity: Cluster, namespace: str
+) -> None:
+    listed = json.loads(cluster.kubectl("get", "prioritylevelconfigurations", "-o", "json"))["items"]
+    names = {level["metadata"]["uid"]: level["metadata"]["name"] for level in listed}
+
+    def levels() -> list[str]:
+        lease = ("get", "--raw", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/spotkube")
+        requests = [lease, ("get", "--raw", "/api/v1/nodes?limit=1"), ("get", "--raw", "/api/v1/pods?limit=1")]
+        return [names[level_of(identity, *request)] for request in requests]
+
+    # It takes the API server a moment to learn of a FlowSchema.
+    wanted = ["leader-election", "workload-high", "workload-high"]
+    wait_until(lambda: levels() == wanted, message=lambda: f"{levels()} and not {wanted}")
 
 
 def test_no_kind_may_be_listed_but_those_that_the_operator_watches(cluster: Cluster) -> None:
