@@ -34,7 +34,7 @@ from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.upkeep.sickness import SickNodes
 from spotkube.controllers.view import View
 from spotkube.controllers.workloads.reconcile import WorkloadController
-from spotkube.loop import Controllers, Loop, Pace
+from spotkube.loop import Controllers, Loop
 from spotkube.metrics import Metrics
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Snapshot
@@ -43,6 +43,7 @@ from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.moving import MovesQuestion
 from spotkube.observe import Observer
+from spotkube.pacing import Pace
 from spotkube.planner.formulation.bins import make_bins
 from spotkube.planner.formulation.waiting import unsettled
 from spotkube.planning import Planning

@@ -36,11 +36,12 @@ from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.upkeep.sickness import SickNodes
 from spotkube.controllers.workloads.reconcile import WorkloadController
 from spotkube.health import Health, serving
-from spotkube.loop import Controllers, Loop, Pace
+from spotkube.loop import Controllers, Loop
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import Mode
 from spotkube.moving import MovesQuestion
 from spotkube.observe import Observer
+from spotkube.pacing import Pace
 from spotkube.pauses import keep_pauses_short
 from spotkube.planning import Planning
 from spotkube.providers import connect_provider

@@ -6,8 +6,7 @@ drain.
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +19,6 @@ from spotkube.controllers.disruption.carry import DisruptionController
 from spotkube.controllers.garbage import GarbageCollector
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
-from spotkube.controllers.plans import Decision
 from spotkube.controllers.pools import PoolController
 from spotkube.controllers.queues.reconcile import QueueController
 from spotkube.controllers.toolbox import NotLeading, Toolbox
@@ -28,24 +26,17 @@ from spotkube.controllers.view import View
 from spotkube.controllers.workloads.reconcile import WorkloadController, WorkloadView
 from spotkube.controllers.workloads.status import node_facts
 from spotkube.controllers.workloads.waiting import Outlook
+from spotkube.enacting import Enactor
 from spotkube.health import Health
-from spotkube.model.cluster import Mode
-from spotkube.model.plan import Plan
 from spotkube.observe import Observer
+from spotkube.pacing import Pace, until_next
 from spotkube.planning import Planning
-from spotkube.recording import record_decision, record_view
+from spotkube.recording import record_view
 
-# While claims are under way or pods are being moved, time itself is news: graces run out, deadlines come near.
-BUSY_SECONDS = 0.25
-# Cycles of a large cluster that follow each other closely would take from the planner, and from all that is done beside
-# them, the time that they wait for.
-REST_SHARE, LONGEST_REST_SECONDS = 0.5, 1.0
 # Those of a hundred nodes, taken at once, reach us within a second or two; one that goes alone waits for no others.
 NOTICE_ROUNDS = 3
 DOORS_SECONDS = 1.0
 logger = logging.getLogger(__name__)
-_Gist = tuple[frozenset[object], frozenset[object]]
-_NOTHING: _Gist = (frozenset(), frozenset())
 
 
 @dataclass(frozen=True)
@@ -64,15 +55,6 @@ class Controllers:
     history: InterruptionHistory
 
 
-@dataclass(frozen=True)
-class Pace:
-    """Seconds: a cycle each `cycle` at least; after a change once `idle` is quiet, `longest` later at most."""
-
-    cycle: float
-    idle: float = 0.1
-    longest: float = 0.4
-
-
 class Loop:
     def __init__(
         self, tools: Toolbox, observer: Observer, planning: Planning, controllers: Controllers, pace: Pace
@@ -82,9 +64,9 @@ class Loop:
         self._planning = planning
         self._controllers = controllers
         self._pace = pace
-        self._told: dict[Mode, _Gist] = {}
-        self._told_moves: dict[Mode, _Gist] = {}
-        self._last_plans: dict[Mode, Plan] = {}
+        self._enactor = Enactor(
+            tools.metrics, planning, controllers.placement, controllers.carrier, controllers.disruption
+        )
         self._led = False
         self._closed = False
 
@@ -99,7 +81,10 @@ class Loop:
                 await self._guarded_cycle()
             elif self._led:
                 self._forget()
-            seen = await self._next(seen, began, stopping)
+            took = asyncio.get_running_loop().time() - began
+            busy = self._planning.busy or self._planning.gathers or self._in_motion()
+            news = [stopping.wait(), *([self._planning.decided()] if self._tools.is_leader() else [])]
+            seen = await until_next(self._tools.cache, self._pace, news, seen, took, busy=busy)
         await self._planning.stop()
 
     async def cycle(self) -> bool:
@@ -238,38 +223,7 @@ class Loop:
         view = await self._observer.look()
         decision = self._planning.take(view)
         if decision is not None:
-            await (self._tell_moves if decision.moves else self._act_on)(decision, view)
-
-    async def _act_on(self, decision: Decision, view: View) -> None:
-        """Records and carries out what is new in it; a decision that says the same as the last one is dropped."""
-        # Using what is there is nothing to be recommended first: pods behind our gate would else wait for ever.
-        self._controllers.placement.remember(decision.plan.placements)
-        if decision.fills:
-            self._planning.succeeded()
-            return
-        self._last_plans[decision.mode] = decision.plan
-        record_decision(self._tools.metrics, decision)
-        gist = _gist(decision)
-        buys = decision.mode is Mode.APPLY and bool(decision.plan.additions)
-        if buys or self._told.get(decision.mode, _NOTHING) != gist:
-            try:
-                await self._controllers.carrier.carry_out(decision, view)
-            except Exception:
-                self._planning.postpone(view.now)
-                raise
-        self._told[decision.mode] = gist
-        self._planning.succeeded()
-
-    async def _tell_moves(self, decision: Decision, view: View) -> None:
-        """Begins the moves; in mode Recommend it is recorded what they would save, if it is not what was told last."""
-        if decision.mode is Mode.APPLY:
-            if decision.plan.drains and not await self._controllers.disruption.begin(decision, view):
-                self._planning.forget_moves()
-            return
-        gist = _moves_gist(decision.plan)
-        if self._told_moves.get(decision.mode) != gist:
-            await self._controllers.carrier.carry_out(decision, view)
-        self._told_moves[decision.mode] = gist
+            await self._enactor.enact(decision, view)
 
     async def _disrupt(self, view: View) -> None:
         def must_wait() -> bool:  # a plan is about to use the nodes that are empty
@@ -294,69 +248,13 @@ class Loop:
             outlook=Outlook(
                 view.claims,
                 expected,
-                self._reasons(view),
-                self._recommended(view),
+                self._enactor.reasons(view),
+                self._enactor.recommended(view),
                 self._controllers.queues.standings,
             ),
         )
-
-    def _reasons(self, view: View) -> Mapping[str, str]:
-        """Why pods have no place, from the plan that may buy, or else from the one that recommends."""
-        modes = {pool.mode for pool in view.snapshot.pools}
-        mode = Mode.APPLY if Mode.APPLY in modes else Mode.RECOMMEND
-        plan = self._last_plans.get(mode)
-        return {uid: group.in_short for group in plan.unplaceable for uid in group.pods} if plan else {}
-
-    def _recommended(self, view: View) -> Mapping[str, str]:
-        """The pool of the node that is recommended for each pod; a plan of old says nothing of pools that apply now."""
-        pools = {pool.name for pool in view.snapshot.pools if pool.mode is Mode.RECOMMEND}
-        plan = self._last_plans.get(Mode.RECOMMEND)
-        additions = plan.additions if plan else ()
-        return {uid: node.pool for node in additions if node.pool in pools for uid in node.pods}
-
-    async def _next(self, seen: int, began: float, stopping: asyncio.Event) -> int:
-        """Sleeps until something changed, a decision was reached, or it is time; the cache's generation then.
-
-        What changed while the cycle ran that began then has waited for as long, and so waits the less for company.
-        After a long cycle there is a rest, which only a decision ends.
-        """
-        took = asyncio.get_running_loop().time() - began
-        rest = min(LONGEST_REST_SECONDS, REST_SHARE * took)
-        busy = self._planning.busy or self._planning.gathers or self._in_motion()
-        waits: list[asyncio.Task[object]] = [
-            asyncio.create_task(
-                self._tools.cache.next_batch(
-                    seen,
-                    idle_seconds=max(self._pace.idle, rest),
-                    max_seconds=max(self._pace.longest - took, rest),
-                    timeout_seconds=max(BUSY_SECONDS, rest) if busy else self._pace.cycle,
-                )
-            ),
-            asyncio.create_task(stopping.wait()),
-        ]
-        if self._tools.is_leader():
-            waits.append(asyncio.create_task(self._planning.decided()))
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
-        return self._tools.cache.generation
 
     def _in_motion(self) -> bool:
         """Whether claims are on their way, in or out."""
         claims = self._observer.claims.values()
         return any(c.metadata.deletion_timestamp is not None or c.status.phase is not Phase.READY for c in claims)
-
-
-def _moves_gist(plan: Plan) -> _Gist:
-    bought = Counter((node.pool, node.offering.key, len(node.pods)) for node in plan.additions)
-    return frozenset(drain.claim for drain in plan.drains), frozenset(bought.items())
-
-
-def _gist(decision: Decision) -> _Gist:
-    """What makes one decision news to a reader: what a recommendation would buy, and what has no place."""
-    plan = decision.plan
-    additions = plan.additions if decision.mode is Mode.RECOMMEND else ()
-    bought = Counter((node.pool, node.offering.key, len(node.pods)) for node in additions)
-    missing = Counter({group.name: len(group.pods) for group in plan.unplaceable})
-    return frozenset(bought.items()), frozenset(missing.items())

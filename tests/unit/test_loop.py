@@ -21,8 +21,9 @@ from spotkube.cluster.resources import (
 from spotkube.controllers.toolbox import NotLeading, each
 from spotkube.controllers.view import View
 from spotkube.health import Health
-from spotkube.loop import LONGEST_REST_SECONDS, REST_SHARE, Loop, Pace
+from spotkube.loop import Loop
 from spotkube.model.policy import PolicyUnsatisfiable
+from spotkube.pacing import LONGEST_REST_SECONDS, REST_SHARE, Pace
 from spotkube.worker import PlannerFailed
 
 

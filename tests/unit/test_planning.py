@@ -28,8 +28,8 @@ from spotkube.planning import (
     URGENT_SECONDS,
     Planning,
     question_of,
-    still_valid,
 )
+from spotkube.validity import still_valid
 from spotkube.worker import PlannerFailed
 
 CHEAP = make_offering("m.large", 0.1)
