@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from spotkube.planner.formulation.assembling import Built
 
 from builders import (
     GPU,
@@ -29,7 +30,7 @@ from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Snapshot
 from spotkube.model.notices import Notice, NoticeKind
 from spotkube.model.selectors import TaintEffect, Toleration
-from spotkube.planner.formulation.build import Built, build
+from spotkube.planner.formulation.build import build
 from spotkube.planner.formulation.groups import Group
 from spotkube.planner.formulation.waiting import pods_to_place
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from spotkube.planner.formulation.assembling import Built
 
 from builders import (
     ZONES,
@@ -29,7 +30,7 @@ from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.model.pods import HostPort, PodTerm
 from spotkube.planner.decide import decide
-from spotkube.planner.formulation.build import Built, build
+from spotkube.planner.formulation.build import build
 from spotkube.planner.problem import Budget
 
 THREE_ZONES = tuple(make_offering(zone=zone) for zone in ZONES)

@@ -7,7 +7,7 @@ from spotkube.model import labels as keys
 from spotkube.model.history import SpotPool
 from spotkube.model.offerings import SPOT
 from spotkube.model.plan import Concentration
-from spotkube.planner.formulation.build import Built
+from spotkube.planner.formulation.assembling import Built
 from spotkube.planner.formulation.risk import spot_pool_of
 from spotkube.planner.problem import Result
 

@@ -11,8 +11,9 @@ from spotkube.model.offerings import Offering
 from spotkube.model.plan import Baselines, FrontPoint, Placement, Plan, PlannedNode, Unplaceable, Work
 from spotkube.planner.concentration import concentrations
 from spotkube.planner.explaining.bought import Purchases
+from spotkube.planner.formulation.assembling import Built
 from spotkube.planner.formulation.bins import KeptBins
-from spotkube.planner.formulation.build import Built, build_fleet
+from spotkube.planner.formulation.build import build_fleet
 from spotkube.planner.formulation.explain import why_left_over
 from spotkube.planner.formulation.preferences import unmet_pods
 from spotkube.planner.formulation.quotas import why_full

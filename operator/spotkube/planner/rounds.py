@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from spotkube.model.cluster import Pool, Snapshot
+from spotkube.planner.formulation.assembling import Built
 from spotkube.planner.formulation.bins import KeptBins
-from spotkube.planner.formulation.build import Built, build
+from spotkube.planner.formulation.build import build
 from spotkube.planner.formulation.ledger import Part, part_of
 from spotkube.planner.formulation.regain import cut_too_far, holds_more, only_nodes, with_one_more
 from spotkube.planner.formulation.scopes import Scope

@@ -12,7 +12,7 @@ from spotkube.model.plan import payback_seconds
 from spotkube.model.policy import Pick, Policy
 from spotkube.planner.consolidation.candidates import Candidate, assort, with_leaving
 from spotkube.planner.decide import staying_micro_usd_hour
-from spotkube.planner.formulation.build import Built
+from spotkube.planner.formulation.assembling import Built
 from spotkube.planner.policy import pick, risk_micro_usd_hour
 from spotkube.planner.problem import Alternative, Budget, Result
 from spotkube.planner.rounds import plan_in_rounds

@@ -10,7 +10,7 @@ from spotkube.model.explanation import Alternative
 from spotkube.model.offerings import ON_DEMAND, SPOT, Offering
 from spotkube.model.plan import PlannedNode
 from spotkube.model.resources import CPU, MEMORY
-from spotkube.planner.formulation.build import Built
+from spotkube.planner.formulation.assembling import Built
 from spotkube.planner.formulation.groups import Group
 from spotkube.planner.problem import BoolArray, IntArray, Problem, Solution
 

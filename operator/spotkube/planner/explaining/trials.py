@@ -13,7 +13,7 @@ from spotkube.model.offerings import Offering
 from spotkube.model.plan import Plan
 from spotkube.planner.explaining.apply import apply_changes
 from spotkube.planner.explaining.changes import RANKS
-from spotkube.planner.formulation.build import Built
+from spotkube.planner.formulation.assembling import Built
 from spotkube.planner.formulation.kinds import node_labels
 from spotkube.planner.formulation.limits import limit_use, used
 from spotkube.planner.formulation.waiting import pods_to_place

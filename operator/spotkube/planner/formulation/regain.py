@@ -9,7 +9,7 @@ import numpy as np
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Pool, Snapshot
 from spotkube.model.selectors import Operator, Requirement
-from spotkube.planner.formulation.build import Built
+from spotkube.planner.formulation.assembling import Built
 from spotkube.planner.formulation.ledger import Part, part_of
 from spotkube.planner.formulation.places import NODE_KEYS
 from spotkube.planner.problem import BoolArray, Problem, Result, Solution
