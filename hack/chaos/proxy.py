@@ -39,6 +39,7 @@ class Fault(StrEnum):
     TWICE = "sent twice"
     CONFLICT = "409"
     EXPIRED = "410"
+    DENIED = "403"
     THROTTLE = "429 with Retry-After"
     ERROR = "500"
     UNAVAILABLE = "503"
@@ -47,6 +48,7 @@ class Fault(StrEnum):
 
 
 _STATUS = {
+    Fault.DENIED: (403, "Forbidden"),
     Fault.CONFLICT: (409, "Conflict"),
     Fault.EXPIRED: (410, "Expired"),
     Fault.THROTTLE: (429, "TooManyRequests"),
@@ -55,7 +57,6 @@ _STATUS = {
 }
 _ANY: tuple[Fault, ...] = (Fault.DELAY, Fault.DROP, Fault.THROTTLE, Fault.ERROR, Fault.UNAVAILABLE)
 _OF_WRITES: tuple[Fault, ...] = (*_ANY, Fault.LOSE_ANSWER, Fault.TWICE)
-_OF_LISTS: tuple[Fault, ...] = (*_ANY, Fault.STALE)
 # Only what goes on from a version can have expired.
 _OF_WATCHES: tuple[Fault, ...] = (*_ANY, Fault.EXPIRED, Fault.HANG)
 
@@ -67,6 +68,7 @@ class Upstream:
     url: str
     tls: ssl.SSLContext | None
     is_list: Callable[[web.Request], bool]
+    faults_of_reads: tuple[Fault, ...]
     faults_of_writes: tuple[Fault, ...]
 
 
@@ -77,11 +79,18 @@ def api_server(kubeconfig: Path) -> Upstream:
         tls = ssl.create_default_context(cadata=base64.b64decode(data).decode())
     else:
         tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
-    return Upstream(cluster["server"], tls, lambda request: "limit" in request.query, (*_OF_WRITES, Fault.CONFLICT))
+    return Upstream(
+        cluster["server"], tls, lambda request: "limit" in request.query, _ANY, (*_OF_WRITES, Fault.CONFLICT)
+    )
 
 
 def cloud(url: str) -> Upstream:
-    return Upstream(url, None, lambda request: request.path == "/v1/instances" and request.method == "GET", _OF_WRITES)
+    """The fake one. Access may be denied there, as where credentials run out."""
+
+    def is_list(request: web.Request) -> bool:
+        return request.path == "/v1/instances" and request.method == "GET"
+
+    return Upstream(url, None, is_list, (*_ANY, Fault.DENIED), (*_OF_WRITES, Fault.DENIED))
 
 
 def kubeconfig_to(url: str, kubeconfig: Path, written: Path) -> Path:
@@ -131,7 +140,8 @@ class Proxy:
         elif "watch" in request.query:
             kinds = _OF_WATCHES
         else:
-            kinds = _OF_LISTS if self._upstream.is_list(request) else _ANY
+            kinds = self._upstream.faults_of_reads
+            kinds = (*kinds, Fault.STALE) if self._upstream.is_list(request) else kinds
         return kinds[int(which * len(kinds))]
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

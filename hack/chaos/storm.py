@@ -23,7 +23,8 @@ class Storm:
     `clock_ahead_seconds` is how far the operator's clock is ahead of the API server's. The service's budget lets
     `evictable` pods go at once. `never_register` and `die_early` count machines that are bought after the notices.
     Where it is `sold_out`, what is taken back can't be bought again. A `neighbour` cordons and drains those nodes too,
-    as handlers of notices do that a cluster may have besides.
+    as handlers of notices do that a cluster may have besides. A `meddler` edits our objects all the time, opens the
+    nodes again that are closed, and scales the Workload's Deployment down and up by hand.
     """
 
     seed: int
@@ -38,6 +39,7 @@ class Storm:
     die_early: int
     kill_after_seconds: float | None
     neighbour: bool
+    meddler: bool
 
     @classmethod
     def drawn(cls, seed: int) -> Storm:
@@ -55,6 +57,7 @@ class Storm:
             die_early=chance.choice((0, 0, 1, 2)),
             kill_after_seconds=chance.choice((None, chance.uniform(0.0, 10.0))),
             neighbour=chance.random() < 0.5,
+            meddler=chance.random() < 0.5,
         )
 
     def pick(self, machines: Mapping[str, str]) -> list[str]:

@@ -7,12 +7,13 @@ alone.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from life import Scene, Unfinished, tell
 from chaos.proxy import Proxy
 from chaos.report import Report
 from chaos.storm import Storm, Victims
+from demo.helpers import Helper
 from support_operator import Site, Story, names, offering
 
 REPLICAS = 9
@@ -42,7 +44,9 @@ SHORT = Storm(
     die_early=1,
     kill_after_seconds=2.0,
     neighbour=True,
+    meddler=True,
 )
+MEDDLES_EACH_SECONDS = 1.0
 
 
 def play(scene: Scene, storm: Storm) -> None:
@@ -58,8 +62,18 @@ def play(scene: Scene, storm: Storm) -> None:
     site.set_faults(never_register=storm.never_register, die_early=storm.die_early)
     for name in victims:
         site.interrupt(name, storm.notice_seconds)
-    neighbour = threading.Thread(target=drain_beside, args=(scene, victims if storm.neighbour else []))
-    neighbour.start()
+    with ExitStack() as others:
+        if storm.neighbour:
+            others.enter_context(beside(drain, scene, victims))
+        if storm.meddler:
+            others.enter_context(beside(meddle, scene, victims))
+        come_through(scene, storm, operator, victims)
+    scene.end()
+
+
+def come_through(scene: Scene, storm: Storm, operator: Helper, victims: list[str]) -> None:
+    """Until the victims are gone and all pods run, with a kill on the way."""
+    site, story = scene.site, scene.story
     if storm.kill_after_seconds is not None:
         time.sleep(storm.kill_after_seconds)
         site.operators.remove(operator)
@@ -70,14 +84,41 @@ def play(scene: Scene, storm: Storm) -> None:
         story.wait_gone(name)
     story.wait_running(REPLICAS, "web")
     assert not names(story.claims()) & set(victims)
-    neighbour.join()
-    scene.end()
 
 
-def drain_beside(scene: Scene, nodes: list[str]) -> None:
+@contextmanager
+def beside(act: Callable[[Scene, list[str], threading.Event], None], scene: Scene, nodes: list[str]) -> Iterator[None]:
+    """What others do meanwhile, until it is said to be over."""
+    over = threading.Event()
+    thread = threading.Thread(target=act, args=(scene, nodes, over))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def drain(scene: Scene, nodes: list[str], _over: threading.Event) -> None:
     """What another controller does, or somebody by hand. It may fail: the nodes vanish meanwhile."""
-    if nodes:
-        scene.site.cluster.kubectl("drain", *nodes, "--ignore-daemonsets", "--force", "--timeout=20s", check=False)
+    scene.site.cluster.kubectl("drain", *nodes, "--ignore-daemonsets", "--force", "--timeout=20s", check=False)
+
+
+def meddle(scene: Scene, nodes: list[str], over: threading.Event) -> None:
+    """People who mean well. What they edit may be gone."""
+
+    def kubectl(*words: str) -> str:
+        return scene.site.cluster.kubectl(*words, check=False)
+
+    for number, missing in enumerate(itertools.chain([1], itertools.repeat(0))):
+        # The Workload leaves its Deployment's replicas to whoever scales it.
+        kubectl("-n", scene.story.namespace, "scale", "deployment/web", f"--replicas={scene.replicas - missing}")
+        ours = kubectl("get", "nodeclaims.spotkube.io", "-o", "name").split()
+        kubectl("annotate", *ours, f"chaos/seen={number}", "--overwrite")
+        kubectl("label", "nodes", *(name.partition("/")[2] for name in ours), f"chaos/seen={number}", "--overwrite")
+        kubectl("uncordon", *nodes)
+        if over.wait(MEDDLES_EACH_SECONDS):
+            return
 
 
 def weather(scene: Scene, storm: Storm, folder: Path) -> list[str]:
@@ -91,6 +132,7 @@ def weather(scene: Scene, storm: Storm, folder: Path) -> list[str]:
         found["machine never joined"] += storm.never_register
         found["machine ended at once"] += storm.die_early
         found["drained by a neighbour too"] += storm.neighbour
+        found["edited by a meddler"] += storm.meddler
         found["kill amid a storm"] += storm.kill_after_seconds is not None
         found[f"clock {storm.clock_ahead_seconds:+.0f} s"] += storm.clock_ahead_seconds != 0
         return +found
