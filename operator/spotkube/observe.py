@@ -37,7 +37,7 @@ from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.upkeep.brake import PurchaseBrake
 from spotkube.controllers.upkeep.prices import PriceCheck
 from spotkube.controllers.view import Memory, View
-from spotkube.convert.binding import with_volumes
+from spotkube.convert.joining import JoinedVolumes
 from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
 from spotkube.convert.pods import to_daemonset, to_namespace, to_pod
@@ -129,6 +129,7 @@ class Observer:
         self._models: Kept[NodeClaim, Claim] = Kept(to_claim)
         self._targets: dict[SourceKey, str] = {}
         self._owned: Kept[Pod, Pod] = Kept(lambda pod: pod)
+        self._volumes_joined = JoinedVolumes()
         self._memory = Memory()
 
     @staticmethod
@@ -177,7 +178,7 @@ class Observer:
         models = tuple(self._models.of_all(claims))
         snapshot = Snapshot(
             taken_at=self._clock(),
-            pods=tuple(with_volumes([*live, *displaced, *expected], self._storage())),
+            pods=tuple(self._volumes_joined.of_all([*live, *displaced, *expected], self._storage())),
             nodes=tuple(with_volume_limits(self.nodes.values(), dict(self._csi_nodes.values()))),
             claims=models,
             pools=self._pools(pools, models),

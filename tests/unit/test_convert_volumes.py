@@ -9,6 +9,7 @@ import pytest
 
 from builders import make_pod
 from spotkube.convert.binding import with_volumes
+from spotkube.convert.joining import JoinedVolumes
 from spotkube.convert.matching import Wanting, serves, share_out
 from spotkube.convert.storage import (
     to_claim_uses,
@@ -340,3 +341,40 @@ class TestClaimsOfPods:
 def test_limits_of_a_csi_node() -> None:
     drivers = [{"name": "b", "allocatable": {"count": 3}}, {"name": "a", "allocatable": {"count": 0}}, {"name": "c"}]
     assert to_volume_limits({"metadata": {"name": "n1"}, "spec": {"drivers": drivers}}) == ("n1", (("a", 0), ("b", 3)))
+
+
+class TestJoined:
+    """What was joined is kept from cycle to cycle as far as nothing differs."""
+
+    def test_pods_are_the_same_objects_while_nothing_changes(self) -> None:
+        joined, plain = JoinedVolumes(), make_pod("plain")
+        users = [using("one", name="a"), using("two", name="b")]
+        kept = storage(*(claim(name, volumeName=name) for name in ("one", "two")), volume("one"), volume("two"))
+
+        first = joined.of_all([plain, *users], kept)
+        again = joined.of_all([*users, plain], kept)
+
+        assert first == with_volumes([plain, *users], kept)
+        assert all(old is new for old, new in zip(first, [again[2], *again[:2]], strict=True))
+
+    def test_a_change_makes_anew_only_whom_it_concerns(self) -> None:
+        joined, users = JoinedVolumes(), [using("one", name="a"), using("two", name="b")]
+        claims, one = [claim(name, volumeName=name) for name in ("one", "two")], volume("one")
+        first = joined.of_all(users, storage(*claims, one, volume("two", zone="a")))
+
+        moved = storage(*claims, one, volume("two", zone="b"))
+        then = joined.of_all(users, moved)
+
+        assert then == with_volumes(users, moved)
+        assert then[0] is first[0]
+        assert zones(then[1].shape) == "b"
+
+    def test_pods_come_and_go(self) -> None:
+        joined, kept = JoinedVolumes(), storage(claim("one", volumeName="pv"), volume())
+        pod = using("one", name="a")
+        joined.of_all([pod], kept)
+        bound = replace(pod, node="n1")
+
+        assert joined.of_all([bound], kept) == with_volumes([bound], kept)
+        assert joined.of_all([], kept) == []
+        assert joined.of_all([bound], kept) == with_volumes([bound], kept)
