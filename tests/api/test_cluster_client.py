@@ -3,12 +3,16 @@
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import kopf
 import pytest
+from aiohttp import web
 
+from chaos.proxy import Proxy, Upstream, api_server, kubeconfig_to
 from localcluster.cluster import Cluster
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
@@ -25,8 +29,10 @@ from spotkube.cluster.errors import (
 )
 from spotkube.cluster.events import EventRecorder, ObjectRef
 from spotkube.cluster.leader import LeaderElector
-from spotkube.cluster.resources import EVENTS, LEASES, PODDISRUPTIONBUDGETS, PODS, WORKLOADS, Resource
+from spotkube.cluster.resources import EVENTS, LEASES, NODECLAIMS, PODDISRUPTIONBUDGETS, PODS, WORKLOADS, Resource
 from spotkube.cluster.running import OperatorContext, run_operator
+from spotkube.cluster.watching import keep_watching_with_kopf
+from support_chart import install_operator_identity
 
 CONFIGMAPS = Resource("", "v1", "configmaps", True, "ConfigMap")
 
@@ -248,15 +254,16 @@ async def test_a_termination_signal_ends_it_in_order(client: KubeClient) -> None
 async def test_kopf_begins_anew_whatever_ended_it(
     client: KubeClient, crds: None, namespace: str, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    real, runs = kopf.operator, list[str]()
+    real, runs = kopf.spawn_tasks, list[str]()
 
-    async def stumbling(**kwargs: Any) -> None:
+    async def stumble() -> None:
+        raise error
+
+    async def stumbling(**kwargs: Any) -> Collection[asyncio.Task[None]]:
         runs.append(threading.current_thread().name)
-        if len(runs) == 1:
-            raise error
-        await real(**kwargs)
+        return [asyncio.create_task(stumble())] if len(runs) == 1 else await real(**kwargs)
 
-    monkeypatch.setattr(kopf, "operator", stumbling)
+    monkeypatch.setattr(kopf, "spawn_tasks", stumbling)
     cache = Cache()
     workloads = cache.add(
         WORKLOADS, lambda raw: raw["metadata"]["name"] if raw["metadata"]["namespace"] == namespace else None
@@ -273,6 +280,47 @@ async def test_kopf_begins_anew_whatever_ended_it(
     # Relists are hours apart: what comes later came through a watch.
     await run_operator(client, cache, main, relist_seconds=3600)
     assert runs == ["kopf", "kopf"]
+
+
+class Troubled(Proxy):
+    """Before the API server: the first watch of NodeClaims has expired, the first of other kinds is never answered."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        super().__init__(upstream, seed=0, share=0.0)
+        self.watches: Counter[str] = Counter()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        kind = request.path.rpartition("/")[2]
+        if "watch" in request.query:
+            self.watches[kind] += 1
+            if self.watches[kind] == 1 and kind == NODECLAIMS.plural:
+                return web.json_response({"kind": "Status", "code": 410, "reason": "Expired"}, status=410)
+            if self.watches[kind] == 1:
+                await asyncio.sleep(60)
+        return await super()._handle(request)
+
+
+async def test_kopf_begins_anew_though_it_does_not_come_to_its_end(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """A watch that waits for its first answer takes being cancelled for a pause, and goes on."""
+    identity = install_operator_identity(cluster, namespace)  # by a token, which the proxy can pass on
+    proxy = Troubled(api_server(identity))
+    runner, url = await proxy.start()
+    written = kubeconfig_to(url, identity, tmp_path / "kubeconfig")
+    cache = Cache()
+    for resource in (NODECLAIMS, WORKLOADS):
+        cache.add(resource, lambda raw: raw)
+    try:
+        async with await KubeClient.connect(written) as client:
+            watching = asyncio.create_task(keep_watching_with_kopf(client.connection, cache, cache.resources))
+            both = (NODECLAIMS.plural, WORKLOADS.plural)
+            async with asyncio.timeout(30):
+                await eventually(lambda: asyncio.sleep(0, all(proxy.watches[kind] > 1 for kind in both)))
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    finally:
+        await runner.cleanup()
 
 
 async def test_reading_needs_no_more_than_list_and_watch(cluster: Cluster, client: KubeClient, namespace: str) -> None:

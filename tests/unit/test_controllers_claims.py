@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -896,6 +897,21 @@ class TestTroubles:
         await world.controllers.claims.reconcile(old)
 
         assert world.claim.status.phase is Phase.READY
+
+    async def test_a_watch_that_hangs_holds_up_no_claim_that_others_write_to(self) -> None:
+        world = World()
+        name = await world.up_and_running()
+        others = [resource for resource in world.cache.resources if resource != NODECLAIMS]
+        world.notice(name, world.clock.now + 120)
+
+        for number in range(6):
+            world.kube.change(NODECLAIMS, name, {"metadata": {"annotations": {"seen": str(number // 3)}}})
+            for resource in others:
+                world.cache.relist(resource, copy.deepcopy(world.kube.all(resource)))
+            await world.loop.cycle()
+
+        assert world.claim_named(name).status.notice is not None
+        assert "evict pods/web-1" in world.kube.writes
 
     async def test_a_claim_that_fails_does_not_hold_up_another(self) -> None:
         world = World()

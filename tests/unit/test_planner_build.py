@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from spotkube.planner.formulation.assembling import Built
 
 from builders import (
     GPU,
@@ -30,6 +29,7 @@ from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Snapshot
 from spotkube.model.notices import Notice, NoticeKind
 from spotkube.model.selectors import TaintEffect, Toleration
+from spotkube.planner.formulation.assembling import Built
 from spotkube.planner.formulation.build import build
 from spotkube.planner.formulation.groups import Group
 from spotkube.planner.formulation.waiting import pods_to_place

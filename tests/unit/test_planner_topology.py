@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from spotkube.planner.formulation.assembling import Built
 
 from builders import (
     ZONES,
@@ -30,6 +29,7 @@ from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
 from spotkube.model.pods import HostPort, PodTerm
 from spotkube.planner.decide import decide
+from spotkube.planner.formulation.assembling import Built
 from spotkube.planner.formulation.build import build
 from spotkube.planner.problem import Budget
 

@@ -4,7 +4,8 @@ No handler here touches an object: no finalizers, no annotations, no posted even
 one loop decides by what the cache holds, never by what an event says.
 
 kopf takes many an answer of an API server in trouble for the end, 410 among them, and when it ends it cancels whatever
-runs in its event loop. So it has a thread and a loop of its own, and begins anew there.
+runs in its event loop. So it has a thread and a loop of its own, and begins anew there. How it ends is not left to it
+either: it waits without limit for tasks of which one may have taken its cancellation for something else.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ REQUEST_TIMEOUT_SECONDS = 30
 _LOGIN_PAUSE_SECONDS = 5
 _LASTING_SECONDS = 60.0
 """Whoever ran for longer did not fail at once: the next pause is the first one again."""
-_SHUTDOWN_SECONDS = 5.0
+_SHUTDOWN_SECONDS, _CANCEL_AGAIN_SECONDS = 5.0, 0.5
 logger = logging.getLogger(__name__)
 Feed = Callable[[Resource, str | None, dict[str, Any]], object]
 
@@ -75,20 +76,17 @@ async def _run_kopf(connection: Connection, feed: Feed, resources: Iterable[Reso
     registry = kopf.OperatorRegistry()
     register_login(registry, connection)
     register_watches(registry, feed, resources)
-    operator = kopf.operator(
-        registry=registry, settings=watch_settings(), standalone=True, clusterwide=True, stop_flag=stop
-    )
 
-    def run() -> None:
+    async def work() -> None:
         error: Exception | None = None
         try:
-            asyncio.run(operator)
+            await _until_the_first_end(registry, stop)
         except BaseException as caught:  # a cancellation too: whatever it was, the watches have ended
             error = caught if isinstance(caught, Exception) else RuntimeError(repr(caught))
         with contextlib.suppress(RuntimeError):  # nobody has waited for it
             home.call_soon_threadsafe(_settle, ended, error)
 
-    threading.Thread(target=run, name="kopf", daemon=True).start()
+    threading.Thread(target=lambda: asyncio.run(work()), name="kopf", daemon=True).start()
     try:
         await asyncio.shield(ended)
     except asyncio.CancelledError:
@@ -96,6 +94,29 @@ async def _run_kopf(connection: Connection, feed: Feed, resources: Iterable[Reso
         # Told to end while it scans for kinds, kopf closes the connection below the feet of its own requests.
         await asyncio.wait([ended], timeout=_SHUTDOWN_SECONDS)
         raise
+
+
+async def _until_the_first_end(registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
+    """Runs kopf until any of its tasks ends, as all do at `stop`, and raises what that one raised."""
+    tasks = await kopf.spawn_tasks(
+        registry=registry, settings=watch_settings(), standalone=True, clusterwide=True, stop_flag=stop
+    )
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _end_all_others()
+    for task in ended:
+        task.result()
+
+
+async def _end_all_others() -> None:
+    """Cancels all that runs in this loop until it has ended. Once is not enough: a watch that waits for its first
+    answer takes it for a pause and begins anew."""
+    myself, until = {asyncio.current_task()}, time.monotonic() + _SHUTDOWN_SECONDS
+    while (others := asyncio.all_tasks() - myself) and time.monotonic() < until:
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=_CANCEL_AGAIN_SECONDS)
 
 
 def _settle(future: asyncio.Future[None], error: Exception | None) -> None:

@@ -176,7 +176,7 @@ class ClaimActor:
         self._tools.metrics.claims_failed_total.labels(step.reason.value).inc()
         self._event(claim, step.reason.value, step.message, "GiveBack")
         logger.info("claim %s is given back: %s", claim.name, step.message)
-        return await self._reread(claim)
+        return await self.reread(claim)
 
     async def remove_node(self, node: Node) -> None:
         """Deletes a Node whose instance is gone; never another that has its name by now."""
@@ -196,7 +196,11 @@ class ClaimActor:
             return instance is not None and instance.state in (InstanceState.PENDING, InstanceState.RUNNING)
         return False
 
-    async def _reread(self, claim: NodeClaim) -> NodeClaim | None:
+    async def reread(self, claim: NodeClaim) -> NodeClaim | None:
+        """The claim as it is stored, also in the cache: a watch may not tell of it for a while. None when it is gone.
+
+        Raises ApiError.
+        """
         raw = await self._tools.client.get(NODECLAIMS, claim.name)
         if raw is None or raw["metadata"]["uid"] != claim.metadata.uid:
             return None

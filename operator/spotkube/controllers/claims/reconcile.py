@@ -77,6 +77,8 @@ class ClaimController:
                     claim, facts = after
             except NotFound:
                 return
+            except Conflict:
+                await self._reread(claim)
             except ApiError as error:
                 logger.warning("claim %s: %s", claim.name, error)
 
@@ -118,10 +120,19 @@ class ClaimController:
     async def _walk(self, walk: "_Walk") -> None:
         try:
             await self._step_by_step(walk, walk.claim)
-        except (NotFound, Conflict):
-            return  # somebody else was quicker, as who stores a notice meanwhile: the next cycle looks anew
+        except NotFound:
+            return  # somebody else was quicker
+        except Conflict:
+            await self._reread(walk.claim)  # so here, as who stores a notice meanwhile: the next cycle looks anew
         except (ApiError, ProviderError) as error:
             logger.warning("claim %s: %s", walk.claim.name, error)
+
+    async def _reread(self, claim: NodeClaim) -> None:
+        """A watch that hangs must not keep a claim from its next step, whoever else writes to it."""
+        try:
+            await self._actor.reread(claim)
+        except ApiError as error:
+            logger.warning("claim %s has changed and can't be read: %s", claim.name, error)
 
     async def _step_by_step(self, walk: "_Walk", claim: NodeClaim) -> None:
         facts = self._facts(claim, walk.view)
