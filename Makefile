@@ -79,7 +79,7 @@ cluster: setup ## Run an empty local cluster until Ctrl-C
 
 .PHONY: test
 test: setup ## Check and test everything (KUBECONFIG_FILE=F: on that cluster)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target compiled lint $(MOTO_VENV)/.ready
+	@$(MAKE) --no-print-directory --jobs=2 compiled lint $(MOTO_VENV)/.ready
 	@$(MAKE) --no-print-directory controlplane
 	@hack/test-all $(RUN) $(if $(KUBECONFIG_FILE),--kubeconfig $(KUBECONFIG_FILE)) $(PYTEST_ARGS)
 

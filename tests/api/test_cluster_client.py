@@ -319,6 +319,8 @@ async def test_kopf_begins_anew_though_it_does_not_come_to_its_end(
                 await eventually(lambda: asyncio.sleep(0, all(proxy.watches[kind] > 1 for kind in both)))
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+            # With it end those that it has waiting; they would keep the process from ending.
+            await eventually(lambda: asyncio.sleep(0, all(one.name != "kopf" for one in threading.enumerate())))
     finally:
         await runner.cleanup()
 

@@ -104,6 +104,7 @@ async def _until_the_first_end(registry: kopf.OperatorRegistry, stop: threading.
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        stop.set()  # a thread waits for it, and this process for that thread
         await _end_all_others()
     for task in ended:
         task.result()
