@@ -23,8 +23,13 @@ NODE_LEASE_SECONDS = 40
 NODE_IP = "127.0.0.1"  # all fake nodes are this machine
 # How many things KWOK does at the same time. By default it is 4 of each and 1 of the last; but kubelets act each by
 # itself, and where the API server is slow, a node must not turn Ready the later for there being others. Pods are left
-# as they are: to write of one that it runs is in nobody's way.
+# as they are: to write of one that it runs is in nobody's way. Whoever gives options gets none of KWOK's defaults; the
+# others are those.
 KWOK_OPTIONS = {
+    "cidr": "10.0.0.0/24",
+    "enableDebuggingHandlers": True,
+    "enableProfilingHandler": True,
+    "enablePodsOnNodeSyncListPager": True,
     "nodePlayStageParallelism": 64,
     "nodeLeaseParallelism": 32,
     "podPlayStageParallelism": 4,
