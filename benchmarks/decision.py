@@ -70,9 +70,11 @@ def run_case(case: Case) -> results.Row:
     from spotkube.planner.problem import Budget  # noqa: PLC0415
     from spotkube.planner.warmup import warm_up  # noqa: PLC0415
     from spotkube.planning import URGENT_SECONDS, search_seconds  # noqa: PLC0415
-    from spotkube.worker import ENOUGH_MICRO_USD_HOUR  # noqa: PLC0415
+    from spotkube.settings import Settings  # noqa: PLC0415
+    from spotkube.worker import enough_for  # noqa: PLC0415
 
     warm_up()
+    percent = Settings.model_fields["enough_percent"].default
     waiting = moves.cluster(moves.Case(case.pods, case.groups, SEED, BUYING_SECONDS))
     running = moves.carried_out(waiting, decide(waiting, Mode.RECOMMEND, seed=0, budget=Budget(seconds=BUYING_SECONDS)))
     kept = KeptBins()
@@ -81,7 +83,7 @@ def run_case(case: Case) -> results.Row:
         snapshot, victim = taken_back(running, rank)
         pods = [pod for pod in snapshot.pods if pod.node == victim.name]
         allowed = min(URGENT_SECONDS, search_seconds(pods))
-        budget = Budget(seconds=allowed, enough_micro_usd_hour=ENOUGH_MICRO_USD_HOUR)
+        budget = Budget(seconds=allowed, enough=enough_for(snapshot.policy, percent))
         started = time.perf_counter()
         plan = decide(snapshot, Mode.RECOMMEND, seed=0, budget=budget, kept=kept)
         took = round(time.perf_counter() - started, 2)

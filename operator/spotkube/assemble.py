@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import socket
@@ -51,7 +52,7 @@ from spotkube.providers.port import CloudProvider
 from spotkube.providers.remembered import RememberedProvider
 from spotkube.providers.sqs import SqsQueue
 from spotkube.settings import Settings, SettingsError
-from spotkube.worker import PlannerWorker
+from spotkube.worker import PlannerWorker, decide_within
 
 LEASE_NAME = "spotkube"
 # Cycles that may be missed before a kubelet restarts us; a first plan's compilation fits in.
@@ -143,7 +144,7 @@ async def _connect(settings: Settings, clock: ServerClock) -> KubeClient:
 
 
 async def _loop(settings: Settings, tools: Toolbox, doors: Doors, health: Health, context: OperatorContext) -> None:
-    worker = PlannerWorker()
+    worker = PlannerWorker(functools.partial(decide_within, enough_percent=settings.enough_percent))
     batch = Batch(settings.batch_idle_seconds, settings.batch_max_seconds)
     moves = MovesQuestion(settings.moves_seconds)
     planning = Planning(worker, tools.metrics, settings.seed, settings.planner_budget_seconds, batch, moves)

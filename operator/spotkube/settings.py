@@ -76,8 +76,15 @@ class Settings(BaseSettings):
     planner_budget_seconds: float = Field(
         5,
         gt=0,
-        description="The planner stops after this time with the best plan so far; sooner for few pods (20 ms each) and "
-        "for pods of few kinds (0.1 s each, and 0.3), but never before half a second.",
+        description="The planner stops after this time with the best plan so far; sooner for few pods (10 ms each) and "
+        "for pods of few kinds (0.1 s each, and 0.3), but never before half a second, unless a plan is near enough.",
+    )
+    enough_percent: float = Field(
+        1,
+        ge=0,
+        le=100,
+        description="Pods wait for the plan: with the policy `cheapest` the search ends as soon as it is proven that "
+        "no plan is so many percent cheaper; 0 uses all the time.",
     )
     preference_percent: float = Field(
         5,

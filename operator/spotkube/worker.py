@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Placement, Plan
+from spotkube.model.policy import Pick, Policy
 from spotkube.parcels import Parcel, Receiver, Sender
 from spotkube.pauses import keep_pauses_short
 from spotkube.planner.consolidation.consolidate import consolidate
 from spotkube.planner.decide import decide, fill
 from spotkube.planner.explaining.unplaceable import IN_PASSING, explain_unplaceable
 from spotkube.planner.formulation.bins import KeptBins
-from spotkube.planner.problem import Budget
+from spotkube.planner.problem import Budget, Enough
 from spotkube.planner.warmup import warm_up
 
 # Beyond the budget a plan may take this much longer, for building the problem and for parts that can't be cut short.
@@ -52,16 +53,17 @@ def consolidate_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float
     return consolidate(snapshot, mode, seed=seed, budget=Budget(seconds=seconds))
 
 
-def decide_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float) -> Plan:
-    """What the worker's process runs."""
-    plan = decide(
-        snapshot,
-        mode,
-        seed=seed,
-        budget=Budget(seconds=seconds, enough_micro_usd_hour=ENOUGH_MICRO_USD_HOUR),
-        kept=_kept,
-    )
+def decide_within(snapshot: Snapshot, mode: Mode, seed: int, seconds: float, enough_percent: float = 0.0) -> Plan:
+    """What the worker's process runs. For how near to the cheapest is enough: see `enough_for`."""
+    budget = Budget(seconds=seconds, enough=enough_for(snapshot.policy, enough_percent))
+    plan = decide(snapshot, mode, seed=seed, budget=budget, kept=_kept)
     return explain_unplaceable(snapshot, mode, plan, IN_PASSING)
+
+
+def enough_for(policy: Policy, percent: float) -> Enough:
+    """What is not worth waiting for, where so many percent of the cost are not. A policy that weighs more than the cost
+    has use for all the time."""
+    return Enough(ENOUGH_MICRO_USD_HOUR, percent / 100 if policy.pick is Pick.CHEAPEST else 0.0)
 
 
 def fill_at_once(snapshot: Snapshot) -> tuple[Placement, ...]:

@@ -383,6 +383,47 @@ async def test_a_bad_kubeconfig_is_told_with_its_remedy(
         await KubeClient.connect(file, context)
 
 
+@pytest.mark.parametrize(
+    ("others", "proxy"), [("", "http://proxy:3128"), ("example.com,127.0.0.1", None), ("*", None)], ids=repr
+)
+async def test_the_proxy_of_the_environment_is_found_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: str, proxy: str | None
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", others)
+    file = tmp_path / "config"
+    file.write_text(KUBECONFIG)
+    connection = await connecting.load_connection(file, None)
+    assert connection.configuration.proxy == proxy
+    monkeypatch.setenv("HTTPS_PROXY", "http://another:3128")
+    await connection.reload()
+    assert connection.configuration.proxy == proxy
+
+
+async def test_a_proxy_of_the_kubeconfig_goes_before_that_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    file = tmp_path / "config"
+    file.write_text(KUBECONFIG.replace('6443"', '6443", proxy-url: "http://own:3128"'))
+    connection = await connecting.load_connection(file, None)
+    assert connection.configuration.proxy == "http://own:3128"
+
+
+async def test_no_request_asks_the_environment_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, credentials: Credentials
+) -> None:
+    def asked(*_: object) -> None:
+        raise AssertionError("aiohttp does this on another thread, for each request")
+
+    monkeypatch.setattr("aiohttp.client.netrc_from_env", asked)
+    monkeypatch.setattr("aiohttp.client.get_env_proxy_for_url", asked)
+    file = tmp_path / "config"
+    file.write_text(KUBECONFIG.replace("https://127.0.0.1:6443", credentials.configuration.host))
+    async with await KubeClient.connect(file) as client:
+        assert await client.get(NODES, "a") == {}
+
+
 async def test_in_a_pod_the_service_account_is_used_and_its_token_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from spotkube.planner.clock import Clock, Stop
 from spotkube.planner.packing.packing import BALANCE_FROM, best_pattern
 from spotkube.planner.packing.scratch import make_work
-from spotkube.planner.problem import NO_LIMIT, Budget, Needs, Preferences, Problem, Quotas, Result
+from spotkube.planner.problem import NO_LIMIT, Budget, Enough, Needs, Preferences, Problem, Quotas, Result
 from spotkube.planner.reduced.firstfit import first_fit, first_fit_nodes
 from spotkube.planner.reduced.reduction import reduce_problem
 from spotkube.planner.relaxation import columns, pricing
@@ -181,10 +181,29 @@ def test_once_little_can_still_be_saved_it_searches_no_more() -> None:
     work = Budget(seconds=None, generations=60)
 
     whole = solve(problem, seed=0, budget=work)
-    early = solve(problem, seed=0, budget=replace(work, enough_micro_usd_hour=200))
+    early = solve(problem, seed=0, budget=replace(work, enough=Enough(200)))
 
     assert early.generations < whole.generations == 60
     assert early.solution.cost(problem) - early.lower_bound <= 200
+
+
+@pytest.mark.parametrize("part", [0.005, 0.03])
+def test_a_dive_into_few_columns_may_be_enough(part: float) -> None:
+    problem = make_problem([300, 700, 450], [90, 50, 80], [1000, 2100, 4000], [100_000, 185_000, 330_000])
+    work = Budget(seconds=None, column_rounds=30, generations=60)
+
+    whole = solve(problem, seed=0, budget=work)
+    early = solve(problem, seed=0, budget=replace(work, enough=Enough(part=part)))
+
+    assert early.generations < whole.generations == 60
+    assert early.solution.unplaced.sum() == 0
+    cost = early.solution.cost(problem)
+    assert cost - early.lower_bound <= part * cost
+
+
+def test_what_is_enough_is_the_greater_of_dollars_and_a_part() -> None:
+    assert Enough(2000, 0.01).of(1_000_000) == 10_000
+    assert Enough(2000, 0.01).of(1_000) == 2000
 
 
 def test_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +226,8 @@ def test_a_generation_that_is_cut_short_leaves_no_trace() -> None:
     first = first_fit_nodes(instance)
     for row in range(int(first.rows[0])):
         master.add(int(first.holder[row]), first.pods[row])
-    relaxation = columns.generate(instance, master, pricer, Clock(None).stop(), most=3)
+    relaxation = columns.begun(instance, master, pricer, Clock(None).stop())
+    columns.improve(instance, relaxation, pricer, Clock(None).stop(), most=3)
     search = Search(instance, relaxation, pricer, [first], seed=0)
     flock = search.flock
     assert list(search.generations(OutOfTime(looks=3))) == []

@@ -51,7 +51,7 @@ from spotkube.planner import clock
 from spotkube.planner.clock import Clock, Stop
 from spotkube.planner.consolidation.consolidate import consolidate
 from spotkube.planner.decide import decide
-from spotkube.planner.problem import Budget, Problem, Result
+from spotkube.planner.problem import Budget, Enough, Problem, Result
 from spotkube.planner.relaxation import columns, pricing
 from spotkube.planner.relaxation.bound import lower_bound
 from spotkube.planner.search.solve import solve
@@ -154,10 +154,10 @@ def random_problem(seed: int, bins: int) -> Problem:
     st.sampled_from([0, 0, 5, 40]),
     st.floats(-2.3, -0.5),
     st.sampled_from(sorted(OTHER_TIMES)),
-    st.sampled_from([None, 0, 5, 50]),
+    st.sampled_from([None, Enough(), Enough(5), Enough(50), Enough(part=0.03), Enough(part=0.2)]),
 )
 def test_a_search_ends_the_same_way_wherever_time_ran_out(
-    monkeypatch: pytest.MonkeyPatch, seed: int, bins: int, speed: float, other: str, enough: int | None
+    monkeypatch: pytest.MonkeyPatch, seed: int, bins: int, speed: float, other: str, enough: Enough | None
 ) -> None:
     """Or where it was good enough, of which a replay need not be told."""
     problem, budget = random_problem(seed, bins), Budget(seconds=SECONDS)
@@ -165,7 +165,7 @@ def test_a_search_ends_the_same_way_wherever_time_ran_out(
         # Several threads look at the clock in the midst of the work, even where this machine has few cores.
         patch.setattr(pricing, "THREADS", 3)
         set_time(patch, uneven_time(seed, 10**speed))
-        first = solve(problem, seed=seed, budget=replace(budget, enough_micro_usd_hour=enough))
+        first = solve(problem, seed=seed, budget=replace(budget, enough=enough))
         bound = lower_bound(problem, budget)
     with monkeypatch.context() as patch:
         patch.setattr(pricing, "THREADS", 1)
@@ -329,12 +329,12 @@ def test_no_count_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         set_time(patch, uneven_time(seed=1, step=0.003))
         plan = decide(with_nodes(), Mode.RECOMMEND, seed=0, budget=Budget(SECONDS))
-    (rounds, _, search, *_), bound, _ = plan.work.passes  # type: ignore[misc]
+    (_, _, rounds, _, search, *_), bound, _ = plan.work.passes  # type: ignore[misc]
     assert rounds > 0 and search > 0 and any(bound)
 
-    assert without(plan, 0, 0).work.column_rounds < plan.work.column_rounds
-    assert without(plan, 0, 2).work.generations < plan.work.generations
-    assert without(plan, 1, 0).lower_bound_micro_usd_hour < plan.lower_bound_micro_usd_hour
+    assert without(plan, 0, 2).work.column_rounds < plan.work.column_rounds
+    assert without(plan, 0, 4).work.generations < plan.work.generations
+    assert without(plan, 1, 1).lower_bound_micro_usd_hour < plan.lower_bound_micro_usd_hour
 
 
 AGAIN = """

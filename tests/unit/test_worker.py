@@ -17,8 +17,10 @@ import pytest
 from builders import make_pod, make_snapshot
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.plan import Plan
+from spotkube.model.policy import Pick, Policy
 from spotkube.parcels import Bundle
-from spotkube.worker import PlannerFailed, PlannerWorker
+from spotkube.planner.problem import Enough
+from spotkube.worker import ENOUGH_MICRO_USD_HOUR, PlannerFailed, PlannerWorker, enough_for
 
 # The process imports these functions by the name of this module.
 
@@ -89,6 +91,11 @@ async def test_what_it_was_told_before_it_was_asked_is_not_sent_again() -> None:
 
     assert {bundle for _, bundle in again.bundles} == {Bundle(None)}
     assert planned.plan.placed_pods == 2
+
+
+@pytest.mark.parametrize(("pick", "part"), [(Pick.CHEAPEST, 0.01), (Pick.BALANCED, 0.0), (Pick.SAFEST, 0.0)])
+def test_only_where_cost_is_all_that_counts_a_part_of_it_is_enough(pick: Pick, part: float) -> None:
+    assert enough_for(Policy(pick), percent=1.0) == Enough(ENOUGH_MICRO_USD_HOUR, part)
 
 
 async def test_errors_of_the_planner_pass_through() -> None:

@@ -61,10 +61,21 @@ class Clock:
 
     def stop(self, share: float = 1.0) -> Stop:
         """A new stop that ends its part when that share of the seconds is used up."""
-        passes = None if self.recorded is None else [*self.recorded[len(self._stops) :], 0][0]
-        stop = Stop(None if self.seconds is None else self.started + share * self.seconds, passes)
+        stop = Stop(None if self.seconds is None else self.started + share * self.seconds, self._recorded())
         self._stops.append(stop)
         return stop
+
+    def answer(self, yes: bool) -> bool:
+        """The same; but when the search is repeated the answer of then, though what it was based on is not known."""
+        stop = Stop(None, self._recorded())
+        self._stops.append(stop)
+        if yes and self.recorded is None:
+            stop.finish()
+        return stop()
+
+    def _recorded(self) -> int | None:
+        """What the next stop let pass then."""
+        return None if self.recorded is None else [*self.recorded[len(self._stops) :], 0][0]
 
     @property
     def passes(self) -> tuple[int, ...] | None:

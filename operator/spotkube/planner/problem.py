@@ -208,13 +208,25 @@ class Solution:
         return int(problem.price[self.node_kind].sum())
 
 
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """What is not worth waiting for: so many micro-dollars an hour, or such a part of the cost, whichever is more."""
+
+    micro_usd_hour: int = 0
+    part: float = 0.0
+
+    def of(self, cost: int) -> float:
+        """What may still be saved of that cost."""
+        return max(self.micro_usd_hour, self.part * cost)
+
+
 @dataclass(frozen=True)
 class Budget:
     """When to stop: at whichever comes first.
 
     `sharp` False: no time goes into a sharper proof, where only the plan is asked for.
     `branch_programs` are the linear programs that sharpen the bound of small problems; without seconds None means none.
-    Once no more than `enough_micro_usd_hour` can still be saved, no more is searched for; None to go on all the same.
+    Once no more can still be saved than is `enough`, no more is searched for; None to go on all the same.
     With `passes`, what an earlier search let pass, the clock is not asked: the same limits then give the same result.
     """
 
@@ -223,7 +235,7 @@ class Budget:
     generations: int | None = None
     branch_programs: int | None = None
     sharp: bool = True
-    enough_micro_usd_hour: int | None = None
+    enough: Enough | None = None
     passes: Passes | None = None
 
     def part(self, share: float, passes: Passes | None = None) -> "Budget":

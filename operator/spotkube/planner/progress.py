@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from spotkube.planner.clock import Clock
+from spotkube.planner.problem import Enough
 
 # (seconds since the start, cost and bound in micro-dollars an hour)
 Progress = Callable[[float, int, int], None]
@@ -30,9 +31,9 @@ class Watch:
             self._bound = value
             self._report()
 
-    def is_settled(self, enough: int | None) -> bool:
+    def is_settled(self, enough: Enough | None) -> bool:
         """Whether all pods that can be placed are, at a cost of which no more than `enough` could still be saved."""
-        return enough is not None and self._cost is not None and self._cost - self._bound <= enough
+        return enough is not None and self._cost is not None and self._cost - self._bound <= enough.of(self._cost)
 
     def _report(self) -> None:
         if self._tell is not None and self._cost is not None:

@@ -14,7 +14,7 @@ from spotkube.planner.reduced.reduction import reduce_problem
 from spotkube.planner.reduced.state import Nodes
 from spotkube.planner.relaxation.blocks import MOST_BLOCKS, make_blocks
 from spotkube.planner.relaxation.coarse import Coarse, make_coarse, transfer
-from spotkube.planner.relaxation.columns import Relaxation, add_plan, generate, sharpen
+from spotkube.planner.relaxation.columns import Relaxation, add_plan, begun, improve, sharpen
 from spotkube.planner.relaxation.master import Demand, Master
 from spotkube.planner.relaxation.pricing import Pricer
 from spotkube.planner.relaxation.proof import demand_of
@@ -50,7 +50,7 @@ def lower_bound(problem: Problem, budget: Budget) -> Bound:
     relaxation = relax(instance, Pricer(instance), [first_fit_nodes(instance)], budget, clock, shares=(0.8, 1.0))
     missing = np.where(instance.placeable, 0, problem.count)
     return Bound(
-        value=relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0,
+        value=proven(relaxation),
         relaxed=relaxation.cost,
         pods=problem.count - missing,
         pod_value=relaxation.duals.pod(instance),
@@ -68,22 +68,46 @@ def relax(
     shares: tuple[float, float],
 ) -> Relaxation:
     """Column generation from the patterns of the plans at hand, then a sharper proof, each up to its share of time."""
-    coarse, begin, before = make_coarse(instance), None, 0
+    relaxation = first_round(instance, pricer, plans, budget, clock, shares[0])
+    deepen(instance, relaxation, pricer, budget, clock, shares)
+    return relaxation
+
+
+def first_round(
+    instance: Instance, pricer: Pricer, plans: Sequence[Nodes], budget: Budget, clock: Clock, share: float
+) -> Relaxation:
+    """What is known after as little time as can be, or where there are very many bins, up to the share of time."""
+    coarse, begin = make_coarse(instance), None
     if coarse is None:
         master = Master(instance, _demand(instance), _blocks(instance))
     else:
-        begin = _begin(coarse, pricer, clock.stop(shares[0] * COARSE_SHARE), budget.column_rounds)
-        before = begin.rounds
+        begin = _begin(coarse, pricer, clock.stop(share * COARSE_SHARE), budget.column_rounds)
         master = Master(instance, _demand(instance), coarse.blocks(begin.master))
         transfer(coarse, begin.master, master)
     for nodes in plans:
         add_plan(instance, master, nodes)
-    most = None if budget.column_rounds is None else budget.column_rounds - before
-    relaxation = generate(instance, master, pricer, clock.stop(shares[0]), most, begin)
-    relaxation.rounds += before
+    relaxation = begun(instance, master, pricer, clock.stop(share), begin)
+    relaxation.rounds += begin.rounds if begin else 0
+    return relaxation
+
+
+def deepen(
+    instance: Instance,
+    relaxation: Relaxation,
+    pricer: Pricer,
+    budget: Budget,
+    clock: Clock,
+    shares: tuple[float, float],
+) -> None:
+    """More columns, then a sharper proof, each up to its share of time."""
+    improve(instance, relaxation, pricer, clock.stop(shares[0]), budget.column_rounds)
     if budget.sharp:
         sharpen(instance, relaxation, pricer, clock.stop(shares[1]))
-    return relaxation
+
+
+def proven(relaxation: Relaxation) -> int:
+    """Micro-dollars an hour that the pods of its master cost at least."""
+    return relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0
 
 
 def _begin(coarse: Coarse, pricer: Pricer, stop: Stop, most: int | None) -> Relaxation:
@@ -91,7 +115,8 @@ def _begin(coarse: Coarse, pricer: Pricer, stop: Stop, most: int | None) -> Rela
     small, learner = coarse.instance, Pricer(coarse.instance)
     master = Master(small, _demand(small), _blocks(small))
     add_plan(small, master, first_fit_nodes(small))
-    begin = generate(small, master, learner, stop, COARSE_ROUNDS if most is None else min(COARSE_ROUNDS, most))
+    begin = begun(small, master, learner, stop)
+    improve(small, begin, learner, stop, COARSE_ROUNDS if most is None else min(COARSE_ROUNDS, most))
     for holders, charges in zip(coarse.members, learner.mu, strict=True):
         pricer.mu[holders] = charges
     return begin

@@ -71,24 +71,12 @@ class Relaxation:
         return self.cost / self.bound - 1.0 if self.bound > 0.0 else float("inf")
 
 
-def generate(
-    instance: Instance,
-    master: Master,
-    pricer: Pricer,
-    stop: Stop,
-    most: int | None = None,
-    begin: Relaxation | None = None,
+def begun(
+    instance: Instance, master: Master, pricer: Pricer, stop: Stop, begin: Relaxation | None = None
 ) -> Relaxation:
-    """Generates columns until the bound meets the cost of the columns, or `stop`, or the `most` rounds are done.
-
-    `begin` is what is known of a problem much like this one.
-    """
+    """The first round. `begin` is what is known of a problem much like this one."""
     amount, duals, cost = master.solve()
     state = Relaxation(master, amount, cost, duals, rounds=1)
-
-    def over() -> bool:
-        return (most is not None and state.rounds >= most) or stop()
-
     if begin is not None:
         prices = begin.duals if begin.cost - begin.bound > FAR * begin.cost else begin.prices
         _round(instance, state, pricer, prices, DEEP, stop, NO_END)
@@ -100,8 +88,17 @@ def generate(
             # However little time there is: no other round proves as much.
             _round(instance, state, pricer, state.duals, 1, Stop(None, None), part=PROMISING)
             state.amount, state.duals, state.cost = master.solve()
-    costs = [state.cost]
+    return state
+
+
+def improve(instance: Instance, state: Relaxation, pricer: Pricer, stop: Stop, most: int | None = None) -> None:
+    """Generates columns until the bound meets the cost of the columns, or `stop`, or the `most` rounds are done."""
+    master, costs = state.master, [state.cost]
     every = CENTRE_EVERY + instance.problem.groups // 5
+
+    def over() -> bool:
+        return (most is not None and state.rounds >= most) or stop()
+
     while not over():
         centre = state.prices
         added = 0
@@ -120,7 +117,6 @@ def generate(
         state.amount, state.duals, state.cost = master.solve()
         state.rounds += 1
         costs.append(state.cost)
-    return state
 
 
 def _stalled(state: Relaxation, costs: Sequence[float]) -> bool:

@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spotkube.planner.clock import Stop
+from spotkube.planner.clock import Clock, Stop
 from spotkube.planner.instance import Instance
 from spotkube.planner.problem import Budget
 from spotkube.planner.progress import Watch
 from spotkube.planner.reduced.state import Nodes
-from spotkube.planner.relaxation.columns import Relaxation
+from spotkube.planner.relaxation.bound import proven
+from spotkube.planner.relaxation.columns import Relaxation, improve
 from spotkube.planner.relaxation.pricing import Pricer
 from spotkube.planner.search.alternatives import plan_of
 from spotkube.planner.search.effort import breeding_for
@@ -18,6 +19,10 @@ from spotkube.planner.search.flock import Flock, flock_of
 from spotkube.planner.search.genetic import Search
 from spotkube.planner.search.rounding import dive, pack_left
 from spotkube.planner.search.scoring import score
+
+# Where it is enough to come near: until which parts of the seconds columns are sought, and then dived into to see how
+# near that comes.
+LOOKS = ((0.1, 0.15), (0.22, 0.3))
 
 
 class Hunt:
@@ -38,6 +43,27 @@ class Hunt:
         self.steps = 0
         """Nodes of dives, and generations."""
 
+    def look(self, seed: int, clock: Clock) -> bool:
+        """Whether a dive into the first columns already is as good as the budget asks for: most plans of many pods are.
+
+        With a budget that asks for the best there is, nothing is done.
+        """
+        if clock.answer(self._budget.enough is None):
+            return False
+        for columns, dives in LOOKS:
+            improve(self._instance, self._relaxation, self._pricer, clock.stop(columns), self._budget.column_rounds)
+            self._watch.bound(proven(self._relaxation))
+            stop = clock.stop(dives)
+            if not stop():
+                self._dive_once(seed, 0, stopper(self._budget.generations, stop))
+            if clock.answer(self._watch.is_settled(self._budget.enough)):
+                return True
+        return False
+
+    def gather(self, seed: int) -> None:
+        """Makes a front of the plans at hand."""
+        self._search = Search(self._instance, self._relaxation, self._pricer, self._plans, seed)
+
     def begin(self, seed: int, stop: Stop) -> None:
         """Dives, then breeds until `stop`, or until little can still be saved."""
         try:
@@ -49,7 +75,7 @@ class Hunt:
 
     def go_on(self, stop: Stop) -> None:
         """Breeds until `stop`, unless a proof made meanwhile says that little can still be saved."""
-        if self._watch.is_settled(self._budget.enough_micro_usd_hour):
+        if self._watch.is_settled(self._budget.enough):
             stop.finish()
         try:
             if self._search is not None:
@@ -74,21 +100,26 @@ class Hunt:
         """Whether there is anything left to breed for."""
         stopped = stopper(self._budget.generations, stop)
         for number in range(breeding_for(self._instance.problem.groups, self._relaxation.gap).dives):
-            chance = np.random.default_rng((seed, number)) if number else None
-            latest: Nodes | None = None
-            for nodes in dive(self._instance, self._relaxation, self._pricer, chance):
-                latest, self.steps = nodes, self.steps + 1
-                if stopped(self.steps):
-                    break
-            if latest is not None:
-                pack_left(self._instance, self._relaxation, self._pricer, latest)
-                self._plans.append(latest)
-                self._watch.plan(*score(self._instance.arrays, latest)[:2])
-                if is_free(self._instance, latest):
-                    return False
+            latest = self._dive_once(seed, number, stopped)
+            if latest is not None and is_free(self._instance, latest):
+                return False
             if stopped(self.steps):
                 break
         return True
+
+    def _dive_once(self, seed: int, number: int, stopped: Callable[[int], bool]) -> Nodes | None:
+        """The plan that it came to, if it came to any. The first one leaves nothing to chance."""
+        chance = np.random.default_rng((seed, number)) if number else None
+        latest: Nodes | None = None
+        for nodes in dive(self._instance, self._relaxation, self._pricer, chance):
+            latest, self.steps = nodes, self.steps + 1
+            if stopped(self.steps):
+                break
+        if latest is not None:
+            pack_left(self._instance, self._relaxation, self._pricer, latest)
+            self._plans.append(latest)
+            self._watch.plan(*score(self._instance.arrays, latest)[:2])
+        return latest
 
     def _breed(self, search: Search, stop: Stop) -> None:
         stopped = stopper(self._budget.generations, stop)
@@ -97,7 +128,7 @@ class Hunt:
         for _ in search.generations(stop):
             self.steps += 1
             self._watch.plan(*search.best())
-            if self._watch.is_settled(self._budget.enough_micro_usd_hour):
+            if self._watch.is_settled(self._budget.enough):
                 stop.finish()
             if stopped(self.steps):
                 break

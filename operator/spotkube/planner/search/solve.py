@@ -12,7 +12,7 @@ from spotkube.planner.reduced.expand import check_shape, from_solution, to_solut
 from spotkube.planner.reduced.firstfit import first_fit_nodes
 from spotkube.planner.reduced.reduction import reduce_problem
 from spotkube.planner.reduced.state import Nodes
-from spotkube.planner.relaxation.bound import relax
+from spotkube.planner.relaxation.bound import deepen, first_round, proven
 from spotkube.planner.relaxation.branching import Tree, pays
 from spotkube.planner.relaxation.columns import Relaxation, prove
 from spotkube.planner.relaxation.pricing import Pricer
@@ -70,15 +70,20 @@ def solve(
         return _unsearched(instance, plans, clock, choose)
     pricer, effort = Pricer(instance), effort_for(problem.groups, int((instance.kind_of < 0).sum()))
     try:
-        relaxation = relax(instance, pricer, plans, budget, clock, (effort.columns_share, effort.proof_share))
+        relaxation = first_round(instance, pricer, plans, budget, clock, effort.columns_share)
+        hunt = Hunt(instance, relaxation, pricer, plans, budget, watch)
+        settled = hunt.look(seed, clock)
+        if not settled:
+            deepen(instance, relaxation, pricer, budget, clock, (effort.columns_share, effort.proof_share))
     except KeyboardInterrupt:
         return replace(_unsearched(instance, plans, clock, choose), passes=None)
-    watch.bound(relaxation.proof.lower_bound(relaxation.master.demand) if relaxation.proof else 0)
+    watch.bound(proven(relaxation))
     clock.lap("columns")
-    branching = pays(instance, relaxation) and not clock.stop(BRANCHING_SHARE)()
-    begin, end = SHARES if budget.enough_micro_usd_hour is None else SHARES_UNTIL_ENOUGH
-    hunt = Hunt(instance, relaxation, pricer, plans, budget, watch)
-    if problem.count.any() and instance.holders:
+    branching = not settled and pays(instance, relaxation) and not clock.stop(BRANCHING_SHARE)()
+    begin, end = SHARES if budget.enough is None else SHARES_UNTIL_ENOUGH
+    if settled:
+        hunt.gather(seed)
+    elif problem.count.any() and instance.holders:
         hunt.begin(seed, clock.stop(begin if branching else 1.0))
     clock.lap("search")
     lower, programs, cheap = 0, 0, hunt.cheapest()
@@ -109,7 +114,7 @@ def _branch(
 ) -> tuple[int, int]:
     """A sharper bound for all placeable pods, and the programs that it took."""
     limit = 0 if budget.seconds is None and budget.branch_programs is None else budget.branch_programs
-    if watch.is_settled(budget.enough_micro_usd_hour):
+    if watch.is_settled(budget.enough):
         stop.finish()
     tree = Tree(instance, relaxation, pricer, score(instance.arrays, best)[1], stop)
     stopped = stopper(limit, stop)
