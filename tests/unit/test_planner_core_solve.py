@@ -11,6 +11,7 @@ from spotkube.planner.clock import Clock, Stop
 from spotkube.planner.packing.packing import BALANCE_FROM, best_pattern
 from spotkube.planner.packing.scratch import make_work
 from spotkube.planner.problem import NO_LIMIT, Budget, Enough, Needs, Preferences, Problem, Quotas, Result
+from spotkube.planner.reduced.expand import who_fits
 from spotkube.planner.reduced.firstfit import first_fit, first_fit_nodes
 from spotkube.planner.reduced.reduction import reduce_problem
 from spotkube.planner.relaxation import columns, pricing
@@ -351,3 +352,20 @@ def test_a_node_is_filled_so_that_all_its_resources_run_out_together() -> None:
         np.array([0.2, 0.2, 0.0]), 0.0, BALANCE_FROM, 1.0, False,
     )  # fmt: skip
     assert work.pattern.tolist() == [10, 10]
+
+
+def test_who_fits_knows_every_rule() -> None:
+    """Pods of 900m, 300m (beside the first, or on a node that has it) and 200m (apart from the first, one a node); on
+    kinds of 1900m, 3900m (not for the second) and 7900m, and a bin of 1000m."""
+    problem = small_problem()
+    instance = reduce_problem(problem)
+
+    def fitting(*pods: int) -> set[int]:
+        return {int(kind) for kind in instance.kind_of[who_fits(instance, np.array(pods))]}
+
+    assert fitting(1, 0, 0) == {-1, 0, 1, 2}
+    assert fitting(2, 0, 0) == {0, 1, 2}
+    assert fitting(1, 1, 0) == {0, 2}
+    assert fitting(1, 0, 1) == set()
+    assert fitting(0, 0, 1) == {0, 1, 2}
+    assert fitting(0, 0, 2) == set()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from spotkube.planner.instance import Instance
-from spotkube.planner.problem import IntArray, Problem, Solution
+from spotkube.planner.problem import BoolArray, IntArray, Problem, Solution
 from spotkube.planner.reduced.nodes import place
 from spotkube.planner.reduced.state import Nodes, make_nodes
 
@@ -49,7 +49,7 @@ def from_solution(instance: Instance, solution: Solution) -> Nodes:
     ]
     for holder, pods in wanted:
         clipped = np.minimum(pods, nodes.remain)
-        if holder >= 0 and clipped.any() and fits(instance, holder, clipped):
+        if holder >= 0 and clipped.any() and who_fits(instance, clipped)[holder]:
             place(instance.arrays, nodes, holder, clipped, 1)
     return nodes
 
@@ -58,21 +58,22 @@ def _holder(instance: Instance, holder_of: dict[int, int], kind: int, pods: IntA
     """The holder of this kind, or the cheapest that can stand in for it."""
     if kind in holder_of:
         return holder_of[kind]
-    fitting = [h for h in np.flatnonzero(instance.kind_of >= 0) if fits(instance, int(h), pods)]
+    fitting = np.flatnonzero(who_fits(instance, pods) & (instance.kind_of >= 0))
     return int(min(fitting, key=lambda h: instance.arrays.price[h], default=-1))
 
 
-def fits(instance: Instance, holder: int, pods: IntArray) -> bool:
-    """Whether the holder takes these pods when it is empty."""
-    problem, arrays = instance.problem, instance.arrays
-    inside = pods > 0
-    lonely = ~((problem.needs.member @ inside) | (arrays.met[holder] > 0)) if len(problem.needs.of) else inside[:0]
-    return bool(
-        (pods @ arrays.demand <= arrays.room[holder]).all()
-        and arrays.allowed[holder][inside].all()
-        and (problem.cap_use @ pods <= arrays.caps[holder, : len(problem.cap_use)]).all()
-        and not problem.conflict[np.ix_(inside, inside)].any()
-        and not inside[problem.needs.of[lonely]].any()
+def who_fits(instance: Instance, pods: IntArray) -> BoolArray:
+    """[H] which holders take these pods when they are empty."""
+    problem, arrays, inside = instance.problem, instance.arrays, pods > 0
+    needs, caps = problem.needs, len(problem.cap_use)
+    unmet = inside[needs.of] & ~(needs.member @ inside) if len(needs.of) else inside[:0]
+    if problem.conflict[np.ix_(inside, inside)].any():
+        return np.zeros(instance.holders, np.bool_)
+    return np.asarray(
+        (arrays.room >= pods @ arrays.demand).all(axis=1)
+        & arrays.allowed[:, inside].all(axis=1)
+        & (arrays.caps[:, :caps] >= problem.cap_use @ pods).all(axis=1)
+        & (arrays.met[:, : len(unmet)][:, unmet] > 0).all(axis=1)
     )
 
 

@@ -164,6 +164,16 @@ def place(a: Arrays, s: Nodes, h: int, pattern: IntArray, most: int) -> int:
 
 
 @compiled
+def place_on(a: Arrays, s: Nodes, holders: IntArray, pattern: IntArray, most: int) -> int:
+    """The same, of the first of these holders as many as may be had, then of the next; how many are still wanted."""
+    for h in holders:
+        most -= place(a, s, h, pattern, most)
+        if most == 0:
+            break
+    return most
+
+
+@compiled
 def worth_of(s: Nodes, row: int, value: FloatArray) -> float:
     """What the pods on a node of the row are worth."""
     worth = 0.0

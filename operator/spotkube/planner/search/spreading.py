@@ -10,8 +10,8 @@ import numpy as np
 
 from spotkube.planner.packing.scratch import Work
 from spotkube.planner.problem import FloatArray, IntArray
-from spotkube.planner.reduced.expand import fits, rows_needed
-from spotkube.planner.reduced.nodes import place, set_left
+from spotkube.planner.reduced.expand import rows_needed, who_fits
+from spotkube.planner.reduced.nodes import place_on, set_left
 from spotkube.planner.reduced.state import Nodes, make_nodes
 from spotkube.planner.search.flock import Flock, rows_of
 from spotkube.planner.search.limited import Limited
@@ -34,7 +34,7 @@ class Spreader:
         self._holder, self._times = flock.holder[rows], flock.times[rows]
         self._pods = rows_of(flock, limited.instance.problem.groups)[rows]
         self._by_price = np.argsort(limited.arrays.price, kind="stable")
-        self._others = [self._instead_of(int(h), pods) for h, pods in zip(self._holder, self._pods, strict=True)]
+        self._choices = [self._choices_of(int(h), pods) for h, pods in zip(self._holder, self._pods, strict=True)]
 
     def plans(self, work: Work) -> Iterator[Nodes]:
         """Ever more spread out, as long as that changes anything. `work` is the scratch space of `limited`."""
@@ -50,11 +50,7 @@ class Spreader:
         nodes = make_nodes(instance, rows_needed(instance))
         set_left(nodes, self._limited.left(limit))
         for row in self._dearest_to_move_first():
-            left = int(self._times[row])
-            for holder in (int(self._holder[row]), *self._others[row]):
-                left -= place(arrays, nodes, holder, self._pods[row], left)
-                if not left:
-                    break
+            place_on(arrays, nodes, self._choices[row], self._pods[row], int(self._times[row]))
         if nodes.remain.any():
             best = np.zeros(len(nodes.remain), np.int64)
             pack_rest(arrays, work, nodes, best, self._by_price, self._value, 0.0, self._mu, BRANCHES)
@@ -65,21 +61,19 @@ class Spreader:
         price = self._limited.arrays.price
 
         def more(row: int) -> float:
-            return float(price[self._others[row][0]] - price[self._holder[row]]) if self._others[row] else float("inf")
+            own, *others = self._choices[row]
+            return float(price[others[0]] - price[own]) if others else float("inf")
 
         return sorted(range(len(self._holder)), key=more, reverse=True)
 
-    def _instead_of(self, holder: int, pods: IntArray) -> list[int]:
-        """Kinds of other spot pools, or of none, that hold the same pods, cheapest first: one of each spot pool."""
+    def _choices_of(self, holder: int, pods: IntArray) -> IntArray:
+        """The holder, then kinds of other spot pools, or of none, that hold the same pods, cheapest first: one of each
+        spot pool. What is dearer than what is never taken back is of no use."""
         arrays, instance = self._limited.arrays, self._limited.instance
         if arrays.spot_pool[holder] < 0:
-            return []
-        holds = (arrays.room >= pods @ arrays.demand).all(axis=1) & arrays.allowed[:, pods > 0].all(axis=1)
-        holds &= (instance.kind_of >= 0) & (arrays.spot_pool != arrays.spot_pool[holder])
-        chosen: dict[int, int] = {}
-        for h in self._by_price[holds[self._by_price]].tolist():
-            if int(arrays.spot_pool[h]) not in chosen and fits(instance, h, pods):
-                chosen[int(arrays.spot_pool[h])] = h
-                if arrays.spot_pool[h] < 0:
-                    break  # what is dearer than what is never taken back is of no use
-        return list(chosen.values())
+            return np.array([holder])
+        fit = who_fits(instance, pods) & (instance.kind_of >= 0) & (arrays.spot_pool != arrays.spot_pool[holder])
+        fitting = self._by_price[fit[self._by_price]]
+        pools, first = np.unique(arrays.spot_pool[fitting], return_index=True)
+        end = first[0] + 1 if len(pools) and pools[0] < 0 else len(fitting)
+        return np.concatenate([[holder], fitting[np.sort(first[first < end])]])
