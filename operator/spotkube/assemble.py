@@ -59,6 +59,8 @@ LEASE_NAME = "spotkube"
 MISSED_CYCLES = 12
 # From here on kube-scheduler goes by nominations from outside (NominatedNodeNameForExpectation).
 NOMINATING_VERSION = (1, 35)
+# Another replica waits for the Lease while the last events are posted.
+FAREWELL_SECONDS = 2.0
 logger = logging.getLogger(__name__)
 
 
@@ -241,7 +243,9 @@ async def _background(tools: Toolbox, elector: LeaderElector | SoleReplica, door
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await tools.recorder.flush()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await tools.recorder.flush()
         await elector.release()
 
 

@@ -1,12 +1,14 @@
 """Events: posted once, counted afterwards, and never in the way."""
 
+import asyncio
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from spotkube.cluster import events
+from spotkube.cluster import events, throttling
 from spotkube.cluster.errors import Forbidden, NotFound, Unavailable
 from spotkube.cluster.events import FORGET_SECONDS, MAX_NOTES, NOTE_BYTES, SERIES_SECONDS, EventRecorder, ObjectRef
 from spotkube.cluster.resources import EVENTS, Resource
@@ -179,6 +181,29 @@ async def test_a_full_queue_drops(recorder: EventRecorder, client: FakeClient, s
         launched(recorder, ObjectRef("v1", "Pod", f"p{number}", f"u{number}", "shop"))
     await recorder.flush()
     assert (len(client.created), recorder.dropped) == (short_queue, 2)
+
+
+async def test_what_warns_of_nothing_is_paced_and_goes_behind_warnings(
+    client: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[int] = []
+
+    async def sleep(_: float) -> None:
+        waited.append(len(client.created))
+
+    monkeypatch.setattr(throttling, "sleep", sleep)
+    monkeypatch.setattr(events, "NORMAL_AT_ONCE", 1)
+    recorder = EventRecorder(client, "spotkube-0")
+    for number in range(3):
+        launched(recorder, ObjectRef("v1", "Pod", f"p{number}", f"u{number}", "shop"))
+    recorder.record(CLAIM, "Warning", "LaunchFailed", "no capacity", "Launch")
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await recorder.run()
+
+    assert [one["type"] for one in client.created] == ["Warning", "Normal", "Normal", "Normal"]
+    assert waited == [2, 3]
 
 
 async def test_long_notes_are_cut_between_characters(recorder: EventRecorder, client: FakeClient) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, Self
 
 from spotkube.cluster.errors import ClusterError, Forbidden, NotFound
 from spotkube.cluster.resources import EVENTS, Resource
+from spotkube.cluster.throttling import RateLimiter
 
 EventType = Literal["Normal", "Warning"]
 
@@ -28,6 +29,8 @@ FORGET_SECONDS = 900.0
 """An event that did not recur for so long is a new one when it does."""
 MAX_SERIES = 4096
 MAX_QUEUED = 1024
+NORMAL_A_SECOND, NORMAL_AT_ONCE = 20.0, 200
+"""Events that warn of nothing: each costs the API server as much as what it tells of, a thousandth time too."""
 MAX_NOTES = 10
 """Different notes posted for one object and reason within FORGET_SECONDS: a note with a number in it is no series."""
 
@@ -102,7 +105,8 @@ class EventRecorder:
     dropped: int = 0
     _series: OrderedDict[_Key, _Series] = field(default_factory=OrderedDict)
     _notes: Counter[tuple[ObjectRef, str]] = field(default_factory=Counter)
-    _queue: deque[_Key] = field(default_factory=deque)
+    _queues: dict[EventType, deque[_Key]] = field(default_factory=lambda: {"Warning": deque(), "Normal": deque()})
+    _pace: RateLimiter = field(default_factory=lambda: RateLimiter(NORMAL_A_SECOND, NORMAL_AT_ONCE))
     _filled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def record(self, ref: ObjectRef, type: EventType, reason: str, message: str, action: str) -> None:
@@ -133,9 +137,9 @@ class EventRecorder:
         self._series[key] = _Series(name, key.ref.namespace or "default", now, now)
 
     def _enqueue(self, key: _Key) -> bool:
-        if len(self._queue) >= MAX_QUEUED:
+        if len(self._queues[key.type]) >= MAX_QUEUED:
             return False
-        self._queue.append(key)
+        self._queues[key.type].append(key)
         self._filled.set()
         return True
 
@@ -151,27 +155,38 @@ class EventRecorder:
                 del self._notes[key.ref, key.reason]
 
     async def run(self) -> None:
-        """Post until cancelled."""
+        """Post until cancelled, warnings first."""
         while True:
             await self._filled.wait()
             self._filled.clear()
-            await self.flush()
+            while (key := self._next()) is not None:
+                if key.type == "Normal":
+                    await self._pace.acquire()
+                await self._post_if_there(key)
 
     async def flush(self) -> None:
-        """Post all that is queued. Failures are logged and counted, not raised."""
-        while self._queue:
-            key = self._queue.popleft()
-            series = self._series.get(key)
-            if series is None:
-                continue
-            series.queued = False
-            series.last_written = self.clock()
-            try:
-                await self._post(key, series)
-            except ClusterError as error:
-                self.dropped += 1
-                level = logging.ERROR if isinstance(error, Forbidden) else logging.WARNING
-                logger.log(level, "event %s on %s %s is lost: %s", key.reason, key.ref.kind, key.ref.name, error)
+        """Post all that is queued, at once. Failures are logged and counted, not raised."""
+        while (key := self._next()) is not None:
+            await self._post_if_there(key)
+
+    def _next(self) -> _Key | None:
+        for queue in self._queues.values():
+            if queue:
+                return queue.popleft()
+        return None
+
+    async def _post_if_there(self, key: _Key) -> None:
+        series = self._series.get(key)
+        if series is None:
+            return
+        series.queued = False
+        series.last_written = self.clock()
+        try:
+            await self._post(key, series)
+        except ClusterError as error:
+            self.dropped += 1
+            level = logging.ERROR if isinstance(error, Forbidden) else logging.WARNING
+            logger.log(level, "event %s on %s %s is lost: %s", key.reason, key.ref.kind, key.ref.name, error)
 
     async def _post(self, key: _Key, series: _Series) -> None:
         if series.posted:
