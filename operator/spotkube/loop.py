@@ -84,7 +84,9 @@ class Loop:
             took = asyncio.get_running_loop().time() - began
             busy = self._planning.busy or self._planning.gathers or self._in_motion()
             news = [stopping.wait(), *([self._planning.decided()] if self._tools.is_leader() else [])]
-            seen = await until_next(self._tools.cache, self._pace, news, seen, took, busy=busy)
+            # Where a queue moves on, each cycle gives room to those that wait, who would rest with it.
+            rests = not self._controllers.queues.let_go
+            seen = await until_next(self._tools.cache, self._pace, news, seen, took, busy=busy, rests=rests)
         await self._planning.stop()
 
     async def cycle(self) -> bool:

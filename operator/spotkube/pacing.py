@@ -23,7 +23,14 @@ class Pace:
 
 
 async def until_next(
-    cache: Cache, pace: Pace, news: Sequence[Coroutine[None, None, object]], seen: int, took: float, *, busy: bool
+    cache: Cache,
+    pace: Pace,
+    news: Sequence[Coroutine[None, None, object]],
+    seen: int,
+    took: float,
+    *,
+    busy: bool,
+    rests: bool = True,
 ) -> int:
     """Sleeps until something changed, any of the `news` comes, or it is time; the cache's generation then.
 
@@ -32,10 +39,10 @@ async def until_next(
         news: what ends the sleep at once.
         seen: the cache's generation when the last cycle began.
         took: seconds of that cycle. What changed meanwhile has waited for as long, and so waits the less for company.
-            After a long cycle there is a rest, which only the `news` end.
+            After a long cycle there is a rest, which only the `news` end, if it `rests`.
         busy: whether something is under way, so that time itself is news.
     """
-    rest = min(LONGEST_REST_SECONDS, REST_SHARE * took)
+    rest = min(LONGEST_REST_SECONDS, REST_SHARE * took) if rests else 0.0
     changed = cache.next_batch(
         seen,
         idle_seconds=max(pace.idle, rest),

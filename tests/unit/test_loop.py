@@ -34,13 +34,16 @@ def break_(world: World, monkeypatch: pytest.MonkeyPatch, controller: str, metho
     monkeypatch.setattr(getattr(world.controllers, controller), method, broken)
 
 
-async def waits_after_a_cycle(monkeypatch: pytest.MonkeyPatch, takes_seconds: float) -> dict[str, float]:
-    """How long is waited for changes, and for more of them."""
+async def waits_after_a_cycle(
+    monkeypatch: pytest.MonkeyPatch, takes_seconds: float, let_go: int = 0
+) -> dict[str, float]:
+    """How long is waited for changes, and for more of them. So many jobs were let go in the cycle."""
     world, stopping, waits = World(), asyncio.Event(), dict[str, float]()
     loop = Loop(world.tools, world.observer, world.planning, world.controllers, Pace(10.0, 0.1, 0.4))
 
     async def cycle() -> bool:
         await asyncio.sleep(takes_seconds)
+        world.controllers.queues.let_go = let_go
         return True
 
     async def next_batch(after: int, **seconds: float) -> int:
@@ -285,6 +288,12 @@ class TestLeading:
         least = REST_SHARE * 0.5
         assert least <= waits["idle_seconds"] <= LONGEST_REST_SECONDS
         assert least <= waits["max_seconds"] <= LONGEST_REST_SECONDS
+
+    async def test_nobody_rests_while_a_queue_moves_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        waits = await waits_after_a_cycle(monkeypatch, 0.5, let_go=3)
+
+        assert waits["idle_seconds"] == 0.1
+        assert waits["max_seconds"] <= 0.0
 
     async def test_losing_the_lease_among_many_calls_is_what_is_told(self) -> None:
         async def work(number: int) -> None:
