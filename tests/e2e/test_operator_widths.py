@@ -84,7 +84,12 @@ def test_a_wide_job_makes_room_as_its_pods_end_and_has_it_back(story: Story, que
             story.site.check()
             return condition()
 
-        wait_until(looked, 120, lambda: f"{what}\n{story.describe(story.namespace, other_tenant)}\n{story.site.log()}")
+        def told() -> str:
+            said = story.site.cluster.kubectl("get", "events", "--namespace", other_tenant)
+            widths = story.site.cluster.kubectl("get", "fairqueue", queue, "--output=jsonpath={.status}")
+            return f"{what}\n{story.describe(story.namespace, other_tenant)}\n{said}\n{widths}\n{story.site.log()}"
+
+        wait_until(looked, 120, told)
 
     def wide_fills_the_queue() -> bool:
         return watcher.running(story.namespace) == CORES
