@@ -217,6 +217,7 @@ def test_whatever_is_seen_nobody_is_lost_and_a_restart_changes_nothing(
         book.note(decide(scene), scene)
 
         waiting = {one.job.uid for one in jobs if one.phase is Phase.WAITING}
-        assert set(book.clock.in_order()) == waiting
+        leaving = {one.job.uid for one in jobs if one.phase is Phase.LEAVING}  # who did not run may be among those
+        assert waiting <= set(book.clock.in_order()) <= waiting | leaving
         told = json.loads(json.dumps(book.state(), allow_nan=False))
         assert list(Book.restored(told).clock.in_order()) == list(book.clock.in_order())

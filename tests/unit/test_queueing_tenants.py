@@ -42,6 +42,16 @@ class TestNames:
         assert tenants.namespaces() == {"retail": ["cart", "shop"]}
 
 
+def test_who_has_pods_before_it_is_held_gains_no_place_by_them() -> None:
+    """As if it had run and was put back, which keeps its place before all who come later."""
+    book = Book()
+    book.meet(NOON, QUEUES, [seen("long", "x", Phase.LEAVING, run=10_000)], TOTALS)
+    book.meet(NOON + 1, QUEUES, [seen("long", "x", run=10_000)], TOTALS)
+    book.meet(NOON + 2, QUEUES, [seen("long", "x", run=10_000), seen("short", "y", run=10)], TOTALS)
+
+    assert order(book) == ["short", "long"]
+
+
 class TestAnotherTenant:
     def test_its_jobs_wait_behind_those_of_the_tenant_that_they_come_to(self) -> None:
         book = Book()

@@ -221,7 +221,8 @@ class Book:
             record = self._submitted(uid, one, totals)
         if record.path[1] != one.job.tenant:
             self._hand_over(uid, record, one.job.tenant, now)
-        runs = one.phase in (Phase.RUNNING, Phase.LEAVING)
+        # Pods that were made before it was held are no turn: it would keep a place before all who come later.
+        runs = one.phase is Phase.RUNNING or (one.phase is Phase.LEAVING and record.runs)
         if runs and not record.runs:
             self._begin(record, one, now)
             self.outcomes.started(uid, record.admitted_seconds)
