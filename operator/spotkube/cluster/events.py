@@ -159,23 +159,18 @@ class EventRecorder:
         while True:
             await self._filled.wait()
             self._filled.clear()
-            while (key := self._next()) is not None:
-                if key.type == "Normal":
+            while any(self._queues.values()):
+                if not self._queues["Warning"]:
                     await self._pace.acquire()
-                await self._post_if_there(key)
+                await self._post_next()
 
     async def flush(self) -> None:
         """Post all that is queued, at once. Failures are logged and counted, not raised."""
-        while (key := self._next()) is not None:
-            await self._post_if_there(key)
+        while any(self._queues.values()):
+            await self._post_next()
 
-    def _next(self) -> _Key | None:
-        for queue in self._queues.values():
-            if queue:
-                return queue.popleft()
-        return None
-
-    async def _post_if_there(self, key: _Key) -> None:
+    async def _post_next(self) -> None:
+        key = (self._queues["Warning"] or self._queues["Normal"]).popleft()
         series = self._series.get(key)
         if series is None:
             return

@@ -49,7 +49,7 @@ def from_solution(instance: Instance, solution: Solution) -> Nodes:
     ]
     for holder, pods in wanted:
         clipped = np.minimum(pods, nodes.remain)
-        if holder >= 0 and clipped.any() and who_fits(instance, clipped)[holder]:
+        if holder >= 0 and clipped.any() and fits(instance, holder, clipped):
             place(instance.arrays, nodes, holder, clipped, 1)
     return nodes
 
@@ -62,18 +62,23 @@ def _holder(instance: Instance, holder_of: dict[int, int], kind: int, pods: IntA
     return int(min(fitting, key=lambda h: instance.arrays.price[h], default=-1))
 
 
-def who_fits(instance: Instance, pods: IntArray) -> BoolArray:
-    """[H] which holders take these pods when they are empty."""
+def fits(instance: Instance, holder: int, pods: IntArray) -> bool:
+    """Whether the holder takes these pods when it is empty."""
+    return bool(who_fits(instance, pods, slice(holder, holder + 1))[0])
+
+
+def who_fits(instance: Instance, pods: IntArray, holders: slice = slice(None)) -> BoolArray:
+    """Which of the holders, [H] if of all, take these pods when they are empty."""
     problem, arrays, inside = instance.problem, instance.arrays, pods > 0
     needs, caps = problem.needs, len(problem.cap_use)
     unmet = inside[needs.of] & ~(needs.member @ inside) if len(needs.of) else inside[:0]
     if problem.conflict[np.ix_(inside, inside)].any():
-        return np.zeros(instance.holders, np.bool_)
+        return np.zeros(len(arrays.room[holders]), np.bool_)
     return np.asarray(
-        (arrays.room >= pods @ arrays.demand).all(axis=1)
-        & arrays.allowed[:, inside].all(axis=1)
-        & (arrays.caps[:, :caps] >= problem.cap_use @ pods).all(axis=1)
-        & (arrays.met[:, : len(unmet)][:, unmet] > 0).all(axis=1)
+        (arrays.room[holders] >= pods @ arrays.demand).all(axis=1)
+        & arrays.allowed[holders][:, inside].all(axis=1)
+        & (arrays.caps[holders, :caps] >= problem.cap_use @ pods).all(axis=1)
+        & (arrays.met[holders, : len(unmet)][:, unmet] > 0).all(axis=1)
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from spotkube.planner.instance import Arrays, Instance
 from spotkube.planner.packing.lagrange import SAFE
 from spotkube.planner.problem import NO_LIMIT, FloatArray, IntArray
-from spotkube.planner.reduced.expand import who_fits
+from spotkube.planner.reduced.expand import fits
 from spotkube.planner.relaxation.master import add_columns, add_rows, quiet_highs
 
 # Nodes of HiGHS's own search for one holder: its bound is valid wherever it stops.
@@ -49,7 +49,7 @@ def exact_pattern(
     info = solver.getInfo()
     if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
         pattern[items] = np.round(np.array(solver.getSolution().col_value[: len(items)])).astype(np.int64)
-    if not who_fits(instance, pattern)[holder]:
+    if not fits(instance, holder, pattern):
         pattern[:] = 0
     worth = float(pattern @ value)
     return pattern, worth, max((TOLERANCE - info.mip_dual_bound) * scale, worth * SAFE, bar)
