@@ -75,7 +75,7 @@ def work_ahead_seconds(scene: Scene, cores: float) -> dict[str, float]:
     now, ahead, found = scene.now_seconds, 0.0, {}
     for one in scene.running.values():
         ahead += max(0.0, one.end_seconds(now) - now) * one.amounts.get(CPU, 0) / 1000 / cores
-    for waiting in sorted(scene.backlog, key=lambda one: one.between):
+    for waiting in sorted(scene.backlog, key=lambda one: one.key):
         found[waiting.job.uid] = ahead
         ahead += core_seconds(waiting.job) / cores
     return found

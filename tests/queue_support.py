@@ -81,8 +81,7 @@ class World:
 
     def submit(self, *jobs: Job, key: float | None = None) -> None:
         for job in jobs:
-            place = (float(next(self._places)) if key is None else key,)
-            self.backlog.put(Waiting(job, place, place))
+            self.backlog.put(Waiting(job, float(next(self._places)) if key is None else key))
 
     def scene(self) -> Scene:
         capacity = self.capacity

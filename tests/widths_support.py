@@ -26,11 +26,11 @@ def divided(
     """A divisible job of pods of a minute that runs, and stands at `place` in the order with what it wants besides."""
     job = make_job(uid=uid, pods=of, run=36000, min_parallelism=least, **more)
     division = Division(unfinished, POD_SECONDS, 0.0)
-    return Running(job, NOON, width, key=(place,), between=(place,), division=division)
+    return Running(job, NOON, width, key=place, division=division)
 
 
 def waiting(job: Job, place: float) -> Waiting:
-    return Waiting(job, (place,), (place,))
+    return Waiting(job, place)
 
 
 def make_scene(

@@ -296,11 +296,7 @@ def _missing(
     Jobs that wait or have ended none is named but those of which pods were `displaced`.
     """
     there = Counter(owner_of(pod) for pod in pods if not pod.deleting)
-    wanted = {}
-    for key, source in sources.items():
-        number = source.replicas if source.job is None else source.job.running_wanted
-        if number or key in displaced:
-            wanted[key] = number
+    wanted = {key: source.wanted for key, source in sources.items() if source.wanted or key in displaced}
     declared: Counter[SourceKey] = Counter()
     for one in replica_sets:
         declared[one.owner] += 0 if one.blocked else one.replicas

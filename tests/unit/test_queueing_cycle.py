@@ -116,7 +116,7 @@ def test_a_gang_that_is_not_ready_in_time_is_given_back_and_waits_twice_as_long_
         (ending,) = world.cycle().ended
         assert ending.cause is Cause.NOT_READY
         waiting = world.backlog.get("gang")
-        assert waiting is not None and waiting.key == (1.0,), "it has lost its place"
+        assert waiting is not None and waiting.key == 1.0, "it has lost its place"
         pauses.append(waiting.backoff_until_seconds - world.now)
         world.cycle()
         assert world.why("gang").why is Why.BACKOFF

@@ -98,7 +98,7 @@ def test_a_job_is_left_alone_after_so_many_times() -> None:
         world.submit(make_job(10, uid=f"high-{number}", priority=1, run=3600))
         world.cycle()
         waiting = world.backlog.get("low")
-        assert waiting is not None and waiting.key == (1.0,), "it has lost its place"
+        assert waiting is not None and waiting.key == 1.0, "it has lost its place"
         pauses.append(waiting.backoff_until_seconds - world.now)
         world.finish(f"high-{number}")
         world.now = waiting.backoff_until_seconds

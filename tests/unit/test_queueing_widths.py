@@ -34,7 +34,7 @@ class TestGrowing:
         assert (few_left.widths, len(few_left.decisions.admitted)) == ({"a": 3}, 1)
 
     def test_room_that_is_kept_for_another_is_not_grown_into(self) -> None:
-        whole = Running(make_job(uid="b", cpu=2, run=10), NOON, 1, key=(0.0,), between=(0.0,))
+        whole = Running(make_job(uid="b", cpu=2, run=10), NOON, 1, key=0.0)
         backlog = [waiting(make_job(uid="w", cpu=5), place=0)]
 
         shared = share(make_scene([make_queue(cpu=6)], [divided("a", 1, of=6, place=1), whole], backlog))
@@ -43,7 +43,7 @@ class TestGrowing:
 
     def test_it_ends_nobody_for_it(self) -> None:
         queues = [make_queue("a", 4, cohort="x"), make_queue("b", 4, cohort="x")]
-        borrower = Running(make_job(uid="b", queue="b", cpu=6), NOON, 1, nominal=False, key=(0.0,), between=(0.0,))
+        borrower = Running(make_job(uid="b", queue="b", cpu=6), NOON, 1, nominal=False, key=0.0)
 
         shared = share(make_scene(queues, [divided("a", 2, of=4), borrower]))
 

@@ -88,8 +88,8 @@ class Store(Generic[T]):
         The same tuple until something of this kind is fed.
         """
         if self._values is None:
-            entries = (self._entries[key] for key in self._in_order)
-            self._values = tuple(entry.value for entry in entries if entry.value is not None)
+            entries = map(self._entries.__getitem__, self._in_order)
+            self._values = tuple([entry.value for entry in entries if entry.value is not None])
         return self._values
 
     def feed(self, event_type: str | None, raw: dict[str, Any]) -> None:

@@ -82,10 +82,13 @@ class Source:
     applied: str = ""
     spec_digest: str = ""
     key: SourceKey = field(init=False, repr=False, compare=False)
-    """Namespace and "Kind/name"; kept, as each cycle asks for those of thousands."""
+    """Namespace and "Kind/name"; kept, like the next one, as each cycle asks for those of thousands."""
+    wanted: int = field(init=False, repr=False, compare=False)
+    """How many pods it shall have now."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", (self.namespace, f"{self.kind}/{self.name}"))
+        object.__setattr__(self, "wanted", self.replicas if self.job is None else self.job.running_wanted)
 
 
 @dataclass(frozen=True, slots=True)

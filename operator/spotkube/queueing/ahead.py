@@ -143,8 +143,8 @@ class Ahead:
 
     def _rank(self) -> None:
         if self._clock is not None:
-            ranks = {uid: (float(rank),) for rank, uid in enumerate(self._clock.in_order())}
-            waiting = (replace(one, key=key, between=key) for one in self._backlog if (key := ranks.get(one.job.uid)))
+            ranks = {uid: float(rank) for rank, uid in enumerate(self._clock.in_order())}
+            waiting = (replace(one, key=ranks[one.job.uid]) for one in self._backlog if one.job.uid in ranks)
             self._backlog = Backlog(self._begun.queues, waiting)
 
     def _pass_time(self) -> bool:

@@ -1,7 +1,7 @@
 """The jobs that wait, in lines of jobs that find room all alike, so that a cycle looks at lines and not at jobs.
 
 A queue's order is: jobs of tenants without weight last, then the higher priority, then the key, then the UID. Between
-queues their first jobs' `between` decides; a job without weight (its tenant's or its queue's) comes after all others.
+queues the keys of their first jobs decide; a job without weight (its tenant's or its queue's) comes after all others.
 """
 
 import heapq
@@ -9,11 +9,11 @@ from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from spotkube.queueing.jobs import Job, OrderKey, Waiting
+from spotkube.queueing.jobs import Job, Waiting
 from spotkube.queueing.queues import Queue
 
-Order = tuple[bool, int, OrderKey, str]
-_Place = tuple[bool, bool, OrderKey, str]
+Order = tuple[bool, int, float, str]
+_Place = tuple[bool, bool, float, str]
 LineKey = tuple[str, Hashable]
 
 
@@ -189,4 +189,4 @@ class Turn:
     def _place_of(self, first: Waiting) -> _Place:
         queue = first.job.queue
         # The UID is not needed to break ties: a queue has one first job, and queues' names differ.
-        return self._backlog.comes_last(first), queue in self._put_off, first.between, queue
+        return self._backlog.comes_last(first), queue in self._put_off, first.key, queue

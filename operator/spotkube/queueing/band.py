@@ -84,6 +84,10 @@ class Band:
                 upcoming = next(heads, None)
                 continue
             place, number, rest = opened[0]
+            if upcoming is None and len(opened) == 1:
+                yield place
+                yield from rest
+                return
             yield place
             following = next(rest, None)
             if following is None:

@@ -5,12 +5,10 @@ decides by, `note` keeps what was decided. All of it can be written down and rea
 restart nor a tenant changes the order.
 """
 
-import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from spotkube.queueing.backlog import Backlog
 from spotkube.queueing.budgets import Spent
 from spotkube.queueing.capacity import Capacity
 from spotkube.queueing.clock import VirtualClock
@@ -18,7 +16,8 @@ from spotkube.queueing.decisions import Decisions, Ending, requeued
 from spotkube.queueing.dividing import Progress
 from spotkube.queueing.estimates import Estimate, estimate
 from spotkube.queueing.history import ClassRuns, History
-from spotkube.queueing.jobs import Amounts, Division, Job, OrderKey, Running, Waiting
+from spotkube.queueing.jobs import Amounts, Division, Job, Running, Waiting
+from spotkube.queueing.lineup import Lineup
 from spotkube.queueing.outcomes import Outcomes
 from spotkube.queueing.queues import Queue
 from spotkube.queueing.quotas import Ledger
@@ -41,6 +40,7 @@ class Book:
     _weights: dict[tuple[str, ...], float] = field(default_factory=dict)
     _made: dict[str, tuple[Seen, Job]] = field(default_factory=dict)
     """What `_job` gave last, and of what: to make all of them anew would be most of a cycle."""
+    lineup: Lineup = field(default_factory=Lineup)
 
     def meet(self, now: float, queues: Mapping[str, Queue], seen: Iterable[Seen], totals: Amounts) -> None:
         """What the cluster shows at this moment (Unix time). `totals` is what a share is a share of.
@@ -51,31 +51,25 @@ class Book:
         if self.clock.seconds is not None and now < self.clock.seconds:
             self._step_back(self.clock.seconds - now)
         self.clock.advance(now, self.clock.capacity)
-        self._seen = {one.job.uid: one for one in seen}
+        before, self._seen = self._seen, {one.job.uid: one for one in seen}
         self._weigh(queues, {one.job.queue for one in self._seen.values() if one.job.queue not in queues})
-        for uid in [uid for uid in self._records if self._is_over(uid)]:
+        # Most wait as they did at the last look, and nothing is to be done about them.
+        news = {uid: one for uid, one in self._seen.items() if before.get(uid) is not one}
+        for uid in [uid for uid in self._records if uid not in self._seen or (uid in news and self._is_over(uid))]:
             self._close(uid, now)
-        news = (one for uid, one in self._seen.items() if not one.has_ended and not self._waits_on(uid, one))
-        for one in sorted(news, key=lambda one: (one.job.submitted_seconds, one.job.uid)):
+            self.lineup.note(uid)
+        news |= {uid: self._seen[uid] for uid, record in self._records.items() if record.runs}
+        there = (one for one in news.values() if not one.has_ended)
+        for one in sorted(there, key=lambda one: (one.job.submitted_seconds, one.job.uid)):
             self._follow(one.job.uid, one, now, totals)
+            self.lineup.note(one.job.uid)
         self.clock.advance(now, sum(r.size / r.run_seconds * r.progress.part for r in self._records.values() if r.runs))
 
     def scene(self, now: float, queues: Mapping[str, Queue], capacity: Capacity, spent: Mapping[str, Spent]) -> Scene:
-        """All that a cycle looks at. Whose victims are still leaving has its place already, in their stead."""
-        left_for = {uid for record in self._records.values() for uid in record.after}
-        ranks = {uid: (float(rank),) for rank, uid in enumerate(self.clock.in_order())}
-        waiting, running = [], {}
-        for uid, record in self._records.items():
-            job = self._job(uid, record)
-            if record.runs or record.after:
-                if uid not in left_for:
-                    running[uid] = self._running(uid, job, record, now, ranks.get(uid, (math.inf,)))
-            elif uid in ranks:
-                key, until = ranks[uid], record.backoff_until_seconds
-                waiting.append(Waiting(job, key, key, until, record.promised_seconds))
-        ledger = Ledger.of(queues, (one for one in running.values() if one.job.queue in queues))
-        known = {uid: one for uid, one in running.items() if one.job.queue in queues}
-        backlog, errors = Backlog(queues, waiting), self.outcomes.errors
+        """All that a cycle looks at."""
+        backlog = self.lineup.backlog(now, queues, self.clock, self._waiting)
+        known = {uid: self._running(uid, now) for uid in self._admitted() if self._seen[uid].job.queue in queues}
+        ledger, errors = Ledger.of(queues, known.values()), self.outcomes.errors
         return Scene(now, queues, backlog, known, ledger, capacity, spent, self.rules, self.clock, errors)
 
     def note(self, decisions: Decisions, scene: Scene) -> None:
@@ -86,19 +80,17 @@ class Book:
             record = self._records[admission.uid]
             record.nominal, record.after, record.width = admission.nominal, admission.after, admission.width
             record.admitted_seconds = scene.now_seconds
+            self.lineup.note(admission.uid)
         for reservation in decisions.reservations:
             record = self._records[reservation.uid]
             if record.promised_seconds is None:
                 record.promised_seconds = reservation.start_seconds
+                self.lineup.note(reservation.uid)
 
     def admitted(self) -> list[Amounts]:
         """What all take that run, or were admitted and wait for others to leave: then in these others' stead."""
-        left_for = {uid for record in self._records.values() for uid in record.after}
-        return [
-            self._seen[uid].job.amounts(self._width(uid, record))
-            for uid, record in self._records.items()
-            if (record.runs or record.after) and uid not in left_for and uid in self._seen
-        ]
+        there = (uid for uid in self._admitted() if uid in self._seen)
+        return [self._seen[uid].job.amounts(self._width(uid, self._records[uid])) for uid in there]
 
     def due(self) -> tuple[str, ...]:
         """Jobs that were admitted once others had left, which they have."""
@@ -108,6 +100,7 @@ class Book:
                 found.append(uid)
         for uid in found:
             self._records[uid].after = ()
+            self.lineup.note(uid)
         return tuple(found)
 
     def leaving(self) -> frozenset[str]:
@@ -164,6 +157,7 @@ class Book:
 
     def _step_back(self, seconds: float) -> None:
         """The cluster's clock did: what ran goes on having run as long, and nobody is paused for longer."""
+        self.lineup.forget()
         for record in self._records.values():
             record.admitted_seconds = max(0.0, record.admitted_seconds - seconds)
             record.backoff_until_seconds = max(0.0, record.backoff_until_seconds - seconds)
@@ -187,9 +181,18 @@ class Book:
         one = self._seen.get(uid)
         return one is None or one.has_ended or self._records[uid].path[0] != one.job.queue
 
-    def _waits_on(self, uid: str, one: Seen) -> bool:
-        """Whether it waits as it did at the last look: most jobs do, and nothing is to be done about them."""
-        return one.phase is Phase.WAITING and self._made.get(uid, (None,))[0] is one and not self._records[uid].runs
+    def _admitted(self) -> list[str]:
+        """Whose victims are still leaving has its place already, in their stead."""
+        there = [uid for uid, record in self._records.items() if record.runs or record.after]
+        left_for = {victim for uid in there for victim in self._records[uid].after}
+        return [uid for uid in there if uid not in left_for]
+
+    def _waiting(self, uid: str, key: float) -> Waiting | None:
+        """How it waits; None if it does not."""
+        record = self._records.get(uid)
+        if record is None or record.runs or record.after:
+            return None
+        return Waiting(self._job(uid, record), key, record.backoff_until_seconds, record.promised_seconds)
 
     def _is_there(self, uid: str) -> bool:
         one = self._seen.get(uid)
@@ -306,17 +309,18 @@ class Book:
             retries=record.retries,
         )
 
-    def _running(self, uid: str, job: Job, record: Record, now: float, turn: OrderKey) -> Running:
-        one, division = self._seen[uid], None
-        key: OrderKey = (record.admitted_seconds - 1e12,)  # before all that wait
+    def _running(self, uid: str, now: float) -> Running:
+        record, one, division = self._records[uid], self._seen[uid], None
+        job = self._job(uid, record)
+        key = record.admitted_seconds - 1e12  # before all that wait
         leaving = one.phase is Phase.LEAVING or record.leaving
         ready, nominal = record.was_ready or leaving, record.nominal or leaving
         if one.divided is not None and not leaving:
-            key, pod_seconds = turn, job.run_seconds / one.divided.waves
+            key, pod_seconds = self.lineup.key(uid), job.run_seconds / one.divided.waves
             division = Division(one.divided.unfinished, pod_seconds, record.progress.at(now))
         since, width = record.admitted_seconds or now, self._width(uid, record)
         saved = one.checkpoints.saved_at(since, now)
-        return Running(job, since, width, nominal, saved, ready, key, key, division)
+        return Running(job, since, width, nominal, saved, ready, key, division)
 
     def _width(self, uid: str, record: Record) -> int:
         one = self._seen[uid]
@@ -332,3 +336,4 @@ class Book:
         record.preemptors, record.retries = waits.job.preemptors, waits.job.retries
         record.backoff_until_seconds = waits.backoff_until_seconds
         record.after = ()  # what was promised to it is another's now
+        self.lineup.note(ending.uid)

@@ -115,7 +115,6 @@ def started(waiting: Waiting, admission: Admission, now_seconds: float) -> Runni
         admission.nominal,
         ready=not job.gang,
         key=waiting.key,
-        between=waiting.between,
     )
 
 
@@ -128,4 +127,4 @@ def requeued(running: Running, ending: Ending, now_seconds: float, rules: Rules)
     elif ending.cause is Cause.NOT_READY:
         job = replace(job, retries=job.retries + 1)
         pause = rules.backoff(job.retries)
-    return Waiting(job, running.key, running.between, backoff_until_seconds=now_seconds + pause)
+    return Waiting(job, running.key, backoff_until_seconds=now_seconds + pause)

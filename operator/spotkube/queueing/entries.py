@@ -53,12 +53,19 @@ class Order(Protocol):
         """What `state` gave, into an order that is new."""
 
 
+# Whoever asks for more is likely to ask for all.
+_FIRST_FEW = 8
+
+
 def ascending(heap: Sequence[Item]) -> Iterator[Item]:
-    """The items of a heap from the smallest on, without taking them out: O(log k) for the k-th."""
+    """The items of a heap from the smallest on, without taking them out: O(log k) for the k-th of the first few, and
+    for those after them a sort of all, which costs each the least."""
     reached = [(heap[0], 0)] if heap else []
-    while reached:
+    for _ in range(min(_FIRST_FEW, len(heap))):
         item, index = heapq.heappop(reached)
         yield item
         for child in (2 * index + 1, 2 * index + 2):
             if child < len(heap):
                 heapq.heappush(reached, (heap[child], child))
+    if len(heap) > _FIRST_FEW:
+        yield from sorted(heap)[_FIRST_FEW:]  # type: ignore[type-var]

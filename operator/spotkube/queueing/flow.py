@@ -63,6 +63,8 @@ class Flow:
 
     def walk(self) -> Iterator[Place]:
         """All who wait, in order."""
+        if not self._ripe_at:
+            return self._chain()
         return heapq.merge((item for item in ascending(self._ripe) if self._is_ripe(item)), self._chain())
 
     def bring(self, now: float) -> None:
@@ -195,10 +197,11 @@ class Flow:
         return max(0.0, entry.size - self._served.get(entry.id, 0.0))
 
     def _chain(self) -> Iterator[Place]:
-        deadline = self.front
+        deadline, weight, served = self.front, self.weight, self._served
         for entry in self.order.walk():
-            deadline += self._left(entry) / self.weight
-            yield self._place(deadline, entry)
+            left = self._left(entry) if entry.id in served else entry.size
+            deadline += left / weight
+            yield deadline, entry.submitted, entry.id, entry
 
     def _is_ripe(self, place: Place) -> bool:
         return place[2] in self._ripe_at

@@ -17,8 +17,6 @@ CORE_USD_HOUR = 0.04
 
 Amounts = Mapping[str, int]
 """How much of each resource, in the units of `ResourceList`, besides PODS and USD_HOUR."""
-OrderKey = tuple[float, ...]
-"""A place in the order; the smaller goes first. All keys that are compared have the same length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +139,17 @@ class Waiting:
     """A job that waits."""
 
     job: Job
-    key: OrderKey
-    """Its place among the jobs of its queue and priority."""
-    between: OrderKey
-    """Its place against the first jobs of other queues."""
+    key: float
+    """Its place in the order of all: decides among the jobs of its queue and priority, and if it is the first of its
+    queue, against those of other queues."""
     backoff_until_seconds: float = 0.0
     promised_seconds: float | None = None
     """The first start that it was promised by a reservation."""
 
     def __post_init__(self) -> None:
         # One key that compares with nothing would disturb the order of all.
-        if any(math.isnan(number) for number in (*self.key, *self.between)):
-            raise ValueError(f"{self.job.name}: key {self.key}, {self.between} must not be NaN; give it a number")
+        if math.isnan(self.key):
+            raise ValueError(f"{self.job.name}: key {self.key} must not be NaN; give it a number")
 
     def promised(self, start_seconds: float) -> "Waiting":
         """With the promise, unless there was an earlier one."""
@@ -188,9 +185,8 @@ class Running:
     """When its work was last saved; None if never."""
     ready: bool = True
     """Whether all its pods are."""
-    key: OrderKey = ()
-    between: OrderKey = ()
-    """Both as in `Waiting`: what is given back keeps its place."""
+    key: float = 0.0
+    """As in `Waiting`: what is given back keeps its place."""
     division: Division | None = None
     """Of one that can still change its width. Its `key` is the place at which it asks for more."""
 

@@ -162,7 +162,7 @@ def _growth(one: Running, pods: int) -> Waiting:
         price_usd_hour=None if price is None else price * pods / job.parallelism,
         min_parallelism=1,
     )
-    return Waiting(growth, one.key, one.between)
+    return Waiting(growth, one.key)
 
 
 def _shrinking(one: Running, target: int, starts: Sequence[float], now_seconds: float) -> Running:

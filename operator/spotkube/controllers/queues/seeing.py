@@ -60,8 +60,9 @@ class Lookout:
     def look(self, view: View, admits: Mapping[str, frozenset[str]], terms: Terms) -> Sight:
         """`admits` names the namespaces of each queue. Jobs of an unknown queue wait for it."""
         sight, groups = Sight(), defaultdict[_GroupKey, list[Member]](list)
+        alone = sight.members
         for member in (one for kind in self._kinds for one in kind.members(view, terms)):
-            job, namespace = member.seen.job, member.namespace
+            job, namespace = member.seen.job, member.about.namespace
             namespaces = admits.get(job.queue)
             if namespaces is not None and namespace not in namespaces:
                 if member.phase in (Phase.WAITING, Phase.LEAVING):
@@ -69,10 +70,11 @@ class Lookout:
             elif member.unheld:
                 sight.unheld.append(member)
             elif member.group is not None:
-                groups[namespace, member.group.name, job.queue].append(member)
+                groups[member.namespace, member.group.name, job.queue].append(member)
             else:
-                sight.members[job.uid] = (*sight.members.get(job.uid, ()), member)
-        sight.jobs = [single_of(some) for some in sight.members.values()]
+                uid = job.uid
+                alone[uid] = (*alone[uid], member) if uid in alone else (member,)
+        sight.jobs = [single_of(some) for some in alone.values()]
         self._see_groups(groups, sight)
         return sight
 

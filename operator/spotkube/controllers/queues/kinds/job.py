@@ -1,6 +1,7 @@
 """batch/v1 Jobs, those of Workloads and of CronJobs among them: suspended while they wait."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import JOBS
@@ -12,6 +13,7 @@ from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.queues import QueuedJob
 from spotkube.convert.workloads import JobEnd, JobFacts, Source
+from spotkube.model.kept import Kept
 from spotkube.model.pods import Pod
 from spotkube.model.resources import PODS, ResourceList
 from spotkube.queueing.jobclasses import JobClass, owner_pattern
@@ -27,36 +29,26 @@ class JobKind:
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
-        self._known: dict[str, tuple[Source, Member]] = {}
         self._terms: Terms | None = None
+        self._known: Kept[Source, Member | None]
 
     def members(self, view: View, terms: Terms) -> Iterable[Member]:
-        before = self._known if terms is self._terms else {}
-        found, known = list[Member](), dict[str, tuple[Source, Member]]()
-        for source in view.sources.values():
-            if source.job is None or source.job.queued is None:
-                continue
-            last = before.get(source.uid)
-            if last is None or last[0] is not source or last[1].unheld:
-                member = self._member(source, source.job, source.job.queued, terms, view.now)
-                if member is None:
-                    continue
-                last = source, member
-            known[source.uid] = last
-            found.append(last[1])
-        self._known, self._terms = known, terms
-        return found
+        if terms is not self._terms:
+            self._terms, self._known = terms, Kept(lambda source: self._member(source, terms))
+        found = self._known.of_all(view.sources.values())
+        return [one if not one.unheld else _while_young(one, view.now) for one in found if one is not None]
 
-    def _member(self, source: Source, job: JobFacts, queued: QueuedJob, terms: Terms, now: float) -> Member | None:
-        phase = _phase(job, queued)
-        if phase is None:
+    def _member(self, source: Source, terms: Terms) -> Member | None:
+        """One that is `unheld` is so only while it is young."""
+        job = source.job
+        if job is None or (queued := job.queued) is None or (phase := _phase(job, queued)) is None:
             return None
         return Member(
             self,
             ObjectRef("batch/v1", "Job", source.name, source.uid, source.namespace),
             _seen(source, job, queued, phase, terms),
             queued.group,
-            unheld=phase is Phase.RUNNING and _is_unheld(job, queued, now),
+            unheld=phase is Phase.RUNNING and _is_unheld(job, queued),
             mistake=queued.mistake,
             made_of=source,
         )
@@ -89,9 +81,13 @@ def _phase(job: JobFacts, queued: QueuedJob) -> Phase | None:
     return Phase.LEAVING if job.active else Phase.WAITING
 
 
-def _is_unheld(job: JobFacts, queued: QueuedJob, now: float) -> bool:
-    begun = queued.ready or job.succeeded
-    return queued.admitted_at is None and not begun and now - queued.created_at < HOLD_WITHIN_SECONDS
+def _is_unheld(job: JobFacts, queued: QueuedJob) -> bool:
+    return queued.admitted_at is None and not (queued.ready or job.succeeded)
+
+
+def _while_young(member: Member, now: float) -> Member:
+    age = now - member.seen.job.submitted_seconds
+    return member if age < HOLD_WITHIN_SECONDS else replace(member, unheld=False)
 
 
 def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, terms: Terms) -> Seen:
