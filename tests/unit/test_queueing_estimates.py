@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spotkube.model.resources import ResourceList
@@ -40,6 +40,7 @@ def test_what_counts_runs_is_stripped_from_their_name(name: str, pattern: str) -
     assert owner_pattern(name) == pattern
 
 
+@example("_0000a0", 26795479)
 @given(st.text(alphabet="abz019-._", max_size=20), st.integers(0, 10**9))
 def test_a_counter_never_makes_a_class_of_its_own(name: str, number: int) -> None:
     assert owner_pattern(f"job{name}-{number}") == owner_pattern(f"job{name}-{number + 1}")

@@ -27,12 +27,9 @@ _TRAILERS = (
 def owner_pattern(name: str) -> str:
     """The name with `*` for the counters, hashes and times at its end; as it is if it has none, or nothing else."""
     pattern = name
-    while True:
-        shorter = pattern
-        for trailer in _TRAILERS:
-            shorter = trailer.sub("", shorter)
-        if shorter == pattern or not shorter:
-            break
+    # One after the other, each time from the first kind on: what is left then does not depend on which kind of counter
+    # a number looks like.
+    while shorter := next((cut for trailer in _TRAILERS if (cut := trailer.sub("", pattern)) != pattern), ""):
         pattern = shorter
     return name if pattern == name else f"{pattern}-*"
 
