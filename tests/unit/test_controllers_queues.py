@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller_builders import World, rfc3339
-from queue_worlds import add_queue, queue_world
+from queue_worlds import add_job, add_queue, queue_world, running
 from spotkube.cluster.errors import Forbidden, Unavailable
 from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, PRIORITYCLASSES
 from spotkube.controllers.queues import keeping, reconcile
@@ -27,41 +27,6 @@ UNAVAILABLE = Unavailable(500, "InternalError", "etcd is away")
 def world() -> World:
     """A pool that may buy 100 cores, and a queue of 4."""
     return queue_world()
-
-
-def add_job(world: World, name: str, namespace: str = "team-a", *, cpu: str = "1", **wants: Any) -> None:
-    """As the chart's policy makes it: suspended, and marked as held."""
-    annotations = {keys.HELD_BY_QUEUE: "true", **wants.get("annotations", {})}
-    pod = {
-        "containers": [{"name": "main", "image": wants.get("image", "app"), "resources": {"requests": {"cpu": cpu}}}],
-        "priorityClassName": wants.get("priority", ""),
-    }
-    metadata = {
-        "name": name,
-        "namespace": namespace,
-        "uid": f"uid-{name}",
-        "labels": {keys.QUEUE_NAME: wants.get("queue", "batch")},
-        "annotations": annotations if wants.get("held", True) else {},
-        "creationTimestamp": rfc3339(world.clock()),
-    }
-    spec = {
-        "suspend": wants.get("suspend", True),
-        "parallelism": wants.get("parallelism", 1),
-        "completions": wants.get("completions", 1),
-        "template": {"spec": pod},
-    }
-    raw = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata,
-        "spec": spec,
-        "status": wants.get("status", {}),
-    }
-    world.kube.put(JOBS, raw)
-
-
-def running(world: World) -> list[str]:
-    return sorted(raw["metadata"]["name"] for raw in world.kube.all(JOBS) if not raw["spec"]["suspend"])
 
 
 def end(world: World, name: str, namespace: str = "team-a", seconds: float = 60.0) -> None:

@@ -52,6 +52,10 @@ class Ongoing(Generic[T]):
         if errors:
             raise next((error for error in errors if isinstance(error, NotLeading)), errors[0])
 
+    def withdraw(self) -> None:
+        """What was told and is not begun is not to be done any more."""
+        self._waiting.clear()
+
     def forget(self) -> None:
         """Begins nothing more. Whatever comes of what is begun is nobody's concern."""
         self._waiting.clear()

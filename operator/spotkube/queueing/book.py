@@ -38,9 +38,16 @@ class Book:
     _records: dict[str, Record] = field(default_factory=dict)
     _seen: dict[str, Seen] = field(default_factory=dict)
     _weights: dict[tuple[str, ...], float] = field(default_factory=dict)
+    _going: frozenset[str] = frozenset()
     _made: dict[str, tuple[Seen, Job]] = field(default_factory=dict)
     """What `_job` gave last, and of what: to make all of them anew would be most of a cycle."""
     lineup: Lineup = field(default_factory=Lineup)
+
+    def let_go(self, jobs: Iterable[str]) -> None:
+        """These are being let go at this moment, and have what they were admitted with, though they seem to wait."""
+        before, self._going = self._going, frozenset(jobs)
+        for uid in before ^ self._going:
+            self.lineup.note(uid)
 
     def meet(self, now: float, queues: Mapping[str, Queue], seen: Iterable[Seen], totals: Amounts) -> None:
         """What the cluster shows at this moment (Unix time). `totals` is what a share is a share of.
@@ -183,14 +190,14 @@ class Book:
 
     def _admitted(self) -> list[str]:
         """Whose victims are still leaving has its place already, in their stead."""
-        there = [uid for uid, record in self._records.items() if record.runs or record.after]
+        there = [uid for uid, record in self._records.items() if record.runs or record.after or uid in self._going]
         left_for = {victim for uid in there for victim in self._records[uid].after}
         return [uid for uid in there if uid not in left_for]
 
     def _waiting(self, uid: str, key: float) -> Waiting | None:
         """How it waits; None if it does not."""
         record = self._records.get(uid)
-        if record is None or record.runs or record.after:
+        if record is None or record.runs or record.after or uid in self._going:
             return None
         return Waiting(self._job(uid, record), key, record.backoff_until_seconds, record.promised_seconds)
 
@@ -312,6 +319,8 @@ class Book:
     def _running(self, uid: str, now: float) -> Running:
         record, one, division = self._records[uid], self._seen[uid], None
         job = self._job(uid, record)
+        if uid in self._going:
+            job = replace(job, preemptible=False)  # nobody can take its room before it is there
         key = record.admitted_seconds - 1e12  # before all that wait
         leaving = one.phase is Phase.LEAVING or record.leaving
         ready, nominal = record.was_ready or leaving, record.nominal or leaving

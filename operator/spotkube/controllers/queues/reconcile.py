@@ -18,6 +18,7 @@ from spotkube.controllers.queues.overruns import Overruns
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight
 from spotkube.controllers.queues.standing import Standing, of_members, queue_status, standings, starts_of
+from spotkube.controllers.queues.turns import Turns
 from spotkube.controllers.queues.widths import WidthController, crews, pod_starts
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
@@ -66,6 +67,7 @@ class QueueController:
         self._troubles = Troubles()
         self._told_invalid: Mapping[str, str] = {}
         self._told_at = 0.0
+        self._turns = Turns(tools, self._figures)
         self.let_go = 0
         """How many objects the last cycle let go, or made room for in Jobs that are divided."""
         self.standings: Mapping[str, Standing] = {}
@@ -74,11 +76,12 @@ class QueueController:
     def forget(self) -> None:
         """Another replica may lead meanwhile."""
         self._memory = None
+        self._turns.forget()
         self._figures.clear()
 
     async def reconcile(self, queues: Iterable[FairQueue], view: View) -> None:
         """One cycle. Raises ApiError, NotLeading; what was not carried out is decided again."""
-        self.let_go = 0
+        self.let_go, before = 0, self._turns.let_go
         by_name, rejected = {queue.name: queue for queue in queues}, self._rejected()
         sight, admits = self._look(view, by_name)
         if not (by_name or rejected or sight.members):
@@ -93,6 +96,7 @@ class QueueController:
         self._figures.ended(sight.jobs, book)
         total = total_of(view)
         totals = _totals(models, total)
+        book.let_go(self._turns.under_way(sight))
         book.meet(view.now, models, sight.jobs, totals)
         others = pods_of_others(view, self._kinds)
         capacity = ClusterCapacity.of(view, total, self._terms.market, others, book.admitted())
@@ -102,7 +106,7 @@ class QueueController:
         scene, decisions = shared.scene, shared.decisions
         book.note(decisions, scene)
         await self._carry_out(decisions, sight, book, view.now)
-        self.let_go += await self._widths.carry_out(crew_of, shared.widths)
+        self.let_go += self._turns.let_go - before + await self._widths.carry_out(crew_of, shared.widths)
         if not self._has_to_tell(decisions, scene):
             gone = {one.uid for one in decisions.admitted}
             self.standings = {
@@ -153,7 +157,7 @@ class QueueController:
         admitted = (one.uid for one in decisions.admitted if not one.after)
         going = dict.fromkeys([*book.due(), *admitted, *sorted(sight.late(book.covers) - leaving)])
         await each(sight.members_of(leaving, Phase.RUNNING), lambda found: self._take_back(*found))
-        await each(sight.members_of(going, Phase.WAITING), lambda found: self._let_go(*found, sight, book, now))
+        await self._turns.take(going, sight, book, now)
         await each(sight.unheld, lambda member: member.kind.hold(member))
 
     def _note_causes(self, decisions: Decisions, leaving: frozenset[str], sight: Sight) -> None:
@@ -161,14 +165,6 @@ class QueueController:
         for uid, cause in news.items():
             self._tools.metrics.queue_preemptions_total.labels(sight.members[uid][0].queue, cause.value).inc()
         self._causes = {uid: cause for uid, cause in {**self._causes, **news}.items() if uid in leaving}
-
-    async def _let_go(self, uid: str, member: Member, sight: Sight, book: Book, now: float) -> None:
-        if await member.kind.let_go(member, book.width_of(uid), now):
-            self.let_go += 1
-            if member is sight.members[uid][0]:
-                account = member.queue, member.seen.job.tenant
-                self._figures.let_go(uid, account, now - member.seen.job.submitted_seconds, now)
-            self._record(member, "Normal", "Admitted", f"queue {member.queue} let it go")
 
     async def _take_back(self, uid: str, member: Member) -> None:
         if await member.kind.take_back(member):
@@ -242,8 +238,8 @@ class QueueController:
         self._tools.cache.feed(FAIRQUEUES, "MODIFIED", raw)
 
     def _record(self, member: Member, type_: str, reason: str, message: str) -> None:
-        note = f"{message}; {member.mistake}" if member.mistake else message
-        self._tools.recorder.record(member.about, "Warning" if type_ == "Warning" else "Normal", reason, note, "Queue")
+        words = member.said(message)
+        self._tools.recorder.record(member.about, "Warning" if type_ == "Warning" else "Normal", reason, words, "Queue")
 
 
 def _totals(queues: Mapping[str, Queue], total: Amounts | None) -> dict[str, int]:

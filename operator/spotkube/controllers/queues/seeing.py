@@ -36,6 +36,10 @@ class Sight:
         """Of these jobs (their uids), those in this phase, each with the uid of its job."""
         return ((uid, one) for uid in jobs for one in self.members.get(uid, ()) if one.phase is phase)
 
+    def shows(self, job: str, member: Member) -> bool:
+        """Whether the job has this very member still, and nobody has changed it since."""
+        return any(one is member for one in self.members.get(job, ()))
+
     def late(self, covers: Callable[[Job], bool]) -> set[str]:
         """Jobs (their uids) that were let go, of which members still wait: those are to be let go, too. With whom a
         job would be more than what was admitted, as `covers` says, is refused."""

@@ -61,6 +61,10 @@ class Member:
     def phase(self) -> Phase:
         return self.seen.phase
 
+    def said(self, words: str) -> str:
+        """What is said to its owner: these words, and what he should mend."""
+        return f"{words}; {self.mistake}" if self.mistake else words
+
     @property
     def pods(self) -> int:
         """How many it runs at the same time."""
