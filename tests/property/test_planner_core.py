@@ -318,9 +318,10 @@ def test_pods_that_fit_nowhere_do_not_keep_others_out(seed: int) -> None:
 
 
 @contextmanager
-def few_blocks() -> Iterator[None]:
+def few_blocks(settlings: int = settling.SETTLINGS) -> Iterator[None]:
     """What else begins with hundreds of bins: blocks of several, a smaller problem to begin with."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settling, "SETTLINGS", settlings)
         patch.setattr(bound, "MOST_BLOCKS", 2)
         patch.setattr(settling, "MOST_BLOCKS", 2)
         patch.setattr(coarse, "BINS", 3)
@@ -344,6 +345,15 @@ def test_bins_in_blocks_are_planned_within_the_rules_and_their_bound_is_none_too
     assert result.lower_bound <= result.solution.cost(problem)
     if optimum >= 0 and result.solution.unplaced.sum() == missing:
         assert result.solution.cost(problem) >= optimum >= result.lower_bound
+
+
+@CALM
+@given(st.integers(0, 10_000))
+def test_bins_that_blocks_leave_open_are_not_filled_with_what_was_for_whole_blocks(seed: int) -> None:
+    problem = random_problem(seed, bins=12)
+    with few_blocks(settlings=1):
+        result = solve(problem, seed=seed, budget=WORK)
+    assert validate(problem, result.solution) == []
 
 
 @settings(CALM, max_examples=20)

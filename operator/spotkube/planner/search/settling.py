@@ -2,7 +2,7 @@
 """Whole patterns for the bins of blocks, of which the fractional plan only says which share of each block takes which.
 
 A basic solution takes one pattern for most blocks, and as many more as there are groups; so few bins stay open. They
-get new blocks and new patterns for the pods that remain, and so on until each is by itself.
+get new blocks and new patterns for the pods that remain, and so on; in the end each is by itself.
 """
 
 from collections.abc import Generator
@@ -24,6 +24,8 @@ from spotkube.planner.relaxation.proof import charges
 WHOLE = 1e-6
 # How often blocks are made anew at most, and rounds of new patterns for them: they begin with the best so many each.
 SETTLINGS, ROUNDS, BEST = 4, 4, 2
+# So many bins may be by themselves in the end. Of more, the others get no patterns: they are filled like gaps.
+MOST_ALONE = 1024
 # How far the prices are kept towards those of the whole problem in these rounds, where few columns are at hand.
 SMOOTHING = 0.5
 
@@ -45,10 +47,12 @@ def settle(
     are those that are left over of blocks with several patterns.
     """
     master, (amount, duals, _) = relaxation.master, relaxation.master.solve()
-    for _ in range(SETTLINGS):
+    for number in range(SETTLINGS):
         still = _settle_blocks(instance, master, amount, nodes, chance)
         yield nodes
-        master = _master_for(instance, master, nodes, still)
+        # Shares of small blocks may stay fractions for ever; what is dived into must be patterns of single bins.
+        last = number == SETTLINGS - 1
+        master = _master_for(instance, master, nodes, still[:MOST_ALONE] if last else still, last)
         amount = _find_patterns(instance, master, pricer, nodes, duals)
         if not master.together.any():
             break
@@ -87,10 +91,10 @@ def _settle_blocks(
     return still
 
 
-def _master_for(instance: Instance, before: Master, nodes: Nodes, still: list[_Open]) -> Master:
-    """A master for the pods that remain: all columns of kinds, and the open bins in new blocks."""
+def _master_for(instance: Instance, before: Master, nodes: Nodes, still: list[_Open], alone: bool) -> Master:
+    """A master for the pods that remain: all columns of kinds, and the open bins in new blocks, or each `alone`."""
     bins = {one.holder: one for one in still}
-    blocks = make_blocks(instance, np.array(sorted(bins), np.int64), MOST_BLOCKS)
+    blocks = make_blocks(instance, np.array(sorted(bins), np.int64), len(bins) if alone else MOST_BLOCKS)
     master = Master(instance, rest_of(instance, nodes.remain), blocks)
     master.offer(nodes.stock, nodes.pool_left)
     for holder, pattern in zip(before.holders, before.patterns, strict=True):
