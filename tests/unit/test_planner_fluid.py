@@ -1,5 +1,7 @@
 """The fluid's prices: which kinds they are made from, and what they prove at once."""
 
+from dataclasses import replace
+
 import numpy as np
 from test_planner_core_solve import make_problem
 
@@ -42,3 +44,19 @@ def test_a_kind_speaks_only_for_kinds_that_are_open_to_nobody_else() -> None:
     allowed = instance.arrays.allowed
     assert len(kinds) == 2
     assert all((allowed[like[holder]] >= allowed[holder]).all() for holder in np.flatnonzero(instance.arrays.lean))
+
+
+def test_where_a_node_takes_one_pod_of_a_group_large_nodes_do_not_speak_for_small_ones() -> None:
+    """All pods of a group apart: what is worth paying for them is a smallest node each, not a part of a large one."""
+    problem = families()
+    apart = np.eye(problem.groups, dtype=np.int64)
+    capped = replace(
+        problem,
+        cap_use=apart,
+        cap_limit=np.ones(problem.groups, np.int64),
+        bin_cap_left=np.zeros((problem.groups, 0), np.int64),
+    )
+    kinds, _ = telling_kinds(reduce_problem(capped))
+    assert 0 in reduce_problem(capped).kind_of[kinds]
+    far = lower_bound(capped, Budget(seconds=None, column_rounds=60))
+    assert far.value * 0.95 <= lower_bound(capped, Budget(seconds=0.0)).value <= far.value

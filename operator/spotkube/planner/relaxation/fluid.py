@@ -34,7 +34,7 @@ def fluid_duals(instance: Instance, demand: Demand, blocks: Sequence[IntArray]) 
     units = [*(kinds[i : i + 1] for i in range(len(kinds))), *blocks]
     allowed = np.array([arrays.allowed[unit].any(axis=0) for unit in units], np.bool_)
     pairs = np.argwhere(allowed.reshape(len(units), instance.problem.groups))
-    caps = [k for k in range(len(problem.cap_limit)) if problem.cap_use[k].any()]
+    caps = _used_caps(instance)
     if not len(pairs) or len(pairs) + len(caps) * len(units) > MOST_FLOWS:
         return None
     groups, families, resources = problem.groups, len(demand.family), arrays.demand.shape[1]
@@ -83,6 +83,9 @@ def telling_kinds(instance: Instance) -> tuple[IntArray, IntArray]:
     lean = np.flatnonzero(arrays.lean & (instance.kind_of >= 0))
     room, price, allowed = arrays.room[lean].astype(float), arrays.price[lean], arrays.allowed[lean]
     size = (room / np.maximum(room.max(axis=0, initial=1), 1)).sum(axis=1)
+    # A part of a large node has no more than that part of what each node may have under a cap, so it can't speak for a
+    # small one where groups are capped.
+    room = np.hstack([room, arrays.caps[lean][:, _used_caps(instance)].astype(float)])
     speaker = np.full(len(lean), -1)
     for kind in np.argsort(price / np.maximum(size, SMALLEST), kind="stable"):
         if speaker[kind] >= 0:
@@ -94,6 +97,11 @@ def telling_kinds(instance: Instance) -> tuple[IntArray, IntArray]:
     like = np.arange(instance.holders)
     like[lean] = lean[speaker]
     return lean[np.unique(speaker)], like
+
+
+def _used_caps(instance: Instance) -> list[int]:
+    problem = instance.problem
+    return [k for k in range(len(problem.cap_limit)) if problem.cap_use[k].any()]
 
 
 def _times(instance: Instance, unit: IntArray) -> IntArray:
