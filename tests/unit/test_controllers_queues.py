@@ -218,9 +218,14 @@ class TestManyWait:
     """Saying how many jobs stand takes longer than deciding about them."""
 
     @pytest.fixture(autouse=True)
-    def three_are_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def three_are_many_and_telling_takes_two_seconds(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reconcile, "_TOLD_EACH_CYCLE", 2)
-        monkeypatch.setattr(reconcile, "_TOLD_A_SECOND", 0.5)
+
+        def take_time(line: str) -> None:
+            if line.endswith("configmaps/spotkube-queues"):
+                world.clock.now += 2.0
+
+        world.kube.before_write = take_time
 
     async def test_they_are_told_now_and_then_and_let_go_at_once(self, world: World) -> None:
         for n in range(20):

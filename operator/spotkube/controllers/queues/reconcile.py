@@ -38,10 +38,10 @@ from spotkube.queueing.widths import share
 
 # What a share is a share of where neither quotas nor pool limits say so: the order goes by ratios of shares.
 _UNBOUNDED_MILLI_CPU = 1_000_000
-# Few are told in each cycle how they stand. Many are not, since that takes longer than to decide: about a tenth of the
-# time goes into it, and a restart may forget as much of the order as came since.
+# Few are told in each cycle how they stand. Many are not, since that takes longer than to decide: it is let be for so
+# many times as long as it took, at most half a minute. A restart may forget as much of the order as came since.
 _TOLD_EACH_CYCLE = 500
-_TOLD_A_SECOND = 500
+_TOLD_PART, _TOLD_SECONDS = 10, 30.0
 # An Event costs the API server as much as an admission does.
 _EVENTS_AT_ONCE = 25
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class QueueController:
         self._told: dict[str, str] = {}
         self._troubles = Troubles()
         self._told_invalid: Mapping[str, str] = {}
-        self._told_at = 0.0
+        self._told_at = self._telling_took = 0.0
         self._turns = Turns(tools, self._figures)
         self.let_go = 0
         """How many objects the last cycle let go, or made room for in Jobs that are divided."""
@@ -115,7 +115,7 @@ class QueueController:
                 if one.uid not in gone and scene.backlog.get(one.uid) is not None
             }
             return
-        self._told_at = view.now
+        self._told_at, began = view.now, self._tools.clock()
         self._troubles = Troubles(invalid, overlaps(tuple(admits.items())))
         waiting = told(standings(scene, decisions), self._troubles)
         book.outcomes.tell(view.now, starts_of(waiting))
@@ -126,11 +126,13 @@ class QueueController:
         self._overruns.look(view, by_name)
         await self._tell(by_name, scene, sight, spending, view.now)
         await self._keeper.keep(book, spending, places(book, scene, waiting), view.now)
+        self._telling_took = self._tools.clock() - began
 
     def _has_to_tell(self, decisions: Decisions, scene: Scene) -> bool:
         """Whether it is time to say who waits why and until when, and to keep it; who was ended is kept at once."""
         waiting, since = len(scene.backlog), scene.now_seconds - self._told_at
-        return bool(decisions.ended) or waiting <= _TOLD_EACH_CYCLE or not 0 <= since < waiting / _TOLD_A_SECOND
+        rest = min(_TOLD_SECONDS, _TOLD_PART * self._telling_took)
+        return bool(decisions.ended) or waiting <= _TOLD_EACH_CYCLE or not 0 <= since < rest
 
     def _rejected(self) -> dict[str, str]:
         """Queues of which nothing is known but why they can't be read."""
