@@ -17,7 +17,7 @@ from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.decisions import Decisions, Ending, requeued
 from spotkube.queueing.dividing import Progress
 from spotkube.queueing.estimates import Estimate, estimate
-from spotkube.queueing.history import ClassRuns, History
+from spotkube.queueing.history import History
 from spotkube.queueing.jobs import Amounts, Division, Job, OrderKey, Running, Waiting
 from spotkube.queueing.outcomes import Outcomes
 from spotkube.queueing.queues import Queue
@@ -141,22 +141,15 @@ class Book:
             "weights": [[list(path), weight] for path, weight in self._weights.items()],
             "outcomes": self.outcomes.state(),
             "records": {uid: record.written() for uid, record in self._records.items()},
-            "history": {
-                tenant: {key: [runs.run_seconds, runs.ratios, runs.last_seconds] for key, runs in classes.items()}
-                for tenant, classes in self.history.tenants.items()
-            },
+            "history": self.history.state(),
         }
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> "Book":
         """A book that goes on where the one that gave the state was. Raises KeyError, TypeError, ValueError."""
-        history = {
-            tenant: {key: ClassRuns(tuple(r), tuple(q), last) for key, (r, q, last) in classes.items()}
-            for tenant, classes in state["history"].items()
-        }
         return cls(
             clock=VirtualClock.restored(state["clock"], levels=2),
-            history=History(history),
+            history=History.restored(state["history"]),
             outcomes=Outcomes.restored(state["outcomes"]) if "outcomes" in state else Outcomes(),
             _records={uid: Record.read(told) for uid, told in state["records"].items()},
             _weights={tuple(path): weight for path, weight in state["weights"]},
