@@ -47,9 +47,16 @@ def to_labels(labels: Mapping[str, str] | None) -> Labels:
 
 def to_pod(raw: Json) -> Pod | None:
     """A live pod, or None for one that has finished. Raises ValueError for requests that are no quantities."""
+    return None if has_finished(raw) else as_it_was(raw)
+
+
+def has_finished(raw: Json) -> bool:
+    return (raw.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def as_it_was(raw: Json) -> Pod:
+    """A pod, live or as it was when it finished. Raises ValueError for requests that are no quantities."""
     metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
-    if status.get("phase") in ("Succeeded", "Failed"):
-        return None
     annotations = metadata.get("annotations") or {}
     labels = metadata.get("labels") or {}
     conditions = {c["type"]: c for c in status.get("conditions") or ()}

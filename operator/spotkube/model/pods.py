@@ -17,6 +17,7 @@ ALL_NAMESPACES = frozenset({"*"})
 
 ANY_ADDRESS = "0.0.0.0"
 DEFAULT_SCHEDULER = "default-scheduler"
+_MADE_ANEW = ("Deployment/", "ReplicaSet/", "StatefulSet/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,11 @@ class Pod:
         return self.owner.startswith("Job/")
 
     @property
+    def made_anew(self) -> bool:
+        """Whether its owner makes another one in its stead, however it ends."""
+        return self.owner.startswith(_MADE_ANEW)
+
+    @property
     def released(self) -> bool:
         """Whether we took it from its ReplicaSet, so that its successor could be made."""
         return (POD_TEMPLATE_HASH, RELEASED) in self.labels
@@ -183,6 +189,16 @@ class Pod:
 def shapes_of(pods: Iterable[Pod]) -> tuple[PodShape, ...]:
     """The pods' shapes, each object once: of thousands of pods there are few, which need not be compared."""
     return tuple({id(pod.shape): pod.shape for pod in pods}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class EndedPod:
+    """A pod of a queue that nobody makes anew, and that has ended well or not, as long as it is there. `pod` is as it
+    was at its end, `ended_at` when that was, in seconds since the epoch; 0 where nothing says so."""
+
+    pod: Pod
+    succeeded: bool
+    ended_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

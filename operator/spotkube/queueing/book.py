@@ -127,6 +127,10 @@ class Book:
         """What its run is taken to be, since it was submitted."""
         return self._records[uid].estimate if uid in self._records else None
 
+    def admitted_at(self, uid: str) -> float | None:
+        """When it was let go, or seen to run; None if neither was."""
+        return (self._records[uid].admitted_seconds or None) if uid in self._records else None
+
     @property
     def gist(self) -> Hashable:
         """Equal as long as nothing was submitted, decided or ended; time alone changes it not."""
@@ -200,7 +204,8 @@ class Book:
             self.outcomes.forget(uid)
             return
         self._end_turn(uid, record)
-        ran = one.run_seconds if one is not None and one.run_seconds is not None else now - record.admitted_seconds
+        told = one.ran_seconds(record.admitted_seconds) if one is not None else None
+        ran = now - record.admitted_seconds if told is None else told
         ran *= record.progress.mean_part(record.admitted_seconds, now)
         self.clock.finish(uid, record.taken(ran))
         if one is not None and one.phase is Phase.SUCCEEDED:

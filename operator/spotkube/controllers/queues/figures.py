@@ -8,7 +8,7 @@ from spotkube.controllers.queues.standing import Standing
 from spotkube.metrics import Metrics
 from spotkube.queueing.book import Book
 from spotkube.queueing.decisions import Cause
-from spotkube.queueing.estimates import Source
+from spotkube.queueing.estimates import Estimate, Source
 from spotkube.queueing.fairness import entitlements, jain, served
 from spotkube.queueing.jobs import Amounts
 from spotkube.queueing.queues import Queue
@@ -44,10 +44,15 @@ class Figures:
     def ended(self, jobs: Iterable[Seen], book: Book) -> None:
         """How far their estimates were off, of jobs that have ended well since the book met them last."""
         for one in jobs:
-            if one.phase is Phase.SUCCEEDED and one.run_seconds and (told := book.estimate_of(one.job.uid)):
-                self._queues.add(one.job.queue)
-                labels = one.job.queue, told.source.value
-                self._metrics.queue_run_time_ratio.labels(*labels).observe(one.run_seconds / told.seconds)
+            if one.phase is Phase.SUCCEEDED and (told := book.estimate_of(one.job.uid)):
+                at = book.admitted_at(one.job.uid) or one.admitted_seconds
+                ran = one.run_seconds if at is None else one.ran_seconds(at)
+                self._tell_run(one.job.queue, told, ran or 0.0)
+
+    def _tell_run(self, queue: str, told: Estimate, ran_seconds: float) -> None:
+        if ran_seconds > 0:
+            self._queues.add(queue)
+            self._metrics.queue_run_time_ratio.labels(queue, told.source.value).observe(ran_seconds / told.seconds)
 
     def spent(self, usd: Mapping[Account, float]) -> None:
         """Dollars since the last time."""

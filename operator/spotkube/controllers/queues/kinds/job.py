@@ -119,6 +119,7 @@ def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, terms:
         declared_seconds=queued.run_seconds,
         admitted_seconds=queued.admitted_at,
         run_seconds=ran,
+        ended_seconds=queued.ended_at,
         checkpoints=queued.checkpoints,
         ready=queued.ready + job.succeeded >= width,
         divided=divided(job) if phase in (Phase.RUNNING, Phase.LEAVING) else None,
