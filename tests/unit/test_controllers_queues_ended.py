@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_controllers_kinds import add_pod, let_go
+from test_controllers_kinds import UNAVAILABLE, add_group, add_pod, add_queue, forget_all, let_go, why
 
 from controller_builders import World, rfc3339
 from queue_worlds import queue_world
@@ -154,3 +154,134 @@ class TestWhichAreKept:
 
         assert [one.pod.name for one in view.ended] == ["p"]
         assert not view.pods and not view.pods_as_stored and not view.snapshot.pods
+
+
+class TestGroups:
+    async def partly_let_go(self, world: World) -> None:
+        """Two of four, and the operator is gone."""
+        add_group(world, "g", 4)
+        world.kube.refuse["patch pods/g-2"] = world.kube.refuse["patch pods/g-3"] = UNAVAILABLE
+        await world.cycle()
+        assert let_go(world) == ["g-0", "g-1"]
+        world.kube.refuse.clear()
+        world.clock.now += 60
+
+    @pytest.mark.parametrize("with_memory", [True, False])
+    @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+    async def test_the_rest_is_let_go_though_those_that_were_let_go_have_ended(
+        self, world: World, with_memory: bool, phase: str
+    ) -> None:
+        await self.partly_let_go(world)
+        for name in ("g-0", "g-1"):
+            end(world, name, ran=30, phase=phase)
+        (world.restart if with_memory else lambda: forget_all(world))()
+
+        await world.cycle()
+
+        assert let_go(world) == ["g-0", "g-1", "g-2", "g-3"]
+
+    async def test_who_was_deleted_meanwhile_is_not_waited_for(self, world: World) -> None:
+        await self.partly_let_go(world)
+        end(world, "g-0", ran=30)
+        end(world, "g-1", ran=30)
+        world.kube.drop(PODS, "g-3", "team-a")
+        world.restart()
+
+        await world.cycle()
+
+        assert let_go(world) == ["g-0", "g-1", "g-2"]
+
+    async def test_who_was_made_anew_beside_those_that_ran_is_let_go(self, world: World) -> None:
+        add_group(world, "g", 2)
+        await world.cycles(2)
+        world.clock.now += 60
+        world.kube.drop(PODS, "g-1", "team-a")
+        add_pod(world, "g-new", group="g", size="2")
+        world.clock.now += 60
+        end(world, "g-0", ran=110)
+        world.restart()
+
+        await world.cycle()
+
+        assert let_go(world) == ["g-0", "g-new"]
+
+    async def test_it_is_over_when_all_have_ended(self, world: World) -> None:
+        add_group(world, "g", 4)
+        await world.cycles(2)
+        world.clock.now += 60
+        for n in range(4):
+            end(world, f"g-{n}", ran=50)
+        world.restart()
+        add_pod(world, "next", cpu="2")
+
+        await world.cycle()
+
+        assert "next" in let_go(world)
+        memory = world.controllers.queues._memory
+        assert memory is not None and memory[0].estimate_of("group/team-a/batch/g") is None
+
+    async def test_those_of_an_earlier_group_of_the_name_are_not_of_the_next_one(self, world: World) -> None:
+        add_group(world, "g", 2)
+        await world.cycles(2)
+        world.clock.now += 60
+        for n in range(2):
+            end(world, f"g-{n}", ran=50)
+        await world.cycle(seconds=10)
+        add_pod(world, "h-0", group="g", size="2")
+        await world.cycle()
+        assert why(world, "h-0") == "GangIncomplete"
+
+        add_pod(world, "h-1", group="g", size="2")
+        await world.cycle()
+
+        assert let_go(world) == ["g-0", "g-1", "h-0", "h-1"]
+
+    @pytest.mark.parametrize("ran", [50, 70], ids=["began after it came", "began before"])
+    async def test_which_came_while_the_earlier_one_ran_is_let_go_in_its_turn(self, world: World, ran: float) -> None:
+        add_group(world, "g", 2)
+        await world.cycles(2)
+        for n in range(2):
+            add_pod(world, f"h-{n}", group="g", size="2")
+        await world.cycle(seconds=60)
+        assert why(world, "h-0") == "GroupInvalid"
+        for n in range(2):
+            end(world, f"g-{n}", ran=ran)
+
+        await world.cycles(2)
+
+        assert let_go(world) == ["g-0", "g-1", "h-0", "h-1"]
+
+    async def test_which_was_in_another_queue(self, world: World) -> None:
+        add_queue(world, "nightly")
+        add_group(world, "g", 2)
+        await world.cycles(2)
+        for n in range(2):
+            end(world, f"g-{n}", ran=1)
+        world.clock.now += 60
+
+        for n in range(2):
+            add_pod(world, f"h-{n}", group="g", size="2", queue="nightly")
+        await world.cycle()
+
+        assert let_go(world) == ["g-0", "g-1", "h-0", "h-1"]
+
+    async def test_how_long_it_ran_is_learned(self, world: World) -> None:
+        for run, seconds in enumerate((50, 70)):
+            for n in range(2):
+                add_pod(world, f"train-{run}-{n}", group=f"train-{run}", size="2")
+            await world.cycles(2)
+            world.clock.now += seconds
+            end(world, f"train-{run}-0", ran=5, ago=20)
+            await world.cycle()
+            end(world, f"train-{run}-1", ran=seconds)
+            await world.cycle()
+
+        for n in range(2):
+            add_pod(world, f"train-2-{n}", group="train-2", size="2")
+        await world.cycle()
+
+        memory = world.controllers.queues._memory
+        assert memory is not None
+        told = memory[0].estimate_of("group/team-a/batch/train-2")
+        assert told is not None and told.runs == 2
+        assert told.seconds == pytest.approx(60, abs=3)
