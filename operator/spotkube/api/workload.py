@@ -121,9 +121,9 @@ class WorkloadSpec(SpecModel):
     earlier runs."""
     checkpoint_interval: PositiveDuration | None = None
     """How often a pod of the job saves its work, such as 10m; for jobs only. When somebody needs its queue's room, what
-    was done since then is what ending the job costs. Left out, that is all of its run, unless the job writes the
-    annotation spotkube.io/last-checkpoint. With targetRef it says the same of nodes alone: write the annotation
-    spotkube.io/checkpoint-interval on the Job."""
+    was done since then is what ending the job costs. Left out, that is all of its run, unless its pods write the
+    annotation spotkube.io/last-checkpoint on themselves or on the Job. With targetRef it says the same of nodes alone:
+    write the annotation spotkube.io/checkpoint-interval on the Job."""
     restart_time: Duration | None = None
     """How much work of a pod is lost when its node is interrupted, as time: starting anew, warming up, and what it had
     done since its last checkpoint; such as 0s, 90s or 2h. It counts at the price of the pod's room on demand, and says

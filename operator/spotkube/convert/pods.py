@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from spotkube.convert.declared import saved_at
 from spotkube.convert.queued import to_queued_pod
 from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_affinity_terms, to_label_selector, to_preferred_terms, to_tolerations
@@ -90,6 +91,7 @@ def as_it_was(raw: Json) -> Pod:
         started_at=to_timestamp(status.get("startTime")),
         claims=to_claim_uses(metadata["namespace"], metadata["name"], spec),
         queued=to_queued_pod(raw),
+        saved_at=saved_at(annotations),
     )
 
 

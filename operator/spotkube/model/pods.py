@@ -1,7 +1,7 @@
 """Pods as the planner sees them: what matters for scheduling, and who they belong to."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from spotkube.model.labels import POD_TEMPLATE_HASH, RELEASED
@@ -134,7 +134,7 @@ class Pod:
     with others and whose volume is still to be made, and `shape` has what they ask for. `deletion_cost` is what its
     annotation controller.kubernetes.io/pod-deletion-cost says. `queued` is None for one that stands in no queue by
     itself. Of one that is `deleting`, `ends_at` is when its grace is over. `told_deadline` is the end of its instance
-    that it was told of, 0 for none.
+    that it was told of, 0 for none. `saved_at` is when it says that it saved its work last, 0 where it says nothing.
     """
 
     uid: str
@@ -165,6 +165,7 @@ class Pod:
     volumes: tuple[AttachedVolume, ...] = ()
     unbound: tuple[ClaimKey, ...] = ()
     queued: QueuedPod | None = None
+    saved_at: float = field(default=0.0, compare=False)  # a new one is no reason for a cycle
 
     @property
     def key(self) -> str:

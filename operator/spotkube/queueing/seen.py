@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from spotkube.queueing.checkpoints import NO_CHECKPOINTS, Checkpoints
+from spotkube.queueing.checkpoints import NO_CHECKPOINTS, Saved
 from spotkube.queueing.dividing import Divided
 from spotkube.queueing.estimates import DEFAULT_SECONDS
 from spotkube.queueing.jobclasses import JobClass
@@ -32,7 +32,7 @@ class Seen:
     admitted_seconds: float | None = None
     run_seconds: float | None = None
     ended_seconds: float | None = None
-    checkpoints: Checkpoints = NO_CHECKPOINTS
+    checkpoints: Saved = NO_CHECKPOINTS
     ready: bool = True
     default_seconds: float = DEFAULT_SECONDS
     divided: Divided | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from spotkube.controllers.queues.kinds import Member
 from spotkube.model.resources import ResourceList
+from spotkube.queueing.checkpoints import Together
 from spotkube.queueing.jobclasses import JobClass, owner_pattern
 from spotkube.queueing.jobs import Job, PodSet
 from spotkube.queueing.seen import Phase, Seen
@@ -167,6 +168,7 @@ def _seen(members: Sequence[Member], phase: Phase, missing: int = 0) -> Seen:
         declared_seconds=max(declared, default=None),
         admitted_seconds=min(admitted, default=None) if phase is not Phase.WAITING else None,
         run_seconds=max(ran) if len(ran) == len(each) else None,
+        checkpoints=Together(tuple(one.checkpoints for one in each if one.phase is not Phase.WAITING)),
         ended_seconds=max(ended, default=None) if phase in (Phase.SUCCEEDED, Phase.FAILED) else None,
         ready=all(one.seen.ready and one.phase is not Phase.WAITING for one in members),
         default_seconds=max(one.default_seconds for one in each),

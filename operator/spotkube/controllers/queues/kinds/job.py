@@ -1,23 +1,28 @@
 """batch/v1 Jobs, those of Workloads and of CronJobs among them: suspended while they wait."""
 
+from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import JOBS
 from spotkube.cluster.transport import Object, Objects
+from spotkube.controllers.expected import owner_of
 from spotkube.controllers.queues.kinds import jobpatches
 from spotkube.controllers.queues.kinds.protocol import Member, Terms
 from spotkube.controllers.queues.widths import divided
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.queues import QueuedJob
-from spotkube.convert.workloads import JobEnd, JobFacts, Source
+from spotkube.convert.workloads import JobEnd, JobFacts, Source, SourceKey
 from spotkube.model.pods import Pod
 from spotkube.model.resources import PODS, ResourceList
+from spotkube.queueing.checkpoints import PodSaved
 from spotkube.queueing.jobclasses import JobClass, owner_pattern
 from spotkube.queueing.jobs import Job, PodSet
 from spotkube.queueing.seen import Phase, Seen
 
+_Saved = tuple[PodSaved, ...]
 # A Job that began before anybody could hold it back is let be; suspending it would end its pods.
 HOLD_WITHIN_SECONDS = 60.0
 
@@ -27,23 +32,25 @@ class JobKind:
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
-        self._known: dict[str, tuple[Source, Member]] = {}
+        self._known: dict[str, tuple[Source, _Saved, Member]] = {}
         self._terms: Terms | None = None
 
     def members(self, view: View, terms: Terms) -> Iterable[Member]:
         before = self._known if terms is self._terms else {}
-        found, known = list[Member](), dict[str, tuple[Source, Member]]()
+        found, known, saved = list[Member](), dict[str, tuple[Source, _Saved, Member]](), _saved_by_pods(view)
         for source in view.sources.values():
             if source.job is None or source.job.queued is None:
                 continue
-            last = before.get(source.uid)
-            if last is None or last[0] is not source or last[1].unheld:
-                member = self._member(source, source.job, source.job.queued, terms, view.now)
+            last, pods = before.get(source.uid), saved.get(source.key, ())
+            if last is None or last[0] is not source or last[1] != pods or last[2].unheld:
+                queued = source.job.queued
+                queued = replace(queued, checkpoints=replace(queued.checkpoints, pods=pods)) if pods else queued
+                member = self._member(source, source.job, queued, terms, view.now)
                 if member is None:
                     continue
-                last = source, member
+                last = source, pods, member
             known[source.uid] = last
-            found.append(last[1])
+            found.append(last[2])
         self._known, self._terms = known, terms
         return found
 
@@ -77,6 +84,16 @@ class JobKind:
 
     async def _patch(self, member: Member, change: Object | Objects) -> bool:
         return await self._tools.patched(JOBS, member.namespace, member.about.name, change)
+
+
+def _saved_by_pods(view: View) -> dict[SourceKey, _Saved]:
+    """Of Jobs of which a pod says when it saved its work: what each of their pods says that has begun."""
+    speaking = {owner_of(pod) for pod in view.pods_as_stored.values() if pod.saved_at and pod.batch}
+    found: dict[SourceKey, list[PodSaved]] = defaultdict(list)
+    for pod in view.pods_as_stored.values() if speaking else ():
+        if owner_of(pod) in speaking and pod.started_at and not pod.deleting:
+            found[owner_of(pod)].append(PodSaved(pod.started_at, pod.saved_at or None))
+    return {key: tuple(pods) for key, pods in found.items()}
 
 
 def _phase(job: JobFacts, queued: QueuedJob) -> Phase | None:
