@@ -150,7 +150,8 @@ class Metrics:
         )
         self.queue_start_ratio = self._histogram(
             "queue_start_ratio",
-            "Wait until a job was let go over the wait that was told first; both from then on.",
+            "Wait until a job was let go over the wait that was told first; both from then on. Of 1,000 that wait "
+            "restarts don't change what was told first.",
             _RATIO,
             {"queue": "FairQueue"},
         )

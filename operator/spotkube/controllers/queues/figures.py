@@ -31,12 +31,10 @@ class _Work:
 
 
 class Figures:
-    """Of queues and tenants that are gone nothing is left in the registry, so that it never holds more than there are.
-    What is remembered besides are the starts that jobs were told first."""
+    """Of queues and tenants that are gone nothing is left in the registry: it never holds more than there are."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._starts: dict[str, tuple[float, float]] = {}
         self._queues: set[str] = set()
         self._accounts: set[Account] = set()
         self._standing: set[Account] = set()
@@ -60,14 +58,14 @@ class Figures:
             self._accounts.add(account)
             self._metrics.queue_spent_usd_total.labels(*account).inc(dollars)
 
-    def let_go(self, uid: str, account: Account, waited_seconds: float, now: float) -> None:
-        """A job's turn has come."""
+    def let_go(self, account: Account, waited_seconds: float, now: float, told: tuple[float, float] | None) -> None:
+        """A job's turn has come. `told` is when it was told a start first, and which one; None if it never was."""
         self._accounts.add(account)
         self._metrics.queue_wait_seconds.labels(*account).observe(max(0.0, waited_seconds))
-        if uid in self._starts:
-            told_at, start = self._starts.pop(uid)
-            told, took = (max(LEAST_WAIT_SECONDS, moment - told_at) for moment in (start, now))
-            self._metrics.queue_start_ratio.labels(account[0]).observe(took / told)
+        if told is not None:
+            told_at, start = told
+            expected, took = (max(LEAST_WAIT_SECONDS, moment - told_at) for moment in (start, now))
+            self._metrics.queue_start_ratio.labels(account[0]).observe(took / expected)
 
     def stand(
         self,
@@ -78,11 +76,6 @@ class Figures:
         tenants: Collection[str],
     ) -> None:
         """How things stand now. `tenants` are all that there are, with work or without."""
-        self._starts = {
-            uid: self._starts.get(uid) or (scene.now_seconds, one.start.start_seconds)
-            for uid, one in standings.items()
-            if one.start is not None
-        }
         work, waiting = _work(scene, totals), Counter(one.queue for one in standings.values())
         for name, queue in scene.queues.items():
             self._metrics.queue_waiting.labels(name).set(waiting[name])
@@ -98,7 +91,6 @@ class Figures:
 
     def clear(self) -> None:
         """Another replica may lead, or there are no queues any more."""
-        self._starts = {}
         self._drop_idle(self._standing)
         self._drop_gone(set(self._accounts))
         self._drop_queues(self._queues)

@@ -167,7 +167,8 @@ class QueueController:
             self.let_go += 1
             if member is sight.members[uid][0]:
                 account = member.queue, member.seen.job.tenant
-                self._figures.let_go(uid, account, now - member.seen.job.submitted_seconds, now)
+                waited = now - member.seen.job.submitted_seconds
+                self._figures.let_go(account, waited, now, book.outcomes.first_told(uid))
             self._record(member, "Normal", "Admitted", f"queue {member.queue} let it go")
 
     async def _take_back(self, uid: str, member: Member) -> None:
