@@ -98,7 +98,8 @@ class WorkloadSpec(SpecModel):
     """A batch job: pods that run to their end. Made as a batch/v1 Job of the Workload's name."""
     roles: Annotated[tuple[JobRole, ...], Field(max_length=16), Keyed(("name",))] = ()
     """A job of several roles, such as a leader and its workers: at most 16 batch/v1 Jobs, each of its own name. In a
-    queue they start together or not at all."""
+    queue they start together or not at all. When one fails for good, the others are suspended, and the Workload has
+    failed."""
     deployment: DeploymentSource | None = None
     """A service of interchangeable pods. Made as an apps/v1 Deployment of the Workload's name."""
     stateful_set: StatefulSetSource | None = None
