@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from spotkube.controllers.queues.overruns import Overruns
 from spotkube.controllers.queues.standing import Standing
 from spotkube.metrics import Metrics
 from spotkube.queueing.book import Book
@@ -17,6 +18,7 @@ from spotkube.queueing.scene import Scene
 from spotkube.queueing.seen import Phase, Seen
 from spotkube.queueing.spending import Account
 
+WIDTH_STATES = ("now", "due", "most")
 # A wait that is shorter counts as this long: the ratio of moments says nothing.
 LEAST_WAIT_SECONDS = 1.0
 
@@ -33,11 +35,14 @@ class _Work:
 class Figures:
     """Of queues and tenants that are gone nothing is left in the registry: it never holds more than there are."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, overruns: Overruns) -> None:
         self._metrics = metrics
+        self._overruns = overruns
         self._queues: set[str] = set()
         self._accounts: set[Account] = set()
         self._standing: set[Account] = set()
+        self._divided: set[Account] = set()
+        self._late: set[Account] = set()
 
     def ended(self, jobs: Iterable[Seen], book: Book) -> None:
         """How far their estimates were off, of jobs that have ended well since the book met them last."""
@@ -88,6 +93,8 @@ class Figures:
         self._drop_gone(gone)
         self._drop_queues(self._queues - scene.queues.keys())
         self._standing, self._queues = standing, set(scene.queues)
+        self._tell_widths(scene)
+        self._tell_overruns(self._overruns.delays)
 
     def clear(self) -> None:
         """Another replica may lead, or there are no queues any more."""
@@ -95,6 +102,8 @@ class Figures:
         self._drop_gone(set(self._accounts))
         self._drop_queues(self._queues)
         self._standing, self._queues = set(), set()
+        self._drop_widths(self._divided)
+        self._tell_overruns({})
 
     def _tell_tenants(self, queue: Queue, work: _Work) -> None:
         metrics, used = self._metrics, sum(work.gets.values())
@@ -108,6 +117,35 @@ class Figures:
             metrics.queue_jain_index.labels(queue.name).set(jain(parts))
         else:
             metrics.queue_jain_index.remove(queue.name)
+
+    def _tell_widths(self, scene: Scene) -> None:
+        """In a queue that is stopped widths stay what they are."""
+        pods: dict[Account, Counter[str]] = defaultdict(Counter)
+        for one in scene.running.values():
+            if (division := one.division) is not None:
+                due = one.width if division.entitled is None else division.entitled
+                most = min(one.job.parallelism, division.unfinished)
+                pods[one.job.queue, one.job.tenant].update({"now": one.width, "due": due, "most": most})
+        for account, numbers in pods.items():
+            for state, number in numbers.items():
+                self._metrics.queue_width_pods.labels(*account, state).set(number)
+        self._drop_widths(self._divided - pods.keys())
+        self._divided = set(pods)
+
+    def _tell_overruns(self, delays: Mapping[Account, tuple[int, float]]) -> None:
+        metrics = self._metrics
+        for account, (pods, seconds) in delays.items():
+            metrics.queue_overrun_pods.labels(*account).set(pods)
+            metrics.queue_overrun_seconds.labels(*account).set(seconds)
+        for account in self._late - delays.keys():
+            metrics.queue_overrun_pods.remove(*account)
+            metrics.queue_overrun_seconds.remove(*account)
+        self._late = set(delays)
+
+    def _drop_widths(self, accounts: Iterable[Account]) -> None:
+        for account in accounts:
+            for state in WIDTH_STATES:
+                self._metrics.queue_width_pods.remove(*account, state)
 
     def _drop_idle(self, accounts: Iterable[Account]) -> None:
         metrics = self._metrics

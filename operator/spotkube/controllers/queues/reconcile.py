@@ -54,13 +54,13 @@ class QueueController:
         self._tools = tools
         self._tenant_label = tenant_label
         self._keeper = Keeper(tools, namespace)
-        self._figures = Figures(tools.metrics)
+        self._overruns = Overruns(tools.recorder)
+        self._figures = Figures(tools.metrics, self._overruns)
         self._memory: tuple[Book, Spending] | None = None
         self._kinds = all_kinds(tools)
         self._lookout = Lookout(self._kinds)
         self._terms = Terms({}, Market(()), Tenants())
         self._widths = WidthController(tools)
-        self._overruns = Overruns(tools.recorder)
         self._causes: dict[str, Cause] = {}
         self._told: dict[str, str] = {}
         self._troubles = Troubles()
@@ -119,7 +119,7 @@ class QueueController:
         there = {self._terms.tenants.of(name) for name, _ in view.snapshot.namespaces}
         by_job = {one.uid: one for one in self.standings.values()}
         self._figures.stand(scene, totals, by_job, spending.rates_usd_hour, there)
-        self._overruns.look(view, by_name)
+        self._overruns.look(view, by_name, self._terms.tenants)
         await self._tell(by_name, scene, sight, spending, view.now)
         await self._keeper.keep(book, spending, places(book, scene, waiting), view.now)
 
