@@ -36,14 +36,14 @@ logger = logging.getLogger(__name__)
 
 
 class PodKind:
-    """Remembers which pods stand in others' stead, so that what is taken back keeps its place."""
+    """What is taken back keeps its place: `successors` knows which pods stand in others' stead."""
 
-    def __init__(self, tools: Toolbox) -> None:
+    def __init__(self, tools: Toolbox, successors: Successors) -> None:
         self._tools = tools
         self._known: dict[str, tuple[Pod, str, Member]] = {}
         self._known_ended: dict[str, tuple[EndedPod, Member]] = {}
         self._terms: Terms | None = None
-        self._successors = Successors()
+        self._successors = successors
 
     def members(self, view: View, terms: Terms) -> Iterable[Member]:
         pods = [pod for pod in view.pods_as_stored.values() if pod.queued is not None and not _was_never_begun(pod)]
