@@ -15,6 +15,11 @@ from spotkube.convert.workloads import Source, to_source
 from spotkube.model import labels as keys
 
 
+def ended(uid: str) -> Object:
+    """A patch of the Job with this uid; another one of its name is left alone."""
+    return {"metadata": {"uid": uid, "annotations": {keys.HELD_BY_QUEUE: None}}, "spec": {"suspend": True}}
+
+
 class RoleEnder:
     """Remembers nothing: what is ended already is left alone."""
 
@@ -28,10 +33,8 @@ class RoleEnder:
         return [await self._end(source) if source.uid in due else source for source in sources]
 
     async def _end(self, source: Source) -> Source:
-        metadata: Object = {"uid": source.uid, "annotations": {keys.HELD_BY_QUEUE: None}}
-        change: Object = {"metadata": metadata, "spec": {"suspend": True}}
         try:
-            answer = await self._client.patch(JOBS, source.name, change, namespace=source.namespace)
+            answer = await self._client.patch(JOBS, source.name, ended(source.uid), namespace=source.namespace)
         except (NotFound, Conflict):  # It is not what was seen; the next cycle sees what it is.
             return source
         self._observe(JOBS, answer)
