@@ -52,6 +52,7 @@ class Metrics:
         self._add_termination()
         self._add_queues()
         self._add_tenants()
+        self._add_widths()
         self._add_operator()
 
     def render(self) -> bytes:
@@ -150,7 +151,8 @@ class Metrics:
         )
         self.queue_start_ratio = self._histogram(
             "queue_start_ratio",
-            "Wait until a job was let go over the wait that was told first; both from then on.",
+            "Wait until a job was let go over the wait that was told first; both from then on. What was told "
+            "is kept, over restarts, of 1,000 that wait.",
             _RATIO,
             {"queue": "FairQueue"},
         )
@@ -175,6 +177,22 @@ class Metrics:
             "Jain's index over all tenants with work of what each has of its due, at most 1: 1 is even, and who has "
             "nothing counts as 0. The due is by weight, and no more than asked for.",
             {"queue": "FairQueue"},
+        )
+
+    def _add_widths(self) -> None:
+        self.queue_width_pods = self._gauge(
+            "queue_width_pods",
+            "Pods of a queue's divisible jobs that run: with how many they run now, how many are their due, and how "
+            "many they ask for. With more than their due they shrink as pods end.",
+            {**_ACCOUNT, "state": "now, due, most"},
+        )
+        self.queue_overrun_pods = self._gauge(
+            "queue_overrun_pods", "Pods that run longer than the queue's advisoryRunTime.", _ACCOUNT
+        )
+        self.queue_overrun_seconds = self._gauge(
+            "queue_overrun_seconds",
+            "By how much the longest of them does, so far: as much later comes the room that others wait for.",
+            _ACCOUNT,
         )
 
     def _add_operator(self) -> None:

@@ -37,10 +37,11 @@ from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.upkeep.brake import PurchaseBrake
 from spotkube.controllers.upkeep.prices import PriceCheck
 from spotkube.controllers.view import Memory, View
+from spotkube.convert.ended import to_live_or_ended
 from spotkube.convert.joining import JoinedVolumes
 from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
-from spotkube.convert.pods import to_daemonset, to_namespace, to_pod
+from spotkube.convert.pods import to_daemonset, to_namespace
 from spotkube.convert.replicasets import ReplicaSet, to_replica_set
 from spotkube.convert.storage import (
     attached_to_nodes,
@@ -66,7 +67,7 @@ from spotkube.convert.workloads import (
 from spotkube.model.cluster import Claim, Mode, Pool, Snapshot
 from spotkube.model.kept import Kept
 from spotkube.model.offerings import Offering
-from spotkube.model.pods import Pod
+from spotkube.model.pods import EndedPod, Pod
 from spotkube.model.policy import CHEAPEST, Policy
 from spotkube.model.volumes import Storage, StorageClass, Volume, VolumeClaim
 from spotkube.providers.catalogonly import NoCloud
@@ -135,7 +136,7 @@ class Observer:
     @staticmethod
     def fill(cache: Cache) -> None:
         """Adds every kind that we watch to an empty cache."""
-        cache.add(PODS, to_pod)
+        cache.add(PODS, to_live_or_ended)
         cache.add(NODES, to_node)
         cache.add(DAEMONSETS, to_daemonset)
         cache.add(NAMESPACES, to_namespace)
@@ -163,7 +164,7 @@ class Observer:
         sources: dict[tuple[str, str], Source] = {s.key: s for store in self.sources for s in store.values()}
         workloads: tuple[Workload, ...] = self.workloads.values()
         targets = targets_of(workloads)
-        stored = self._stored(targets)
+        stored, ended = self._stored(targets)
         claims: tuple[NodeClaim, ...] = self.claims.values()
         self._placement.recall(claims, stored)
         displaced, expected = self._stand_ins(stored, sources)
@@ -204,6 +205,7 @@ class Observer:
             nodes={node.name: node for node in snapshot.nodes},
             pods={pod.uid: pod for pod in pods},
             pods_as_stored={pod.uid: pod for pod in stored},
+            ended=tuple(ended),
             displaced=gone,
             expected={pod.uid: pod for pod in expected},
             coming=self._expected.are_coming(snapshot.taken_at),
@@ -219,12 +221,19 @@ class Observer:
             memory=self._memory,
         )
 
-    def _stored(self, targets: dict[SourceKey, str]) -> list[Pod]:
-        """The pods as the API server has them, and whose they are by the Workloads' `targets`."""
+    def _stored(self, targets: dict[SourceKey, str]) -> tuple[list[Pod], list[EndedPod]]:
+        """The live pods as the API server has them, and whose they are by the Workloads' `targets`; and those that have
+        ended."""
         if targets != self._targets:
             self._targets = targets
             self._owned = Kept(lambda pod: _of_workload(pod, workload_of(pod, targets)))
-        return self._owned.of_all(self.pods.values())
+        live, ended = list[Pod](), list[EndedPod]()
+        for pod in self.pods.values():
+            if isinstance(pod, EndedPod):
+                ended.append(pod)
+            else:
+                live.append(pod)
+        return self._owned.of_all(live), ended
 
     def _stand_ins(self, pods: list[Pod], sources: Mapping[SourceKey, Source]) -> tuple[list[Pod], list[Pod]]:
         """In the stead of pods that are still to be made: of those we evicted, and of those that owners declare."""

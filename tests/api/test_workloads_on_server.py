@@ -251,6 +251,38 @@ class TestChildren:
         await operator.until(all_gone)
 
 
+class TestRoles:
+    async def test_when_one_has_failed_the_others_are_ended(self, operator: Operator) -> None:
+        template = pods(restartPolicy="Never", terminationGracePeriodSeconds=1, nodeSelector={"no": "where"})
+        workers = {"completions": 2, "parallelism": 2, "template": template}
+        roles = [
+            {"name": "leader", "job": {"backoffLimit": 0, "template": template}},
+            {"name": "workers", "job": workers},
+        ]
+        await operator.create("train", {"roles": roles})
+
+        async def born() -> list[str]:
+            names = sorted(pod["metadata"]["name"] for pod in await operator.list(PODS))
+            return names if len(names) == 3 else []
+
+        leader, *_ = await operator.until(born)
+        failed = {"status": {"phase": "Failed"}}
+        await operator.client.patch(PODS, leader, failed, namespace=operator.namespace, subresource="status")
+
+        async def over() -> bool:
+            left = [pod["metadata"]["name"] for pod in await operator.list(PODS)]
+            return left == [leader] and (await operator.ready("train"))[1] == "JobFailed"
+
+        await operator.until(over)
+        await operator.until_quiet()
+
+        assert (await operator.ready("train"))[2].startswith("role leader has failed, so the others are ended: ")
+        ended = await operator.get(JOBS, "train-workers")
+        assert ended["spec"]["suspend"] and not ended["status"].get("active")
+        told = [event for event in await operator.list(EVENTS) if event["reason"] == "RoleFailed"]
+        assert [event["regarding"]["name"] for event in told] == ["train"]
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("name", "template", "says"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from localcluster.cluster import Cluster
 from localcluster.errors import KubectlError
 from spotkube.controllers.queues.gates import lift
+from spotkube.controllers.workloads.ending import ended
 from spotkube.convert.pods import to_pod
 from spotkube.model import labels as keys
 from spotkube.model.pods import Pod
@@ -205,6 +207,29 @@ def test_the_operator_may_take_a_job_back(tenant: Person, operator: Person) -> N
 
     assert state(tenant.get("job/work")) == (True, HELD)
     assert "waits for queue" in tenant.refused("job/work", RESUME)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_job_that_the_operator_ends_waits_for_no_queue(tenant: Person, operator: Person, begun: bool) -> None:
+    """As where another role of its Workload has failed."""
+    made = tenant.create(job())
+    if begun:
+        operator.patch("job/work", LET_GO)
+
+    operator.patch("job/work", ended(made["metadata"]["uid"]))
+
+    assert state(tenant.get("job/work")) == (True, {})
+
+
+def test_a_process_says_on_its_own_pod_when_it_saved_its_work(tenant: Person, operator: Person) -> None:
+    tenant.create(job())
+    operator.patch("job/work", LET_GO)
+    (made,) = wait_until(lambda: tenant.get("pods")["items"])
+    what = f"pod/{made['metadata']['name']}"
+
+    tenant.patch(what, {"metadata": {"annotations": {keys.LAST_CHECKPOINT: "2026-11-28T14:00:00Z"}}})
+
+    assert converted(tenant.get(what)).saved_at == datetime(2026, 11, 28, 14, tzinfo=UTC).timestamp()
 
 
 def test_what_the_operator_makes_is_as_it_says(tenant: Person, operator: Person) -> None:

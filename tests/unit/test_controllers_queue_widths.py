@@ -322,3 +322,79 @@ class TestLongPods:
         assert overrun["since"] > begun
         (words,) = [words for reason, words in told if reason == "RunsLong"]
         assert "2 of its pods have run longer than the 10m that queue batch advises" in words
+
+
+class TestFigures:
+    def figure(self, stage: Stage, name: str, **labels: str) -> float | None:
+        whole = {"queue": "batch", "tenant": "team-a", **labels}
+        return stage.world.metrics.registry.get_sample_value(f"spotkube_queue_{name}", whole)
+
+    def widths(self, stage: Stage) -> list[float | None]:
+        return [self.figure(stage, "width_pods", state=state) for state in ("now", "due", "most")]
+
+    async def test_widths_beside_what_is_due(self, stage: Stage) -> None:
+        stage.add_job("big", pods=8, completions=100, least="1", run="1h")
+        await stage.cycles()
+        assert self.widths(stage) == [4, 4, 8]
+
+        stage.add_job("small", "team-b", pods=2, completions=2)
+        await stage.cycles()
+        assert self.widths(stage) == [4, 2, 8], "it shrinks as its pods end"
+
+        stage.end_pods("big", 2)
+        await stage.cycles()
+        assert self.widths(stage) == [2, 2, 8]
+
+        stage.end_pods("small", 2)
+        await stage.cycles()
+        assert self.widths(stage) == [4, 4, 8]
+
+    async def test_of_all_jobs_of_a_tenant_together(self, stage: Stage) -> None:
+        for name in ("one", "two"):
+            stage.add_job(name, pods=2, completions=10, least="1")
+        await stage.cycles()
+        assert self.widths(stage) == [4, 4, 4]
+
+    async def test_a_queue_that_is_stopped_leaves_them_as_they_are(self, stage: Stage) -> None:
+        stage.add_job("big", pods=4, completions=100, least="1", run="1h")
+        await stage.cycles()
+        stage.add_job("small", "team-b", pods=2, completions=2)
+        stage.add_queue(stopPolicy="Hold")
+        await stage.cycles()
+        assert self.widths(stage) == [4, 4, 4]
+
+    async def test_whose_jobs_have_ended_has_none(self, stage: Stage) -> None:
+        stage.add_job("big", pods=2, completions=3, least="1")
+        await stage.cycles()
+        stage.end_pods("big", 2)
+        await stage.cycles()
+        stage.end_pods("big", 1)
+        await stage.cycles()
+        assert self.widths(stage) == [None, None, None]
+
+    async def test_how_long_others_wait_for_pods_that_run_long(self, stage: Stage) -> None:
+        stage.add_queue(advisoryRunTime="10m")
+        stage.add_job("long", pods=2, completions=20, least="1")
+        await stage.cycles()
+        assert self.figure(stage, "overrun_pods") is None
+        stage.world.clock.now += 900
+        await stage.cycles()
+
+        assert self.figure(stage, "overrun_pods") == 2
+        assert self.figure(stage, "overrun_seconds") == pytest.approx(300, abs=5)
+
+        stage.end_pods("long", 2)
+        await stage.cycles()
+        assert self.figure(stage, "overrun_pods") is None
+        assert self.figure(stage, "overrun_seconds") is None
+
+    async def test_another_replica_leads(self, stage: Stage) -> None:
+        stage.add_queue(advisoryRunTime="10m")
+        stage.add_job("long", pods=2, completions=20, least="1")
+        await stage.cycles()
+        stage.world.clock.now += 900
+        await stage.cycles()
+
+        stage.world.controllers.queues.forget()
+
+        assert not [line for line in stage.world.metrics.render().decode().splitlines() if "queue=" in line]

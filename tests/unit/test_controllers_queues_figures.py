@@ -87,6 +87,24 @@ class TestEstimates:
         assert figure(world, "queue_start_ratio_count") == 1
         assert figure(world, "queue_start_ratio_sum") == pytest.approx(2.0, abs=0.1)
 
+    @pytest.mark.parametrize("restarts", [1, 2])
+    async def test_of_starts_as_they_were_told_before_a_restart(self, world: World, restarts: int) -> None:
+        add_job(world, "blocker", **WHOLE, annotations={keys.EXPECTED_RUN_TIME: "100s"})
+        await world.cycle()
+        add_job(world, "next", **WHOLE)
+        await world.cycles(2)
+        for _ in range(restarts):
+            world.clock.now += 200 / restarts
+            world.restart()
+            await world.cycle()
+        end(world, "blocker", seconds=200)
+
+        await world.cycles(2)
+
+        assert running(world) == ["blocker", "next"]
+        assert figure(world, "queue_start_ratio_count") == 1
+        assert figure(world, "queue_start_ratio_sum") == pytest.approx(2.0, abs=0.1)
+
     async def test_who_starts_at_once_was_told_nothing(self, world: World) -> None:
         add_job(world, "a")
         await world.cycles(2)

@@ -12,7 +12,7 @@ from spotkube.model import labels as keys
 from spotkube.model.resources import ResourceList
 from spotkube.queueing.book import Book
 from spotkube.queueing.capacity import Aggregate
-from spotkube.queueing.checkpoints import Checkpoints
+from spotkube.queueing.checkpoints import Checkpoints, PodSaved, Together
 from spotkube.queueing.jobclasses import JobClass
 from spotkube.queueing.jobs import Running
 from spotkube.queueing.preemption import loss_usd
@@ -46,6 +46,54 @@ class TestWhenItWasSaved:
         assert Checkpoints(600, NOON).saved_at(NOON, NOON - 100) is None
 
 
+class TestPods:
+    """All began with the job, an hour ago, unless it is said otherwise."""
+
+    @pytest.mark.parametrize(
+        ("of_job", "pods", "saved"),
+        [
+            (None, [NOON - 60, NOON - 600], NOON - 600),
+            (None, [NOON - 60, None], START),
+            (NOON - 300, [NOON - 60, None], NOON - 300),
+            (NOON - 300, [NOON - 600, None], NOON - 600),
+            (NOON - 300, [NOON - 60, NOON - 30], NOON - 60),
+            (NOON - 300, [NOON + 1, NOON - 60], NOON - 300),
+            (NOON - 300, [START - 1, NOON - 60], NOON - 300),
+            (NOON - 300, [NOON + 1, START - 1], NOON - 300),
+            (NOON + 1, [NOON - 60, None], START),
+            (None, [NOON + 1], None),
+            (None, [None], None),
+            (NOON - 300, [], NOON - 300),
+        ],
+        ids=str,
+    )
+    def test_the_one_that_saved_longest_ago_decides(
+        self, of_job: float | None, pods: list[float | None], saved: float | None
+    ) -> None:
+        told = tuple(PodSaved(START, last) for last in pods)
+        assert Checkpoints(None, of_job, told).saved_at(START, NOON) == saved
+
+    def test_one_that_began_later_has_nothing_from_before(self) -> None:
+        pods = PodSaved(START, NOON - 60), PodSaved(NOON - 120)
+        assert Checkpoints(None, START + 10, pods).saved_at(START, NOON) == NOON - 120
+
+    def test_what_it_bears_from_its_template_is_from_before_its_start(self) -> None:
+        assert Checkpoints(None, None, (PodSaved(NOON - 120, NOON - 121),)).saved_at(START, NOON) is None
+
+    def test_an_interval_is_kept_by_all(self) -> None:
+        assert Checkpoints(1000, None, (PodSaved(START, NOON - 3000),)).saved_at(START, NOON) == NOON - 600
+
+
+class TestTogether:
+    @pytest.mark.parametrize(
+        ("lasts", "saved"),
+        [([NOON - 60, NOON - 600], NOON - 600), ([NOON - 60, None], None), ([NOON - 60], NOON - 60), ([], None)],
+        ids=str,
+    )
+    def test_the_job_that_saved_longest_ago_decides(self, lasts: list[float | None], saved: float | None) -> None:
+        assert Together(tuple(Checkpoints(None, last) for last in lasts)).saved_at(START, NOON) == saved
+
+
 class TestWhatIsWritten:
     def test_by_annotations(self) -> None:
         told = to_declared({keys.CHECKPOINT_INTERVAL: "10m", keys.LAST_CHECKPOINT: "2027-01-15T12:00:00Z"})
@@ -75,13 +123,17 @@ class TestWhatIsWritten:
 NUMBERS = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True), st.floats(START - 10, NOON + 10))
 
 
-@given(NUMBERS, NUMBERS, st.floats(-100, 1e6))
+PODS = st.lists(st.builds(PodSaved, st.floats(START - 10, NOON + 10), NUMBERS), max_size=4)
+
+
+@given(NUMBERS, NUMBERS, PODS, st.floats(-100, 1e6))
 def test_whatever_is_written_a_job_is_never_dearer_to_end_than_without(
-    interval: float | None, last: float | None, ran: float
+    interval: float | None, last: float | None, pods: list[PodSaved], ran: float
 ) -> None:
     job = make_job(run=7200)
     plain = Running(job, START, 1)
-    told = Running(job, START, 1, checkpoint_seconds=Checkpoints(interval, last).saved_at(START, START + ran))
+    saved = Checkpoints(interval, last, tuple(pods)).saved_at(START, START + ran)
+    told = Running(job, START, 1, checkpoint_seconds=saved)
 
     assert 0 <= loss_usd(told, START + ran, DEFAULTS) <= loss_usd(plain, START + ran, DEFAULTS)
 

@@ -74,6 +74,21 @@ class TestOutcomes:
         assert outcomes.errors.logs == (pytest.approx(math.log(2), abs=1e-4),)
         assert outcomes.errors.widened > 1  # 1140 s is outside of 100 to 1000
 
+    def test_it_is_known_what_was_told_first(self) -> None:
+        outcomes = Outcomes()
+        outcomes.tell(NOON, {"j": replace(told(540, 100, 1000), start_seconds=NOON + 600)})
+        outcomes.tell(NOON + 300, {"j": told(9000, 9000, 9000)})
+
+        again = Outcomes.restored(json.loads(json.dumps(outcomes.state())))
+
+        assert again.first_told("j") == (NOON, NOON + 600)
+        again.started("j", NOON + 700)
+        assert again.first_told("j") is None
+
+    def test_what_an_older_operator_wrote_is_read(self) -> None:
+        again = Outcomes.restored({"errors": [], "widened": 1.0, "told": {"j": [NOON, 540.0, 100.0, 1000.0]}})
+        assert again.first_told("j") == (NOON, NOON + 540)
+
     def test_what_was_not_told_or_left_without_a_start_teaches_nothing(self) -> None:
         outcomes = Outcomes()
         outcomes.tell(NOON, {"j": told(60, 60, 60)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spotkube.cluster.errors import Conflict
 from spotkube.cluster.resources import JOBS
 from spotkube.controllers.workloads import WorkloadController, desired_child
 from spotkube.convert.workloads import to_workload_rule, wanted_replicas
@@ -74,13 +75,104 @@ class TestReconciling:
         assert server.ready("train")[:2] == ("True", "JobComplete")
         assert server.status("train")["readyReplicas"] == 5
 
-    async def test_one_that_fails_is_told_while_others_run(self) -> None:
+
+def fail(server: FakeServer, key: tuple[str, str, str], message: str = "too many failures") -> None:
+    failed = {"type": "Failed", "status": "True", "message": message}
+    server.objects[key]["status"] = {"conditions": [failed]}
+
+
+def complete(server: FakeServer, key: tuple[str, str, str], succeeded: int) -> None:
+    server.objects[key]["status"] = {"conditions": [{"type": "Complete", "status": "True"}], "succeeded": succeeded}
+
+
+class TestOneFails:
+    """For good: its Job says so."""
+
+    WORDS = "role leader has failed, so the others are ended: Job/train-leader: too many failures"
+
+    async def test_the_others_are_ended_and_the_workload_has_failed(self) -> None:
         server, controller = play()
         server.put(make_roles())
         await controller.reconcile(server.view())
-        failed = {"type": "Failed", "status": "True", "message": "too many failures"}
-        server.objects[LEADER]["status"] = {"conditions": [failed]}
+        fail(server, LEADER)
+        server.objects[WORKERS]["status"] = {"active": 2}
+        server.calls.clear()
 
         await controller.reconcile(server.view())
 
-        assert server.ready("train") == ("False", "RoleFailed", "Job/train-leader has failed: too many failures")
+        assert server.writes == ["merge jobs/train-workers", "merge workloads/train/status"]
+        assert server.objects[WORKERS]["spec"]["suspend"] is True
+        assert server.ready("train") == ("False", "JobFailed", self.WORDS)
+        assert [event for event in server.events if event[1] == "RoleFailed"] == [("train", "RoleFailed", self.WORDS)]
+
+    async def test_once(self) -> None:
+        server, controller = play()
+        server.put(make_roles())
+        await controller.reconcile(server.view())
+        fail(server, LEADER)
+        for active in (2, 1, 0):
+            server.objects[WORKERS]["status"] = {"active": active}
+            await controller.reconcile(server.view())
+        server.calls.clear()
+
+        await WorkloadController(server, server).reconcile(server.view())
+
+        assert server.calls == []
+        assert len([event for event in server.events if event[1] == "RoleFailed"]) == 1
+
+    async def test_its_queue_does_not_let_them_go_again(self) -> None:
+        server, controller = play()
+        server.put(make_roles(queueName="batch"))
+        await controller.reconcile(server.view())
+        server.objects[LEADER]["spec"]["suspend"] = False
+        fail(server, LEADER)
+        assert server.objects[WORKERS]["metadata"]["annotations"][keys.HELD_BY_QUEUE] == "true"
+
+        await controller.reconcile(server.view())
+
+        assert server.objects[WORKERS]["spec"]["suspend"] is True
+        assert keys.HELD_BY_QUEUE not in server.objects[WORKERS]["metadata"]["annotations"]
+        assert server.ready("train")[1] == "JobFailed"
+
+    async def test_a_role_that_is_done_is_left_alone(self) -> None:
+        server, controller = play()
+        server.put(make_roles())
+        await controller.reconcile(server.view())
+        complete(server, WORKERS, 4)
+        await controller.reconcile(server.view())
+        assert server.ready("train")[1] == "PodsNotReady", "to be done is no failure"
+        fail(server, LEADER)
+        server.calls.clear()
+
+        await controller.reconcile(server.view())
+
+        assert server.writes == ["merge workloads/train/status"]
+        assert server.ready("train")[:2] == ("False", "JobFailed")
+
+    async def test_one_that_is_missing_is_not_made(self) -> None:
+        server, controller = play()
+        server.put(make_roles())
+        await controller.reconcile(server.view())
+        fail(server, LEADER)
+        del server.objects[WORKERS]
+
+        await controller.reconcile(server.view())
+
+        assert WORKERS not in server.objects
+        assert server.ready("train")[1] == "JobFailed"
+
+    async def test_what_can_not_be_ended_now_is_ended_later(self) -> None:
+        server, controller = play()
+        server.put(make_roles())
+        await controller.reconcile(server.view())
+        fail(server, LEADER)
+        server.refuse["jobs/train-workers"] = Conflict(409, "Conflict", "somebody was quicker")
+        await controller.reconcile(server.view())
+        assert server.ready("train") == ("False", "RoleFailed", self.WORDS)
+        server.refuse.clear()
+
+        await controller.reconcile(server.view())
+
+        assert server.objects[WORKERS]["spec"]["suspend"] is True
+        assert server.ready("train")[1] == "JobFailed"
+        assert len([event for event in server.events if event[1] == "RoleFailed"]) == 1

@@ -98,7 +98,8 @@ class WorkloadSpec(SpecModel):
     """A batch job: pods that run to their end. Made as a batch/v1 Job of the Workload's name."""
     roles: Annotated[tuple[JobRole, ...], Field(max_length=16), Keyed(("name",))] = ()
     """A job of several roles, such as a leader and its workers: at most 16 batch/v1 Jobs, each of its own name. In a
-    queue they start together or not at all."""
+    queue they start together or not at all. When one fails for good, the others are suspended, and the Workload has
+    failed."""
     deployment: DeploymentSource | None = None
     """A service of interchangeable pods. Made as an apps/v1 Deployment of the Workload's name."""
     stateful_set: StatefulSetSource | None = None
@@ -121,9 +122,9 @@ class WorkloadSpec(SpecModel):
     earlier runs."""
     checkpoint_interval: PositiveDuration | None = None
     """How often a pod of the job saves its work, such as 10m; for jobs only. When somebody needs its queue's room, what
-    was done since then is what ending the job costs. Left out, that is all of its run, unless the job writes the
-    annotation spotkube.io/last-checkpoint. With targetRef it says the same of nodes alone: write the annotation
-    spotkube.io/checkpoint-interval on the Job."""
+    was done since then is what ending the job costs. Left out, that is all of its run, unless its pods write the
+    annotation spotkube.io/last-checkpoint on themselves or on the Job. With targetRef it says the same of nodes alone:
+    write the annotation spotkube.io/checkpoint-interval on the Job."""
     restart_time: Duration | None = None
     """How much work of a pod is lost when its node is interrupted, as time: starting anew, warming up, and what it had
     done since its last checkpoint; such as 0s, 90s or 2h. It counts at the price of the pod's room on demand, and says

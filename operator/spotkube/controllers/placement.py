@@ -28,7 +28,7 @@ from spotkube.convert.workloads import SourceKey
 from spotkube.model.cluster import Node
 from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement
-from spotkube.model.pods import Pod
+from spotkube.model.pods import EndedPod, Pod
 from spotkube.model.resources import ResourceList
 
 # Phases of a claim whose node takes no pods yet, since not all of them have their place.
@@ -61,7 +61,7 @@ class PlacementController:
         are then given a node selector besides, where that is harmless."""
         self._tools = tools
         self._by_selector = by_selector
-        self._pods: Store[Pod] = tools.cache.stores[PODS]
+        self._pods: Store[Pod | EndedPod] = tools.cache.stores[PODS]
         self._landings = Ongoing(self._land)
         self._targets: dict[str, str] = {}
         self._recalled = False
@@ -157,7 +157,7 @@ class PlacementController:
         pod, claim, view = landing.pod, landing.claim, landing.view
         # Since the view was taken, this may have been done.
         stored = self._pods.get(pod.name, pod.namespace)
-        if stored is None or stored.uid != pod.uid or stored.node is not None:
+        if not isinstance(stored, Pod) or stored.uid != pod.uid or stored.node is not None:
             return
         node, name = view.nodes.get(landing.node_name), landing.node_name
         gated, closed = PLACEMENT_GATE in stored.gates, claim is not None and claim.status.phase in _CLOSED

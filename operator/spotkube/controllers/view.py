@@ -9,7 +9,7 @@ from spotkube.convert.workloads import Budget, Source, SourceKey
 from spotkube.model.cluster import Node, Pool, Snapshot
 from spotkube.model.kept import Kept
 from spotkube.model.labels import MOVING
-from spotkube.model.pods import Pod
+from spotkube.model.pods import EndedPod, Pod
 from spotkube.model.volumes import NodeVolume
 from spotkube.planner.formulation.bins import Bin, KeptBins, make_bins
 from spotkube.planner.formulation.waiting import unsettled
@@ -37,6 +37,7 @@ class View:
     Attributes:
         pods: live pods by UID, with the nominations that are still being written.
         pods_as_stored: the same pods as the API server has them.
+        ended: pods of queues that have ended, are still there, and that nobody makes anew.
         displaced: pods (their UIDs) that we evicted and nobody has made anew yet; they are in the snapshot only.
         expected: pods by UID that their owners are about to make; they too are in the snapshot only.
         coming: whether more pods are about to be made of which nothing is known yet.
@@ -58,6 +59,7 @@ class View:
     nodes: Mapping[str, Node]
     pods: Mapping[str, Pod]
     pods_as_stored: Mapping[str, Pod]
+    ended: tuple[EndedPod, ...] = ()
     displaced: frozenset[str] = frozenset()
     expected: Mapping[str, Pod] = field(default_factory=dict)
     coming: bool = False

@@ -31,6 +31,11 @@ def to_declared(annotations: Mapping[str, str]) -> Declared:
     return Declared(run, Checkpoints(interval, last), tuple(words for words in mistakes if words))
 
 
+def saved_at(annotations: Mapping[str, str]) -> float:
+    """When a pod says that it saved its work last, in seconds since the epoch; 0 for what is no time."""
+    return _moment(annotations, keys.LAST_CHECKPOINT)[0] or 0.0
+
+
 def _duration(annotations: Mapping[str, str], key: str) -> tuple[float | None, str]:
     text = annotations.get(key)
     if text is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from spotkube.convert.declared import saved_at
 from spotkube.convert.queued import to_queued_pod
 from spotkube.convert.requests import pod_requests
 from spotkube.convert.selectors import to_affinity_terms, to_label_selector, to_preferred_terms, to_tolerations
@@ -47,9 +48,16 @@ def to_labels(labels: Mapping[str, str] | None) -> Labels:
 
 def to_pod(raw: Json) -> Pod | None:
     """A live pod, or None for one that has finished. Raises ValueError for requests that are no quantities."""
+    return None if has_finished(raw) else as_it_was(raw)
+
+
+def has_finished(raw: Json) -> bool:
+    return (raw.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def as_it_was(raw: Json) -> Pod:
+    """A pod, live or as it was when it finished. Raises ValueError for requests that are no quantities."""
     metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
-    if status.get("phase") in ("Succeeded", "Failed"):
-        return None
     annotations = metadata.get("annotations") or {}
     labels = metadata.get("labels") or {}
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
@@ -83,6 +91,7 @@ def to_pod(raw: Json) -> Pod | None:
         started_at=to_timestamp(status.get("startTime")),
         claims=to_claim_uses(metadata["namespace"], metadata["name"], spec),
         queued=to_queued_pod(raw),
+        saved_at=saved_at(annotations),
     )
 
 

@@ -107,7 +107,8 @@ EXPECTED_RUN_TIME: Final = f"{GROUP}/expected-run-time"
 CHECKPOINT_INTERVAL: Final = f"{GROUP}/checkpoint-interval"
 """Annotation on a Job: how often it saves its work, as in 10m."""
 LAST_CHECKPOINT: Final = f"{GROUP}/last-checkpoint"
-"""Annotation on a Job, which the job itself may write: when its work was last saved (RFC 3339)."""
+"""Annotation on a pod of a Job, or on the Job for all its pods without one; the job itself may write it: when its work
+was last saved (RFC 3339)."""
 MIN_PARALLELISM: Final = f"{GROUP}/min-parallelism"
 """Annotation on a Job of a queue: with how many pods at the same time it can do, so that it may be given fewer than its
 parallelism."""

@@ -1,7 +1,7 @@
 """Pods as the planner sees them: what matters for scheduling, and who they belong to."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from spotkube.model.labels import POD_TEMPLATE_HASH, RELEASED
@@ -17,6 +17,7 @@ ALL_NAMESPACES = frozenset({"*"})
 
 ANY_ADDRESS = "0.0.0.0"
 DEFAULT_SCHEDULER = "default-scheduler"
+_MADE_ANEW = ("Deployment/", "ReplicaSet/", "StatefulSet/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class Pod:
     with others and whose volume is still to be made, and `shape` has what they ask for. `deletion_cost` is what its
     annotation controller.kubernetes.io/pod-deletion-cost says. `queued` is None for one that stands in no queue by
     itself. Of one that is `deleting`, `ends_at` is when its grace is over. `told_deadline` is the end of its instance
-    that it was told of, 0 for none.
+    that it was told of, 0 for none. `saved_at` is when it says that it saved its work last, 0 where it says nothing.
     """
 
     uid: str
@@ -164,6 +165,7 @@ class Pod:
     volumes: tuple[AttachedVolume, ...] = ()
     unbound: tuple[ClaimKey, ...] = ()
     queued: QueuedPod | None = None
+    saved_at: float = field(default=0.0, compare=False)  # a new one is no reason for a cycle
 
     @property
     def key(self) -> str:
@@ -175,6 +177,11 @@ class Pod:
         return self.owner.startswith("Job/")
 
     @property
+    def made_anew(self) -> bool:
+        """Whether its owner makes another one in its stead, however it ends."""
+        return self.owner.startswith(_MADE_ANEW)
+
+    @property
     def released(self) -> bool:
         """Whether we took it from its ReplicaSet, so that its successor could be made."""
         return (POD_TEMPLATE_HASH, RELEASED) in self.labels
@@ -183,6 +190,16 @@ class Pod:
 def shapes_of(pods: Iterable[Pod]) -> tuple[PodShape, ...]:
     """The pods' shapes, each object once: of thousands of pods there are few, which need not be compared."""
     return tuple({id(pod.shape): pod.shape for pod in pods}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class EndedPod:
+    """A pod of a queue that nobody makes anew, and that has ended well or not, as long as it is there. `pod` is as it
+    was at its end, `ended_at` when that was, in seconds since the epoch; 0 where nothing says so."""
+
+    pod: Pod
+    succeeded: bool
+    ended_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

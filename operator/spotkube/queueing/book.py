@@ -15,7 +15,7 @@ from spotkube.queueing.clock import VirtualClock
 from spotkube.queueing.decisions import Decisions, Ending, requeued
 from spotkube.queueing.dividing import Progress
 from spotkube.queueing.estimates import Estimate, estimate
-from spotkube.queueing.history import ClassRuns, History
+from spotkube.queueing.history import History
 from spotkube.queueing.jobs import Amounts, Division, Job, Running, Waiting
 from spotkube.queueing.lineup import Lineup
 from spotkube.queueing.outcomes import Outcomes
@@ -127,6 +127,10 @@ class Book:
         """What its run is taken to be, since it was submitted."""
         return self._records[uid].estimate if uid in self._records else None
 
+    def admitted_at(self, uid: str) -> float | None:
+        """When it was let go, or seen to run; None if neither was."""
+        return (self._records[uid].admitted_seconds or None) if uid in self._records else None
+
     @property
     def gist(self) -> Hashable:
         """Equal as long as nothing was submitted, decided or ended; time alone changes it not."""
@@ -141,22 +145,15 @@ class Book:
             "weights": [[list(path), weight] for path, weight in self._weights.items()],
             "outcomes": self.outcomes.state(),
             "records": {uid: record.written() for uid, record in self._records.items()},
-            "history": {
-                tenant: {key: [runs.run_seconds, runs.ratios, runs.last_seconds] for key, runs in classes.items()}
-                for tenant, classes in self.history.tenants.items()
-            },
+            "history": self.history.state(),
         }
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> "Book":
         """A book that goes on where the one that gave the state was. Raises KeyError, TypeError, ValueError."""
-        history = {
-            tenant: {key: ClassRuns(tuple(r), tuple(q), last) for key, (r, q, last) in classes.items()}
-            for tenant, classes in state["history"].items()
-        }
         return cls(
             clock=VirtualClock.restored(state["clock"], levels=2),
-            history=History(history),
+            history=History.restored(state["history"]),
             outcomes=Outcomes.restored(state["outcomes"]) if "outcomes" in state else Outcomes(),
             _records={uid: Record.read(told) for uid, told in state["records"].items()},
             _weights={tuple(path): weight for path, weight in state["weights"]},
@@ -217,7 +214,8 @@ class Book:
             self.outcomes.forget(uid)
             return
         self._end_turn(uid, record)
-        ran = one.run_seconds if one is not None and one.run_seconds is not None else now - record.admitted_seconds
+        told = one.ran_seconds(record.admitted_seconds) if one is not None else None
+        ran = now - record.admitted_seconds if told is None else told
         ran *= record.progress.mean_part(record.admitted_seconds, now)
         self.clock.finish(uid, record.taken(ran))
         if one is not None and one.phase is Phase.SUCCEEDED:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean, median
+from typing import Any
 
 from spotkube.queueing.jobclasses import JobClass
 
@@ -65,6 +66,23 @@ class History:
         if len(tenants) > TENANTS_KEPT:
             del tenants[min(tenants, key=lambda name: (_last(tenants[name]), name))]
         return History(tenants)
+
+    def state(self) -> dict[str, Any]:
+        """As plain numbers and names, for JSON."""
+        return {
+            tenant: {key: [runs.run_seconds, runs.ratios, runs.last_seconds] for key, runs in classes.items()}
+            for tenant, classes in self.tenants.items()
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> "History":
+        """What gave the state. Raises TypeError, ValueError."""
+        return cls(
+            {
+                tenant: {key: ClassRuns(tuple(runs), tuple(ratios), last) for key, (runs, ratios, last) in told.items()}
+                for tenant, told in state.items()
+            }
+        )
 
 
 def _last(classes: Mapping[str, ClassRuns]) -> float:

@@ -170,6 +170,8 @@ class Division:
     """The width that it is to shrink to as its pods end; None if to none."""
     shed_seconds: float = 0.0
     """When it will have shrunk, Unix time."""
+    entitled: int | None = None
+    """The width that is its due now; None in a queue that is stopped, which changes none."""
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,8 @@ class Outcomes:
     """What those who wait were told first, and the errors of those who started. Owned by the book."""
 
     errors: Errors = NO_ERRORS
-    _told: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
-    """By UID: when, and then as seconds from there what was played, low and high."""
+    _told: dict[str, tuple[float, float, float, float, float]] = field(default_factory=dict)
+    """By UID: when, and then as seconds from there what was played, low, high and likeliest."""
 
     def tell(self, now: float, starts: Mapping[str, Start]) -> None:
         """Those who wait (by UID) are told so now. Only the first time counts."""
@@ -94,9 +94,14 @@ class Outcomes:
             if len(self._told) >= MOST_TOLD:
                 return
             if uid not in self._told:
-                times = start.played_seconds, start.low_seconds, start.high_seconds
-                played, low, high = (round(time - now, 1) for time in times)
-                self._told[uid] = now, played, low, high
+                times = start.played_seconds, start.low_seconds, start.high_seconds, start.start_seconds
+                played, low, high, likeliest = (round(time - now, 1) for time in times)
+                self._told[uid] = now, played, low, high, likeliest
+
+    def first_told(self, uid: str) -> tuple[float, float] | None:
+        """When one that waits was told a start first, and which one, as Unix times."""
+        told = self._told.get(uid)
+        return None if told is None else (told[0], told[0] + told[4])
 
     def started(self, uid: str, at: float) -> None:
         """It starts at this Unix time."""
@@ -121,7 +126,11 @@ class Outcomes:
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> "Outcomes":
         """Raises KeyError, TypeError, ValueError."""
-        told = {uid: (float(at), float(s), float(lo), float(hi)) for uid, (at, s, lo, hi) in state["told"].items()}
+        # What an older operator wrote has no likeliest start; as long as nothing is corrected it is the played one.
+        told = {
+            uid: (float(at), float(played), float(low), float(high), float(likeliest[0] if likeliest else played))
+            for uid, (at, played, low, high, *likeliest) in state["told"].items()
+        }
         return cls(Errors(tuple(map(float, state["errors"])), float(state["widened"])), told)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from spotkube.queueing.checkpoints import NO_CHECKPOINTS, Checkpoints
+from spotkube.queueing.checkpoints import NO_CHECKPOINTS, Saved
 from spotkube.queueing.dividing import Divided
 from spotkube.queueing.estimates import DEFAULT_SECONDS
 from spotkube.queueing.jobclasses import JobClass
@@ -23,7 +23,7 @@ class Phase(StrEnum):
 @dataclass(frozen=True)
 class Seen:
     """A job that names a queue. Of `job` its estimates are still to be filled in; `run_seconds` is how long it ran,
-    `default_seconds` what is assumed where nothing else is known."""
+    `ended_seconds` when it ended (Unix time), `default_seconds` what is assumed where nothing else is known."""
 
     job: Job
     job_class: JobClass
@@ -31,7 +31,8 @@ class Seen:
     declared_seconds: float | None = None
     admitted_seconds: float | None = None
     run_seconds: float | None = None
-    checkpoints: Checkpoints = NO_CHECKPOINTS
+    ended_seconds: float | None = None
+    checkpoints: Saved = NO_CHECKPOINTS
     ready: bool = True
     default_seconds: float = DEFAULT_SECONDS
     divided: Divided | None = None
@@ -45,3 +46,9 @@ class Seen:
     @property
     def has_ended(self) -> bool:
         return self.phase in (Phase.SUCCEEDED, Phase.FAILED)
+
+    def ran_seconds(self, admitted_seconds: float) -> float | None:
+        """How long it ran, if it was let go at that moment; None if nothing says when it ended."""
+        if self.run_seconds is not None:
+            return self.run_seconds
+        return None if self.ended_seconds is None else max(0.0, self.ended_seconds - admitted_seconds)

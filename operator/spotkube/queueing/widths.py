@@ -43,7 +43,8 @@ class Growth(Job):
 
 @dataclass(frozen=True)
 class Shared:
-    """A cycle's decisions, and the widths that change. In `scene` those that shrink give back what they shed."""
+    """A cycle's decisions, and the widths that change. In `scene` those that shrink give back what they shed, and all
+    that may change are told their due."""
 
     scene: Scene
     decisions: Decisions
@@ -63,12 +64,13 @@ def share(scene: Scene, pod_starts: Mapping[str, Sequence[float]] | None = None)
     if not divided:
         return Shared(scene, decide(scene), {})
     entitled = _entitled(scene, divided)
+    divided = {uid: _with_due(one, entitled[uid]) for uid, one in divided.items()}
     shrinking = {
         uid: _shrinking(one, entitled[uid], (pod_starts or {}).get(uid, ()), scene.now_seconds)
         for uid, one in divided.items()
         if entitled[uid] < one.width
     }
-    scene = replace(scene, running={**scene.running, **shrinking})
+    scene = replace(scene, running={**scene.running, **divided, **shrinking})
     growths = {uid: _growth(one, more) for uid, one in divided.items() if (more := entitled[uid] - one.width) > 0}
     decisions, granted = _decide(scene, growths)
     widths = {uid: entitled[uid] for uid in shrinking}
@@ -163,6 +165,11 @@ def _growth(one: Running, pods: int) -> Waiting:
         min_parallelism=1,
     )
     return Waiting(growth, one.key)
+
+
+def _with_due(one: Running, entitled: int) -> Running:
+    assert one.division is not None
+    return replace(one, division=replace(one.division, entitled=entitled))
 
 
 def _shrinking(one: Running, target: int, starts: Sequence[float], now_seconds: float) -> Running:

@@ -1,8 +1,8 @@
 """Several objects that are one job: the Jobs and pods of a group are admitted, and taken back, together.
 
 Letting a group go takes a patch for each member, and the operator may be killed between them. So what the cluster shows
-is read thus: a group of which some members run was admitted, and the others are to be let go; one of which all wait was
-not. Nothing else has to be remembered.
+is read thus: a group of which some members run, or ran when the last of the others came, was admitted, and the others
+are to be let go; one of which all wait was not. Nothing else has to be remembered.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from spotkube.controllers.queues.kinds import Member
 from spotkube.model.resources import ResourceList
+from spotkube.queueing.checkpoints import Together
 from spotkube.queueing.jobclasses import JobClass, owner_pattern
 from spotkube.queueing.jobs import Job, PodSet
 from spotkube.queueing.seen import Phase, Seen
@@ -30,7 +31,7 @@ class Gang:
 def gang_of(members: Sequence[Member], queues: frozenset[str]) -> Gang:
     """Members of one group in one namespace and queue, with all `queues` that members of that group name.
 
-    Pods that have ended are not among them, and need not be: only a group that was never begun has to be complete.
+    Those that have ended need not be among them: only a group that was never begun has to be complete.
     """
     ordered = sorted(members, key=_order)
     going = [one for one in ordered if one.continues or one.phase in (Phase.RUNNING, Phase.LEAVING)]
@@ -39,16 +40,34 @@ def gang_of(members: Sequence[Member], queues: frozenset[str]) -> Gang:
     if going:
         return _begun(going, waiting)
     if not waiting:
-        return Gang(_seen(ended, Phase.SUCCEEDED if _all_succeeded(ended) else Phase.FAILED), tuple(ended))
-    newest = waiting[-1].seen.job.submitted_seconds
-    # These were let go when the others were there already, and have ended since.
-    with_them = [one for one in ended if (one.seen.admitted_seconds or 0.0) >= newest]
+        last = _last_of(ended)
+        return Gang(_seen(last, Phase.SUCCEEDED if _all_succeeded(last) else Phase.FAILED), tuple(ended))
+    with_them = _ended_of(ended, waiting)
     if with_them and not any(one.seen.admitted_seconds for one in waiting):
         return _begun([], waiting, with_them)
     if words := _fault(waiting, queues):
         return Gang(None, (), tuple(waiting), words)
     missing = max(0, (_size(waiting) or 0) - _pods([*waiting, *with_them]))
     return Gang(_seen(waiting, Phase.WAITING, missing), tuple(waiting))
+
+
+def _ended_of(ended: Sequence[Member], waiting: Sequence[Member]) -> list[Member]:
+    """Those that have ended and are of the same group as these, and not of an earlier one of its name: they began or
+    ended when these were there already, and are with them no more than the group has."""
+    newest = waiting[-1].seen.job.submitted_seconds
+    found = [
+        one for one in ended if (one.seen.admitted_seconds or 0.0) >= newest or (one.seen.ended_seconds or 0.0) > newest
+    ]
+    return found if _pods([*found, *waiting]) <= (_size(waiting) or 0) else []
+
+
+def _last_of(ended: Sequence[Member]) -> list[Member]:
+    """The newest, as many as the group has: the others are of earlier groups of its name."""
+    found, room = list[Member](), _size(ended[-1:]) or _pods(ended)
+    for one in reversed(ended):
+        room -= one.pods
+        found += [one] if room >= 0 else []
+    return found[::-1] or [*ended]
 
 
 def single_of(members: Sequence[Member]) -> Seen:
@@ -125,6 +144,7 @@ def _seen(members: Sequence[Member], phase: Phase, missing: int = 0) -> Seen:
     declared = [one.declared_seconds for one in each if one.declared_seconds is not None]
     admitted = [one.admitted_seconds for one in each if one.admitted_seconds is not None]
     ran = [one.run_seconds for one in each if one.run_seconds is not None]
+    ended = [one.ended_seconds for one in each if one.ended_seconds is not None]
     made = Job(
         uid=f"group/{first.namespace}/{first.queue}/{name}",
         name=f"Group {first.namespace}/{name}",
@@ -147,7 +167,9 @@ def _seen(members: Sequence[Member], phase: Phase, missing: int = 0) -> Seen:
         phase,
         declared_seconds=max(declared, default=None),
         admitted_seconds=min(admitted, default=None) if phase is not Phase.WAITING else None,
-        run_seconds=max(ran, default=None),
+        run_seconds=max(ran) if len(ran) == len(each) else None,
+        checkpoints=Together(tuple(one.checkpoints for one in each if one.phase is not Phase.WAITING)),
+        ended_seconds=max(ended, default=None) if phase in (Phase.SUCCEEDED, Phase.FAILED) else None,
         ready=all(one.seen.ready and one.phase is not Phase.WAITING for one in members),
         default_seconds=max(one.default_seconds for one in each),
     )

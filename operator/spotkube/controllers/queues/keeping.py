@@ -10,6 +10,7 @@ from typing import Any
 
 from spotkube.cluster.errors import Forbidden, NotFound
 from spotkube.cluster.resources import CONFIGMAPS
+from spotkube.controllers.queues.kinds.successors import Successors
 from spotkube.controllers.queues.places import MOST_EXPLAINED
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.convert.places import CONFIG_MAP, PLACES_KEY, PLACES_VERSION
@@ -30,9 +31,11 @@ logger = logging.getLogger(__name__)
 class Keeper:
     """Owned by the leader; it forgets when it no longer leads, and reads anew what another wrote meanwhile."""
 
-    def __init__(self, tools: Toolbox, namespace: str) -> None:
+    def __init__(self, tools: Toolbox, namespace: str, successors: Successors) -> None:
+        """What `successors` know is kept and recalled with the rest."""
         self._tools = tools
         self._namespace = namespace
+        self._successors = successors
         self._written: Hashable = frozenset()
         self._written_at = 0.0
         self._told: set[str] = set()
@@ -44,6 +47,7 @@ class Keeper:
         except Forbidden as error:
             self._tell_once(f"the queue's memory can't be kept, and a restart forgets it: {error}")
             found = None
+        self._successors.recall(None, self._tools.clock())
         text = ((found or {}).get("binaryData") or {}).get(KEY)
         if text is None:
             return Book(), Spending()
@@ -51,7 +55,9 @@ class Keeper:
             state = json.loads(lzma.decompress(base64.b64decode(text)))
             if state["version"] != VERSION:
                 raise ValueError(f"version {state['version']}, and not {VERSION}")
-            return Book.restored(state["book"]), Spending.restored(state["spending"])
+            restored = Book.restored(state["book"]), Spending.restored(state["spending"])
+            self._successors.recall(state.get("successors"), self._tools.clock())
+            return restored
         except (ValueError, KeyError, TypeError, AttributeError, lzma.LZMAError) as error:
             logger.warning("ConfigMap %s/%s is begun anew: %r", self._namespace, CONFIG_MAP, error)
             return Book(), Spending()
@@ -64,6 +70,7 @@ class Keeper:
         if 0 <= now - self._written_at < due or not (decided or self._written or spending.rates_usd_hour):
             return
         state = {"version": VERSION, "book": book.state(), "spending": spending.state()}
+        state["successors"] = self._successors.state(now)
         whole = await _compressed(state)
         if len(whole) > MOST_BYTES:
             self._tell_once("too many jobs wait for the queue's memory to be kept: a restart forgets what came since")

@@ -13,7 +13,7 @@ from spotkube.controllers.queues.capacity import ClusterCapacity, Market, total_
 from spotkube.controllers.queues.conditions import LASTING, Troubles, conditions, of_invalid, overlaps, to_models, told
 from spotkube.controllers.queues.figures import Figures
 from spotkube.controllers.queues.keeping import Keeper
-from spotkube.controllers.queues.kinds import Member, Terms, all_kinds
+from spotkube.controllers.queues.kinds import Member, Successors, Terms, all_kinds
 from spotkube.controllers.queues.overruns import Overruns
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight
@@ -54,14 +54,15 @@ class QueueController:
         """`tenant_label` as in `Tenants.by_label`."""
         self._tools = tools
         self._tenant_label = tenant_label
-        self._keeper = Keeper(tools, namespace)
-        self._figures = Figures(tools.metrics)
+        successors = Successors()
+        self._keeper = Keeper(tools, namespace, successors)
+        self._overruns = Overruns(tools.recorder)
+        self._figures = Figures(tools.metrics, self._overruns)
         self._memory: tuple[Book, Spending] | None = None
-        self._kinds = all_kinds(tools)
+        self._kinds = all_kinds(tools, successors)
         self._lookout = Lookout(self._kinds)
         self._terms = Terms({}, Market(()), Tenants())
         self._widths = WidthController(tools)
-        self._overruns = Overruns(tools.recorder)
         self._causes: dict[str, Cause] = {}
         self._told: dict[str, str] = {}
         self._troubles = Troubles()
@@ -90,6 +91,7 @@ class QueueController:
             return
         if self._memory is None:
             self._memory = await self._keeper.load()
+            sight, admits = self._look(view, by_name)  # again, by who stands in whose stead
         book, spending = self._memory
         models, invalid = to_models(by_name.values(), rejected)
         self._figures.spent(spending.accrue(view.now, rates_usd_hour(view, self._kinds, self._terms.tenants)))
@@ -123,7 +125,7 @@ class QueueController:
         there = {self._terms.tenants.of(name) for name, _ in view.snapshot.namespaces}
         by_job = {one.uid: one for one in self.standings.values()}
         self._figures.stand(scene, totals, by_job, spending.rates_usd_hour, there)
-        self._overruns.look(view, by_name)
+        self._overruns.look(view, by_name, self._terms.tenants)
         await self._tell(by_name, scene, sight, spending, view.now)
         await self._keeper.keep(book, spending, places(book, scene, waiting), view.now)
         self._telling_took = self._tools.clock() - began

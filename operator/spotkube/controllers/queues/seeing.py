@@ -84,8 +84,9 @@ class Lookout:
 
     def _see_groups(self, groups: Mapping[_GroupKey, Sequence[Member]], sight: Sight) -> None:
         queues = defaultdict[tuple[str, str], set[str]](set)
-        for namespace, name, queue in groups:
-            queues[namespace, name].add(queue)
+        for (namespace, name, queue), some in groups.items():
+            if not all(one.seen.has_ended for one in some):  # An earlier group of the name may have had another queue.
+                queues[namespace, name].add(queue)
         gangs = {}
         for key, some in groups.items():
             members, named, last = tuple(some), frozenset(queues[key[:2]]), self._gangs.get(key)

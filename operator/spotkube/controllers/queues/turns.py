@@ -18,12 +18,14 @@ TURN_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class _Turn:
-    """Of a member of the job `uid`, as it was decided; the `first` is counted for all."""
+    """Of a member of the job `uid`, as it was decided; the `first` is counted for all. `told` is when a start was first
+    told, and which one."""
 
     uid: str
     member: Member
     first: bool
     width: int | None
+    told: tuple[float, float] | None
     decided_seconds: float
 
 
@@ -50,7 +52,7 @@ class Turns:
     async def take(self, jobs: Iterable[str], sight: Sight, book: Book, now: float) -> None:
         """The turn of these has come. Raises what went wrong since the last time: ApiError, NotLeading."""
         turns = (
-            _Turn(uid, member, member is sight.members[uid][0], book.width_of(uid), now)
+            _Turn(uid, member, member is sight.members[uid][0], book.width_of(uid), book.outcomes.first_told(uid), now)
             for uid, member in sight.members_of(jobs, Phase.WAITING)
         )
         await self._ongoing.go_on({turn.member.uid: turn for turn in turns}, TURN_SECONDS)
@@ -73,6 +75,6 @@ class Turns:
             self.let_go += 1
             if turn.first:
                 account = member.queue, member.seen.job.tenant
-                self._figures.let_go(turn.uid, account, now - member.seen.job.submitted_seconds, now)
+                self._figures.let_go(account, now - member.seen.job.submitted_seconds, now, turn.told)
             words = member.said(f"queue {member.queue} let it go")
             self._tools.recorder.record(member.about, "Normal", "Admitted", words, "Queue")

@@ -15,8 +15,9 @@ from spotkube.api.workload import Workload, WorkloadStatus
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.resources import WORKLOADS, Resource
 from spotkube.controllers.workloads.children import Object
-from spotkube.controllers.workloads.roles import combined, failure
-from spotkube.controllers.workloads.status import READY, NodeFacts, Problem, is_over, workload_status
+from spotkube.controllers.workloads.ending import RoleEnder
+from spotkube.controllers.workloads.roles import combined, failed_of, failure
+from spotkube.controllers.workloads.status import JOB_FAILED, READY, NodeFacts, Problem, is_over, workload_status
 from spotkube.controllers.workloads.waiting import Outlook
 from spotkube.controllers.workloads.writing import Client, Observe, Recorder, Writer, ref_of
 from spotkube.convert.workloads import Budget, Source, SourceKey, key_of, source_key, targets_of, workload_of
@@ -57,6 +58,7 @@ class WorkloadController:
         self._recorder = recorder
         self._observe = observe
         self._writer = Writer(client, recorder, observe)
+        self._ender = RoleEnder(client, observe)
         self._allowance = Allowance(TOLD_A_SECOND)
 
     async def reconcile(self, view: WorkloadView) -> None:
@@ -108,14 +110,20 @@ class WorkloadController:
         await self._write_status(workload, status, problem)
 
     async def _ensure_roles(self, workload: Workload, view: WorkloadView) -> tuple[Source | None, Problem | None]:
-        """All roles as one, None as long as one of them is missing; with the first problem."""
+        """All roles as one, None as long as one of them is missing; with the first problem. Where one has failed, the
+        others are ended."""
         there, problems = list[Source](), list[Problem | None]()
+        known = [view.sources.get(source_key(workload, role)) for role in workload.spec.roles]
+        ours = [one for one in known if one is not None and one.controller == workload.metadata.uid]
+        if failed_of(ours) is not None:
+            there = await self._ender.end_others(ours)
+            return combined(there), failure(there)
         for role in workload.spec.roles:
-            known = view.sources.get(source_key(workload, role))
-            source, problem = await self._writer.ensure_child(workload, known, view.now, role)
+            job = view.sources.get(source_key(workload, role))
+            source, problem = await self._writer.ensure_child(workload, job, view.now, role)
             there += [source] if source is not None else []
             problems.append(problem)
-        first = next((problem for problem in [*problems, failure(there)] if problem is not None), None)
+        first = next((problem for problem in problems if problem is not None), None)
         return combined(there) if len(there) == len(workload.spec.roles) else None, first
 
     async def _write_status(self, workload: Workload, status: WorkloadStatus, problem: Problem | None) -> None:
@@ -168,8 +176,9 @@ def _without_nulls(value: object) -> object:
 
 
 def _is_news(old: WorkloadStatus, problem: Problem) -> bool:
+    """What a role failed of stands there with the reason of the end of all."""
     ready = find_condition(old.conditions, READY)
-    return ready is None or (ready.reason, ready.message) != (problem.reason, problem.message)
+    return ready is None or ready.reason not in (problem.reason, JOB_FAILED) or ready.message != problem.message
 
 
 def _is_there(workload: Workload, view: WorkloadView) -> bool:

@@ -1,4 +1,4 @@
-"""A Workload of several roles: its Jobs taken as one."""
+"""A Workload of several roles: its Jobs taken as one, which has failed as soon as one of them has."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,8 +13,9 @@ def combined(sources: Sequence[Source]) -> Source:
     jobs = [source.job for source in sources if source.job is not None]
     active = [source for source in sources if source.job is not None and source.job.end is None]
     waiting = [source for source in active if source.job is not None and source.job.suspended]
-    shown = [*waiting, *active, *sources][0]
+    shown, failed = [*waiting, *active, *sources][0], failed_of(sources)
     wanted, succeeded = sum(job.running_wanted for job in jobs), sum(job.succeeded for job in jobs)
+    goes_on = still_to_end(sources) if failed is not None else active
     return replace(
         shown,
         replicas=sum(source.replicas for source in sources),
@@ -24,19 +25,35 @@ def combined(sources: Sequence[Source]) -> Source:
             succeeded=succeeded,
             active=sum(job.active for job in jobs),
             suspended=bool(active) and len(waiting) == len(active),
-            end=None if active else _end(jobs),
+            end=None if goes_on else _end(jobs),
         ),
-        message=next((source.message for source in sources if source.message), ""),
+        message=_words(failed) if failed else next((source.message for source in sources if source.message), ""),
     )
 
 
+def failed_of(sources: Iterable[Source]) -> Source | None:
+    """The first that failed for good: whoever waits for its answer would wait for ever."""
+    return next((source for source in sources if source.job is not None and source.job.end is JobEnd.FAILED), None)
+
+
+def still_to_end(sources: Iterable[Source]) -> list[Source]:
+    """Of roles of which one has failed, those that run or may still be let go by their queue."""
+    return [source for source in sources if source.job is not None and source.job.end is None and _may_run(source.job)]
+
+
 def failure(sources: Iterable[Source]) -> Problem | None:
-    """Tells of a role that failed while others still run: nobody may ever answer them."""
-    for source in sources:
-        if source.job is not None and source.job.end is JobEnd.FAILED:
-            message = f"{source.key[1]} has failed: {source.message or 'see its events'}"
-            return Problem("RoleFailed", message, holds_pods=False)
-    return None
+    """Tells of a role that failed."""
+    failed = failed_of(sources)
+    return None if failed is None else Problem("RoleFailed", _words(failed), holds_pods=False)
+
+
+def _may_run(job: JobFacts) -> bool:
+    return not job.suspended or (job.queued is not None and job.queued.held)
+
+
+def _words(failed: Source) -> str:
+    role = failed.name.removeprefix(f"{failed.workload}-")
+    return f"role {role} has failed, so the others are ended: {failed.key[1]}: {failed.message or 'see its events'}"
 
 
 def _end(jobs: Iterable[JobFacts]) -> JobEnd:

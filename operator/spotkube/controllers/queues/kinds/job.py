@@ -1,25 +1,29 @@
 """batch/v1 Jobs, those of Workloads and of CronJobs among them: suspended while they wait."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import JOBS
 from spotkube.cluster.transport import Object, Objects
+from spotkube.controllers.expected import owner_of
 from spotkube.controllers.queues.kinds import jobpatches
 from spotkube.controllers.queues.kinds.protocol import Member, Terms
 from spotkube.controllers.queues.widths import divided
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.queues import QueuedJob
-from spotkube.convert.workloads import JobEnd, JobFacts, Source
+from spotkube.convert.workloads import JobEnd, JobFacts, Source, SourceKey
 from spotkube.model.kept import Kept
 from spotkube.model.pods import Pod
 from spotkube.model.resources import PODS, ResourceList
+from spotkube.queueing.checkpoints import PodSaved
 from spotkube.queueing.jobclasses import JobClass, owner_pattern
 from spotkube.queueing.jobs import Job, PodSet
 from spotkube.queueing.seen import Phase, Seen
 
+_Saved = tuple[PodSaved, ...]
 # A Job that began before anybody could hold it back is let be; suspending it would end its pods.
 HOLD_WITHIN_SECONDS = 60.0
 
@@ -31,12 +35,31 @@ class JobKind:
         self._tools = tools
         self._terms: Terms | None = None
         self._known: Kept[Source, Member | None]
+        self._saved: dict[str, tuple[Member, _Saved, Member]] = {}
 
     def members(self, view: View, terms: Terms) -> Iterable[Member]:
         if terms is not self._terms:
             self._terms, self._known = terms, Kept(lambda source: self._member(source, terms))
-        found = self._known.of_all(view.sources.values())
-        return [one if not one.unheld else _while_young(one, view.now) for one in found if one is not None]
+        found = [one for one in self._known.of_all(view.sources.values()) if one is not None]
+        return [one if not one.unheld else _while_young(one, view.now) for one in self._with_saved(found, view)]
+
+    def _with_saved(self, members: list[Member], view: View) -> list[Member]:
+        """With what their pods say of when they saved their work, which few do."""
+        before, self._saved = self._saved, {}
+        saved = _saved_by_pods(view)
+        if not saved:
+            return members
+        return [
+            self._saying(one, saved[one.made_of.key], before) if one.made_of.key in saved else one for one in members
+        ]
+
+    def _saying(self, member: Member, pods: _Saved, before: Mapping[str, tuple[Member, _Saved, Member]]) -> Member:
+        last = before.get(member.uid)
+        if last is None or last[0] is not member or last[1] != pods:
+            checkpoints = replace(member.made_of.job.queued.checkpoints, pods=pods)
+            last = member, pods, replace(member, seen=replace(member.seen, checkpoints=checkpoints))
+        self._saved[member.uid] = last
+        return last[2]
 
     def _member(self, source: Source, terms: Terms) -> Member | None:
         """One that is `unheld` is so only while it is young."""
@@ -69,6 +92,16 @@ class JobKind:
 
     async def _patch(self, member: Member, change: Object | Objects) -> bool:
         return await self._tools.patched(JOBS, member.namespace, member.about.name, change)
+
+
+def _saved_by_pods(view: View) -> dict[SourceKey, _Saved]:
+    """Of Jobs of which a pod says when it saved its work: what each of their pods says that has begun."""
+    speaking = {owner_of(pod) for pod in view.pods_as_stored.values() if pod.saved_at and pod.batch}
+    found: dict[SourceKey, list[PodSaved]] = defaultdict(list)
+    for pod in view.pods_as_stored.values() if speaking else ():
+        if owner_of(pod) in speaking and pod.started_at and not pod.deleting:
+            found[owner_of(pod)].append(PodSaved(pod.started_at, pod.saved_at or None))
+    return {key: tuple(pods) for key, pods in found.items()}
 
 
 def _phase(job: JobFacts, queued: QueuedJob) -> Phase | None:
@@ -115,6 +148,7 @@ def _seen(source: Source, job: JobFacts, queued: QueuedJob, phase: Phase, terms:
         declared_seconds=queued.run_seconds,
         admitted_seconds=queued.admitted_at,
         run_seconds=ran,
+        ended_seconds=queued.ended_at,
         checkpoints=queued.checkpoints,
         ready=queued.ready + job.succeeded >= width,
         divided=divided(job) if phase in (Phase.RUNNING, Phase.LEAVING) else None,

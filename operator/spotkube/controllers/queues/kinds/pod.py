@@ -2,11 +2,13 @@
 
 They are born with the scheduling gate `spotkube.io/queue` (the chart's policy), which is removed when their turn has
 come. Each is a job of one pod, unless a group says otherwise. One that a ReplicaSet or StatefulSet made is taken back
-by eviction: a gated one is made in its place. A bare pod is made by nobody again, so it is never taken back.
+by eviction: a gated one is made in its place. A bare pod is made by nobody again, so it is never taken back; how it
+ended it tells as long as it is there.
 """
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 from spotkube.cluster.errors import TooManyRequests
 from spotkube.cluster.events import ObjectRef
@@ -18,7 +20,7 @@ from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.model import resources
 from spotkube.model.labels import QUEUE_GATE
-from spotkube.model.pods import Pod
+from spotkube.model.pods import EndedPod, Pod
 from spotkube.model.queued import QueuedPod
 from spotkube.model.resources import ResourceList
 from spotkube.queueing.estimates import DEFAULT_SECONDS
@@ -30,18 +32,18 @@ SERVICE_SECONDS = 3600.0
 """How long a pod of a Deployment or StatefulSet is taken to run where nobody says: services don't end, and what one
 runs longer is charged to its tenant as it runs. Were it much longer, services would wait behind all that others have;
 were it much shorter, they would be let past reservations as if they made room again."""
-_MADE_ANEW = ("Deployment/", "ReplicaSet/", "StatefulSet/")
 logger = logging.getLogger(__name__)
 
 
 class PodKind:
-    """Remembers which pods stand in others' stead, so that what is taken back keeps its place."""
+    """What is taken back keeps its place: `successors` knows which pods stand in others' stead."""
 
-    def __init__(self, tools: Toolbox) -> None:
+    def __init__(self, tools: Toolbox, successors: Successors) -> None:
         self._tools = tools
         self._known: dict[str, tuple[Pod, str, Member]] = {}
+        self._known_ended: dict[str, tuple[EndedPod, Member]] = {}
         self._terms: Terms | None = None
-        self._successors = Successors()
+        self._successors = successors
 
     def members(self, view: View, terms: Terms) -> Iterable[Member]:
         pods = [pod for pod in view.pods_as_stored.values() if pod.queued is not None and not _was_never_begun(pod)]
@@ -53,8 +55,21 @@ class PodKind:
             if last is None or last[0] != pod or last[1] != place:
                 last = pod, place, self._member(pod, place, terms)
             known[pod.uid] = last
+        ended = self._ended(view, terms)
         self._known, self._terms = known, terms
-        return [member for _, _, member in known.values()]
+        return [*(member for _, _, member in known.values()), *ended]
+
+    def _ended(self, view: View, terms: Terms) -> list[Member]:
+        before = self._known_ended if terms is self._terms else {}
+        known = dict[str, tuple[EndedPod, Member]]()
+        for ended in view.ended:
+            last = before.get(ended.pod.uid)
+            if last is None or last[0] is not ended:
+                member = self._member(ended.pod, ended.pod.uid, terms)
+                last = ended, replace(member, seen=_as_ended(member.seen, ended), continues=False)
+            known[ended.pod.uid] = last
+        self._known_ended = known
+        return [member for _, member in known.values()]
 
     def _member(self, pod: Pod, place: str, terms: Terms) -> Member:
         assert pod.queued is not None, f"pod {pod.key} names no queue"
@@ -102,7 +117,6 @@ def _phase(pod: Pod) -> Phase:
 
 def _seen(pod: Pod, queued: QueuedPod, place: str, terms: Terms) -> Seen:
     requests = ResourceList({name: amount for name, amount in pod.shape.requests.items() if name != resources.PODS})
-    made_anew = pod.owner.startswith(_MADE_ANEW)
     owner = pod.owner.partition("/")[2] or pod.name
     return Seen(
         Job(
@@ -114,11 +128,21 @@ def _seen(pod: Pod, queued: QueuedPod, place: str, terms: Terms) -> Seen:
             submitted_seconds=pod.created_at,
             priority=pod.shape.priority,
             price_usd_hour=terms.market.usd_hour(pod.shape.requests),
-            preemptible=made_anew,
+            preemptible=pod.made_anew,
         ),
         JobClass(pod.namespace, owner_pattern(owner), queued.image, queued.command, pod.shape.requests),
         _phase(pod),
         declared_seconds=queued.run_seconds,
         ready=pod.ready,
-        default_seconds=SERVICE_SECONDS if made_anew else DEFAULT_SECONDS,
+        default_seconds=SERVICE_SECONDS if pod.made_anew else DEFAULT_SECONDS,
+    )
+
+
+def _as_ended(seen: Seen, ended: EndedPod) -> Seen:
+    """When the gate was lifted nothing says; a pod that has begun has none."""
+    return replace(
+        seen,
+        phase=Phase.SUCCEEDED if ended.succeeded else Phase.FAILED,
+        admitted_seconds=ended.pod.started_at or None,
+        ended_seconds=ended.ended_at or None,
     )
