@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from spotkube.queueing import casting, paying
 from spotkube.queueing.budgets import Spent
 from spotkube.queueing.capacity import Capacity
 from spotkube.queueing.clock import VirtualClock
@@ -16,7 +17,7 @@ from spotkube.queueing.decisions import Decisions, Ending, requeued
 from spotkube.queueing.dividing import Progress
 from spotkube.queueing.estimates import Estimate, estimate
 from spotkube.queueing.history import History
-from spotkube.queueing.jobs import Amounts, Division, Job, Running, Waiting
+from spotkube.queueing.jobs import Amounts, Job, Running, Waiting
 from spotkube.queueing.lineup import Lineup
 from spotkube.queueing.outcomes import Outcomes
 from spotkube.queueing.queues import Queue
@@ -97,7 +98,7 @@ class Book:
     def admitted(self) -> list[Amounts]:
         """What all take that run, or were admitted and wait for others to leave: then in these others' stead."""
         there = (uid for uid in self._admitted() if uid in self._seen)
-        return [self._seen[uid].job.amounts(self._width(uid, self._records[uid])) for uid in there]
+        return [self._seen[uid].job.amounts(casting.width(self._seen[uid], self._records[uid])) for uid in there]
 
     def due(self) -> tuple[str, ...]:
         """Jobs that were admitted once others had left, which they have."""
@@ -213,7 +214,7 @@ class Book:
             self.clock.withdraw(uid)
             self.outcomes.forget(uid)
             return
-        self._end_turn(uid, record)
+        paying.end_turn(self.clock, uid, record)
         told = one.ran_seconds(record.admitted_seconds) if one is not None else None
         ran = now - record.admitted_seconds if told is None else told
         ran *= record.progress.mean_part(record.admitted_seconds, now)
@@ -228,19 +229,16 @@ class Book:
             self._close(uid, now)
             record = self._submitted(uid, one, totals)
         if record.path[1] != one.job.tenant:
-            self._hand_over(uid, record, one.job.tenant, now)
+            paying.hand_over(self.clock, uid, record, one.job.tenant, now)
         # Pods that were made before it was held are no turn: it would keep a place before all who come later.
         runs = one.phase is Phase.RUNNING or (one.phase is Phase.LEAVING and record.runs)
         if runs and not record.runs:
             self._begin(record, one, now)
             self.outcomes.started(uid, record.admitted_seconds)
         elif record.runs and not runs:
-            if not record.has_turn:
-                self.clock.requeue(uid)
-            record.runs = record.has_turn = record.leaving = record.was_ready = False
-            record.paid_by_others = 0.0
+            paying.take_back(self.clock, uid, record)
         if record.runs:
-            self._go_on(uid, one, record, now)
+            paying.go_on(self.clock, uid, record, one, now)
         record.was_ready = record.runs and (record.was_ready or one.ready)
 
     @staticmethod
@@ -252,36 +250,6 @@ class Book:
         record.admitted_seconds, record.has_turn = at, True
         record.progress = Progress(since_seconds=at)
 
-    def _go_on(self, uid: str, one: Seen, record: Record, now: float) -> None:
-        """It has its turn until its last pod has begun, or it has had what its size said: then whoever waits is before
-        it."""
-        record.progress = record.progress.turned(one.width / one.job.parallelism, now)
-        if one.divided is None or one.divided.all_begun or record.progress.at(now) >= record.run_seconds:
-            self._end_turn(uid, record)
-            self._charge_if_late(uid, record, now)
-
-    def _hand_over(self, uid: str, record: Record, tenant: str, now: float) -> None:
-        """Its namespace is another tenant's now, with whom it stands as if it came at this moment. What it ran so far
-        is its former tenant's to pay."""
-        record.path = record.path[0], tenant
-        if not record.runs:
-            self.clock.withdraw(uid)
-            self.clock.submit(uid, record.path, record.size, record.submitted)
-            return
-        had_turn, paid = record.has_turn, record.taken(record.progress.at(now))
-        self._end_turn(uid, record)
-        self.clock.finish(uid, paid)
-        record.paid_by_others += paid
-        self.clock.submit(uid, record.path, max(0.0, record.size - record.paid_by_others), record.submitted)
-        record.has_turn = True
-        if not had_turn:
-            self._end_turn(uid, record)
-
-    def _end_turn(self, uid: str, record: Record) -> None:
-        if record.has_turn:
-            self.clock.dispatch(uid)
-        record.has_turn = False
-
     def _submitted(self, uid: str, one: Seen, totals: Amounts) -> Record:
         job = one.job
         told = estimate(one.job_class, self.history, one.declared_seconds, one.default_seconds)
@@ -291,47 +259,18 @@ class Book:
         self._records[uid] = record
         return record
 
-    def _charge_if_late(self, uid: str, record: Record, now: float) -> None:
-        """What a late job takes beyond its estimate is its tenant's to pay, as soon as it is seen."""
-        worked = record.progress.at(now)
-        if worked > record.run_seconds:
-            self.clock.correct(uid, record.taken(worked))
-
     def _job(self, uid: str, record: Record) -> Job:
         seen, (of, made) = self._seen[uid], self._made.get(uid, (None, None))
         if made is None or of is not seen or (made.preemptors, made.retries) != (record.preemptors, record.retries):
-            made = self._filled(seen.job, record)
+            made = casting.known_job(seen.job, record)
             self._made[uid] = seen, made
         return made
 
-    @staticmethod
-    def _filled(job: Job, record: Record) -> Job:
-        return replace(
-            job,
-            run_seconds=record.estimate.seconds,
-            error_ratio=max(1.0, record.estimate.assumed_error_ratio),
-            preemptors=record.preemptors,
-            retries=record.retries,
-        )
-
     def _running(self, uid: str, now: float) -> Running:
-        record, one, division = self._records[uid], self._seen[uid], None
-        job = self._job(uid, record)
+        record, job = self._records[uid], self._job(uid, self._records[uid])
         if uid in self._going:
             job = replace(job, preemptible=False)  # nobody can take its room before it is there
-        key = record.admitted_seconds - 1e12  # before all that wait
-        leaving = one.phase is Phase.LEAVING or record.leaving
-        ready, nominal = record.was_ready or leaving, record.nominal or leaving
-        if one.divided is not None and not leaving:
-            key, pod_seconds = self.lineup.key(uid), job.run_seconds / one.divided.waves
-            division = Division(one.divided.unfinished, pod_seconds, record.progress.at(now))
-        since, width = record.admitted_seconds or now, self._width(uid, record)
-        saved = one.checkpoints.saved_at(since, now)
-        return Running(job, since, width, nominal, saved, ready, key, division)
-
-    def _width(self, uid: str, record: Record) -> int:
-        one = self._seen[uid]
-        return one.width if record.runs or record.width is None else min(record.width, one.width)
+        return casting.running(job, self._seen[uid], record, self.lineup.key(uid), now)
 
     def _note_ending(self, ending: Ending, scene: Scene) -> None:
         running = scene.running.get(ending.uid)
