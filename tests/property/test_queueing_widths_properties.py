@@ -114,7 +114,7 @@ def test_what_a_job_is_entitled_to_does_not_depend_on_how_wide_anybody_runs(scen
                 width,
                 of=one.job.parallelism,
                 least=one.job.least_width,
-                place=one.key[0],
+                place=one.key,
                 unfinished=one.division.unfinished if one.division else 1,
                 queue=one.job.queue,
             )
