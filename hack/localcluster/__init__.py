@@ -10,5 +10,5 @@ processes on loopback::
 
 Modules: `groups` and `golang` know what is built and by what, `build` builds it; `pki` and `parts` say what a cluster
 consists of, `supervisor` is the process that keeps its parts, `folders` finds the clusters of this machine, `cluster`
-is what callers use.
+is what callers use. `realnode` adds a real kubelet to a cluster, where containers can run.
 """

@@ -122,6 +122,19 @@ GROUPS = (
         sources=("schedulercheck",),
     ),
     Group(
+        "kubelet",
+        (Tool("kubelet", "k8s.io/kubernetes/cmd/kubelet", 240),),
+        version_module="k8s.io/kubernetes",
+        version_packages=("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"),
+    ),
+    Group(
+        "witness",
+        (Tool("witness", "./witness", 10),),
+        version_module="k8s.io/kubernetes",
+        module="kubelet",
+        sources=("witness",),
+    ),
+    Group(
         "kwok",
         (Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok", 58),),
         version_module="sigs.k8s.io/kwok",

@@ -1,12 +1,18 @@
-"""Telling processes apart: a process id alone may have been given to another process meanwhile."""
+"""Telling processes apart (an id alone may have been given to another one meanwhile), and having them end with us."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import signal
 import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +49,18 @@ def _start_of(pid: int) -> str | None:
         return None if fields[0] in "ZX" else fields[19]
     answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return answer.stdout.strip() or None
+
+
+def death_signal() -> Callable[[], None] | None:
+    """What a child does before it becomes its program: asks the kernel (Linux) to be killed when this process dies."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)  # loaded here: nothing may be loaded between fork and exec
+    parent_pid = os.getpid()
+
+    def die_with_parent() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:  # it died before the kernel was asked
+            os._exit(1)
+
+    return die_with_parent

@@ -7,7 +7,6 @@ Were it killed itself, the kernel ends the parts.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import ssl
@@ -24,13 +23,12 @@ from types import FrameType
 from typing import Any
 
 from localcluster.folders import ClusterFolder
-from localcluster.processes import ProcessId
+from localcluster.processes import ProcessId, death_signal
 
 # kube-apiserver would wait for its watches for a minute; nothing here needs to be kept, so it gets a moment.
 STOP_SECONDS = 1.0
 STARTING_POLL_SECONDS = 0.05
 RUNNING_POLL_SECONDS = 0.25
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Supervisor:
@@ -43,7 +41,7 @@ class Supervisor:
         self._owner_pid = owner.pid if owner else None  # not getppid(): it may have died a moment ago
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
-        self._die_with_me = _death_signal()
+        self._die_with_me = death_signal()
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -136,21 +134,6 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 part.kill()
                 part.wait()
-
-
-def _death_signal() -> Callable[[], None] | None:
-    """What a child does before it becomes its program: asks the kernel (Linux) to be killed when this process dies."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)  # loaded here: nothing may be loaded between fork and exec
-    supervisor_pid = os.getpid()
-
-    def die_with_supervisor() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != supervisor_pid:  # it died before the kernel was asked
-            os._exit(1)
-
-    return die_with_supervisor
 
 
 if __name__ == "__main__":

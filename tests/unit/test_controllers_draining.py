@@ -76,7 +76,8 @@ class TestWithDeadline:
         ("left", "grace", "given"),
         [
             (35.0, 30, 30),  # the forced moment: all of its grace, and the margin
-            (34.0, 30, 29),  # a little late
+            (34.7, 30, 30),  # a little late, as always
+            (34.0, 30, 29),
             (36.0, 30, None),  # a second before
             (120.0, 3600, 115),  # longer than the whole notice: at once
             (20.0, 0, None),  # one that wants no grace can wait

@@ -67,8 +67,13 @@ def test_kubernetes_is_told_its_version() -> None:
     assert f"-X k8s.io/component-base/version.gitMinor={minor} " in kubernetes.ldflags
 
 
-def test_every_staging_module_is_replaced_by_the_version_of_the_kubernetes_release() -> None:
-    kubernetes = group_of("kube-apiserver")
+def test_a_kubelet_is_of_the_same_release_as_the_control_plane() -> None:
+    assert group_of("kubelet").version == group_of("kube-apiserver").version
+
+
+@pytest.mark.parametrize("tool", ["kube-apiserver", "kubelet"])
+def test_every_staging_module_is_replaced_by_the_version_of_the_kubernetes_release(tool: str) -> None:
+    kubernetes = group_of(tool)
     staging = kubernetes.version.replace("v1.", "v0.", 1)
     lines = [line.split() for line in kubernetes.go_mod.splitlines() if "=>" in line]
     assert len(lines) >= 31
@@ -99,8 +104,8 @@ def test_helm_is_not_built_unless_asked_for() -> None:
 
 
 def test_unknown_tool_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(BuildError, match="'kubelet'; there are etcd, kube-apiserver"):
-        group_of("kubelet")
+    with pytest.raises(BuildError, match="'kube-proxy'; there are etcd, kube-apiserver"):
+        group_of("kube-proxy")
 
 
 def test_module_without_the_requirement_is_refused(etcd: Group) -> None:

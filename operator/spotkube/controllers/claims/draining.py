@@ -125,7 +125,8 @@ def _action(pod: Pod, departure: Departure, its_turn: bool) -> PodAction | None:
     if pod.deleting:
         return _shortened(pod, departure)
     if left <= grace:
-        return PodAction(pod, How.FORCE, max(1, min(grace, int(left))))
+        # Rounded up: we are always a little late, and that is better taken from the margin than from the grace.
+        return PodAction(pod, How.FORCE, max(1, min(grace, math.ceil(left))))
     if departure.came_back(pod) or (departure.deadline is None and pod.do_not_disrupt):
         return None  # an opt-out holds back moves that could wait; a notice can't
     if (told := _told(pod, departure)) is not None:
