@@ -37,7 +37,7 @@ KEEPING_SECONDS = 3.0
 # The last sign of life is no older than this.
 HEARTBEAT_SECONDS = 0.2
 # The kubelet is built from source when there is none yet, and that takes some minutes.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def test_real_processes_have_their_sigterm_in_time_and_are_killed_no_sooner_than
         assert told[process].ended is None
         given = min(process.grace_seconds, int(deadline) - MARGIN_SECONDS - told[process].sigterm)
         lived = told[process].last - told[process].sigterm
-        assert given - HEARTBEAT_SECONDS <= lived < given + KEEPING_SECONDS, f"{process.name} was not killed when told"
+        assert given - HEARTBEAT_SECONDS <= lived < given + KEEPING_SECONDS, f"{process.name} lived {lived:.1f} s"
 
 
 def bought_without_a_node(story: Story, folder: Path) -> Object:
