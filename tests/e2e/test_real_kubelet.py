@@ -37,7 +37,7 @@ KEEPING_SECONDS = 3.0
 # The last sign of life is no older than this.
 HEARTBEAT_SECONDS = 0.2
 # The kubelet is built from source when there is none yet, and that takes some minutes.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @dataclass(frozen=True)
