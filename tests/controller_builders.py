@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, cast
 
-from builders import make_offering
+from fake_kube import Clock, FakeKube, rfc3339
+from fake_provider import FakeCloud, FakeMessages
 from spotkube.api import NodeClaim
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
-from spotkube.cluster.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound, TooManyRequests
+from spotkube.cluster.errors import ApiError
 from spotkube.cluster.events import EventRecorder
-from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS, NODEPOOLS, NODES, PODS, Resource
+from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims.acting import ClaimActor
 from spotkube.controllers.claims.doors import Doors
@@ -39,7 +38,6 @@ from spotkube.metrics import Metrics
 from spotkube.model import labels as keys
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.labels import UNREGISTERED_TAINT
-from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.moving import MovesQuestion
 from spotkube.observe import Observer
@@ -47,238 +45,10 @@ from spotkube.pacing import Pace
 from spotkube.planner.formulation.bins import make_bins
 from spotkube.planner.formulation.waiting import unsettled
 from spotkube.planning import Planning
-from spotkube.providers.port import Instance, InstanceOrder, InstanceState, InsufficientCapacity, ProviderUnavailable
-from spotkube.providers.sqs import Message, QueueError
+from spotkube.providers.port import InstanceState, ProviderUnavailable
 from spotkube.worker import Planned, PlannerWorker
 
 Object = dict[str, Any]
-START = 1_800_000_000.0
-OFFERING = make_offering("m.large", 0.03, spot=True)
-
-
-def rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-class Clock:
-    """Seconds since the epoch, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class FakeKube:
-    """An API server as far as controllers notice: versions, uids, preconditions, finalizers, budgets.
-
-    Attributes:
-        writes: what was asked to be changed, as "verb plural/name[/subresource]".
-        refuse: an error by the beginning of such a line.
-        budgets_hold: names of the pods that may not be evicted.
-        before_write: called with each such line, to let things happen in between.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.objects: dict[tuple[Resource, str | None, str], Object] = {}
-        self.writes: list[str] = []
-        self.refuse: dict[str, Exception] = {}
-        self.budgets_hold: set[str] = set()
-        self.before_write: Callable[[str], None] = lambda line: None
-        self.grace: dict[str, int | None] = {}
-        self._clock = clock
-        self._versions = itertools.count(100)
-
-    def put(self, resource: Resource, raw: Object) -> Object:
-        """As somebody else would, who is not counted."""
-        metadata = raw.setdefault("metadata", {})
-        metadata.setdefault("uid", f"uid-{metadata['name']}")
-        metadata.setdefault("creationTimestamp", rfc3339(self._clock()))
-        metadata.setdefault("generation", 1)
-        metadata["resourceVersion"] = str(next(self._versions))
-        self.objects[resource, metadata.get("namespace"), metadata["name"]] = raw
-        return raw
-
-    def change(self, resource: Resource, name: str, patch: Object, namespace: str | None = None) -> None:
-        """As somebody else would, who is not counted."""
-        self._store(resource, namespace, name, merged(self.objects[resource, namespace, name], patch))
-
-    def drop(self, resource: Resource, name: str, namespace: str | None = None) -> None:
-        del self.objects[resource, namespace, name]
-
-    def all(self, resource: Resource) -> list[Object]:
-        return [raw for (kind, _, _), raw in self.objects.items() if kind == resource]
-
-    def one(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
-        return self.objects[resource, namespace, name]
-
-    def mark_deleted(self, resource: Resource, name: str) -> None:
-        """kubectl delete, which finalizers hold up."""
-        self._delete(resource, None, name)
-
-    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
-        return copy.deepcopy(self.objects.get((resource, namespace, name)))
-
-    async def list(self, resource: Resource, field_selector: str | None = None) -> tuple[list[Object], str]:
-        found = self.all(resource)
-        if field_selector is not None:
-            field, _, node = field_selector.partition("=")
-            assert field == "spec.nodeName"
-            found = [raw for raw in found if raw["spec"].get("nodeName") == node]
-        return copy.deepcopy(found), str(next(self._versions))
-
-    async def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
-        name = body["metadata"]["name"]
-        self._writing(f"create {resource.plural}/{name}")
-        if (resource, namespace, name) in self.objects:
-            raise AlreadyExists(409, "AlreadyExists", name)
-        return copy.deepcopy(self.put(resource, copy.deepcopy(body)))
-
-    async def patch(
-        self,
-        resource: Resource,
-        name: str,
-        body: Any,
-        *,
-        namespace: str | None = None,
-        subresource: str | None = None,
-        kind: str = "merge",
-    ) -> Object:
-        self._writing("/".join(["patch " + resource.plural, name, *([subresource] if subresource else [])]))
-        old = self._existing(resource, namespace, name)
-        body = copy.deepcopy(body)
-        if kind == "json":
-            new = json_patched(old, body)
-        elif kind == "apply":
-            raise AssertionError("nothing under test applies")
-        else:
-            _check_preconditions(old, body)
-            new = merged(old, body)
-        self._store(resource, namespace, name, new)
-        return copy.deepcopy(new)
-
-    async def delete(
-        self,
-        resource: Resource,
-        name: str,
-        *,
-        namespace: str | None = None,
-        uid: str | None = None,
-        grace_seconds: int | None = None,
-    ) -> bool:
-        self._writing(f"delete {resource.plural}/{name}")
-        raw = self.objects.get((resource, namespace, name))
-        if raw is None or (uid is not None and raw["metadata"]["uid"] != uid):
-            return False
-        if resource == PODS:
-            self.grace[name] = grace_seconds
-            self._begin_deletion(raw, grace_seconds)
-        else:
-            self._delete(resource, namespace, name)
-        return True
-
-    async def evict(self, namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> bool:
-        self._writing(f"evict pods/{name}")
-        if name in self.budgets_hold:
-            raise TooManyRequests(429, "TooManyRequests", "the budget holds", None, True)
-        raw = self.objects.get((PODS, namespace, name))
-        if raw is None or raw["metadata"]["uid"] != uid:
-            return False
-        self._begin_deletion(raw, grace_seconds)
-        return True
-
-    def _begin_deletion(self, pod: Object, grace_seconds: int | None) -> None:
-        grace = pod["spec"].get("terminationGracePeriodSeconds", 30) if grace_seconds is None else grace_seconds
-        pod["metadata"]["deletionTimestamp"] = rfc3339(self._clock() + grace)
-        self.put(PODS, pod)
-
-    def _writing(self, line: str) -> None:
-        self.before_write(line)
-        self.writes.append(line)
-        for beginning, error in self.refuse.items():
-            if line.startswith(beginning):
-                raise error
-
-    def _existing(self, resource: Resource, namespace: str | None, name: str) -> Object:
-        try:
-            return self.objects[resource, namespace, name]
-        except KeyError:
-            raise NotFound(404, "NotFound", name) from None
-
-    def _store(self, resource: Resource, namespace: str | None, name: str, new: Object) -> None:
-        metadata = new["metadata"]
-        for part, field in (("metadata", "finalizers"), ("spec", "taints")):  # empty lists of built-in kinds vanish
-            if new.get(part, {}).get(field) == []:
-                del new[part][field]
-        if new != self.objects[resource, namespace, name]:
-            metadata["resourceVersion"] = str(next(self._versions))
-        self.objects[resource, namespace, name] = new
-        if metadata.get("deletionTimestamp") and not metadata.get("finalizers") and resource != PODS:
-            del self.objects[resource, namespace, name]
-
-    def _delete(self, resource: Resource, namespace: str | None, name: str) -> None:
-        raw = self.objects[resource, namespace, name]
-        if raw["metadata"].get("finalizers"):
-            raw["metadata"].setdefault("deletionTimestamp", rfc3339(self._clock()))
-            self.put(resource, raw)
-        else:
-            del self.objects[resource, namespace, name]
-
-
-def _check_preconditions(old: Object, body: Object) -> None:
-    wanted = body.get("metadata", {})
-    for field in ("uid", "resourceVersion"):
-        if field in wanted and wanted[field] != old["metadata"][field]:
-            raise Conflict(409, "Conflict", f"{field} is {old['metadata'][field]}")
-        wanted.pop(field, None)
-
-
-def merged(old: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    new = dict(old) if isinstance(old, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            new.pop(name, None)
-        else:
-            new[name] = merged(new.get(name), value)
-    return new
-
-
-def json_patched(old: Object, operations: list[Object]) -> Object:
-    """RFC 6902, as far as it is used: test, add, remove and replace; all or nothing."""
-    new = copy.deepcopy(old)
-    for operation in operations:
-        *path, last = [part.replace("~1", "/") for part in operation["path"].split("/")[1:]]
-        place: Any = new
-        for part in path:
-            place = place[int(part)] if isinstance(place, list) else place[part]
-        _apply(place, last, operation)
-    return new
-
-
-def _apply(place: Any, last: str, operation: Object) -> None:
-    value = operation.get("value")
-    if isinstance(place, list):
-        if operation["op"] == "add":
-            place.insert(len(place) if last == "-" else int(last), value)
-            return
-        if int(last) >= len(place):
-            raise Invalid(422, "Invalid", f"no item {last}")
-        there, key = place[int(last)], cast("Any", int(last))
-    else:
-        there, key = place.get(last), last
-        if operation["op"] == "add":
-            place[last] = value
-            return
-    if operation["op"] == "test" and there != value:
-        raise Invalid(422, "Invalid", f"testing {operation['path']}: {there!r} is not {value!r}")
-    if operation["op"] == "remove":
-        del place[key]
-    if operation["op"] == "replace":
-        place[key] = value
 
 
 def _takes(node: Object, passes: set[str]) -> bool:
@@ -286,71 +56,6 @@ def _takes(node: Object, passes: set[str]) -> bool:
     taints = node["spec"].get("taints") or ()
     mine = all(taint["key"] == UNREGISTERED_TAINT and taint.get("value") in passes for taint in taints)
     return ready and mine and not node["spec"].get("unschedulable")
-
-
-class FakeCloud:
-    """Sells one offering unless told otherwise; nothing happens by itself.
-
-    Attributes:
-        sold: orders in their order, repeated ones not counted.
-        sold_out: offerings of which there is none.
-        error: raised by each call.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.for_sale: tuple[Offering, ...] = (OFFERING,)
-        self.instances: dict[str, Instance] = {}
-        self.sold: list[InstanceOrder] = []
-        self.sold_out: set[OfferingKey] = set()
-        self.error: Exception | None = None
-        self.ended: list[str] = []
-        self._clock = clock
-
-    async def create(self, order: InstanceOrder) -> Instance:
-        self._answer()
-        if order.token in self.instances:
-            return self.instances[order.token]
-        if order.offering in self.sold_out:
-            raise InsufficientCapacity(order.offering)
-        self.sold.append(order)
-        instance = Instance(
-            f"i-{order.name}", order.token, order.name, order.offering, InstanceState.RUNNING, self._clock()
-        )
-        self.instances[order.token] = instance
-        return instance
-
-    async def delete(self, provider_id: str) -> None:
-        self._answer()
-        self.ended.append(provider_id)
-        self.become(provider_id, InstanceState.TERMINATING)
-
-    async def get(self, provider_id: str) -> Instance | None:
-        self._answer()
-        return next((i for i in self.instances.values() if i.provider_id == provider_id), None)
-
-    async def list(self) -> tuple[Instance, ...]:
-        self._answer()
-        return tuple(self.instances.values())
-
-    async def offerings(self) -> tuple[Offering, ...]:
-        self._answer()
-        return self.for_sale
-
-    async def close(self) -> None:
-        return None
-
-    def become(self, provider_id: str, state: InstanceState) -> None:
-        for token, instance in self.instances.items():
-            if instance.provider_id == provider_id:
-                self.instances[token] = _with_state(instance, state)
-
-    def _answer(self) -> None:
-        if self.error is not None:
-            raise self.error
-
-
-def _with_state(instance: Instance, state: InstanceState) -> Instance:
-    return Instance(instance.provider_id, instance.token, instance.name, instance.offering, state, instance.launched_at)
 
 
 def plan_simply(snapshot: Snapshot, mode: Mode) -> Plan:
@@ -379,36 +84,6 @@ def plan_simply(snapshot: Snapshot, mode: Mode) -> Plan:
     return Plan(
         tuple(additions), tuple(placements), unplaceable, cost_after_micro_usd_hour=sum(prices), placed_pods=placed
     )
-
-
-class FakeMessages:
-    """A queue of notices; what was received stays until it is deleted, and comes again only when asked to."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Message] = []
-        self.deleted: list[str] = []
-        self.hidden: dict[str, int] = {}
-        self.broken = ""
-
-    async def receive(self, wait_seconds: int, hidden_seconds: int) -> tuple[Message, ...]:
-        await asyncio.sleep(0)
-        found, self.waiting = tuple(self.waiting), []
-        return found
-
-    async def hide(self, receipt: str, seconds: int) -> None:
-        self._answer()
-        self.hidden[receipt] = seconds
-
-    async def delete(self, receipt: str) -> None:
-        self._answer()
-        self.deleted.append(receipt)
-
-    async def close(self) -> None:
-        return
-
-    def _answer(self) -> None:
-        if self.broken:
-            raise QueueError(self.broken)
 
 
 class FakeWorker(PlannerWorker):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller_builders import World, rfc3339
+from controller_builders import World
+from fake_kube import rfc3339
 from spotkube.cluster.resources import FAIRQUEUES, JOBS, NAMESPACES
 from spotkube.model import labels as keys
 

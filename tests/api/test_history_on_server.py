@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from controller_builders import OFFERING
+from fake_provider import OFFERING
 from localcluster.cluster import Cluster
 from spotkube.api import NodeClaim
 from spotkube.cluster.cache import Cache

@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from builders import make_node, make_pod, make_pool, taint
-from controller_builders import OFFERING, rfc3339
+from fake_kube import rfc3339
+from fake_provider import OFFERING
 from spotkube.api import NodeClaim
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.deciding import next_step

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller_builders import START, rfc3339
+from fake_kube import START, rfc3339
 from spotkube.agent.metadata import MetadataService, MetadataUnavailable
 from spotkube.agent.telling import Agent
 from spotkube.cluster.errors import Unavailable

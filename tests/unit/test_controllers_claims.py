@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from builders import make_node, make_pod, make_pool, taint
-from controller_builders import OFFERING, START, rfc3339
+from fake_kube import START, rfc3339
+from fake_provider import OFFERING
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
 from spotkube.controllers.claims import arriving, patches, steps

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller_builders import OFFERING, UNAVAILABLE, World
+from controller_builders import UNAVAILABLE, World
+from fake_provider import OFFERING
 from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.resources import EVENTS, NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.toolbox import NotLeading

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from builders import make_node, make_pod, taint
-from controller_builders import START, json_patched, rfc3339
+from fake_kube import START, json_patched, rfc3339
 from spotkube.cluster.errors import Invalid
 from spotkube.controllers.claims import patches
 from spotkube.controllers.claims.draining import CRITICAL_PRIORITY, Departure, How, PodAction, drain_actions

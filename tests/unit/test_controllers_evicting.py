@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from builders import make_pod
-from controller_builders import UNAVAILABLE, World, rfc3339
+from controller_builders import UNAVAILABLE, World
+from fake_kube import rfc3339
 from spotkube.cluster.errors import TooManyRequests
 from spotkube.controllers.claims import evicting
 from spotkube.controllers.claims.draining import How, PodAction

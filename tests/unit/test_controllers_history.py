@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from builders import make_offering
-from controller_builders import OFFERING, UNAVAILABLE, World
+from controller_builders import UNAVAILABLE, World
+from fake_provider import OFFERING
 from spotkube.cluster.errors import Forbidden
 from spotkube.cluster.resources import CONFIGMAPS, NODECLAIMS
 from spotkube.model.history import SpotPool, SpotRecord

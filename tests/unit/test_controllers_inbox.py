@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from controller_builders import World, rfc3339
+from controller_builders import World
+from fake_kube import rfc3339
 from spotkube.cluster.resources import NODECLAIMS
 from spotkube.controllers.inbox import STORED_SECONDS
 from spotkube.providers.port import InstanceState, ProviderUnavailable

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller_builders import World, rfc3339
+from controller_builders import World
+from fake_kube import rfc3339
 from queue_worlds import queue_world
 from spotkube.cluster.errors import Unavailable
 from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, PODS

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from builders import make_pods, make_pool
-from controller_builders import OFFERING, START, World, rfc3339
+from controller_builders import World
+from fake_kube import START, rfc3339
+from fake_provider import OFFERING
 from spotkube.api import NodeClaim
 from spotkube.cluster.resources import NODECLAIMS
 from spotkube.controllers.carrying import Carrier

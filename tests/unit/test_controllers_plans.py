@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from builders import make_offering, make_pool, make_snapshot, taint
-from controller_builders import START, UNAVAILABLE, World
+from controller_builders import UNAVAILABLE, World
+from fake_kube import START
 from spotkube.api import CapacityPlan
 from spotkube.api.capacityplan import MAX_ADDITIONS, MAX_DRAINS, MAX_FRONT, MAX_UNPLACEABLE, CapacityPlanStatus
 from spotkube.cluster.errors import ApiError

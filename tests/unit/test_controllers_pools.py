@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from builders import make_claim, make_offering, make_pool
-from controller_builders import START, UNAVAILABLE, World
+from controller_builders import UNAVAILABLE, World
+from fake_kube import START
 from spotkube.api import NodePool
 from spotkube.cluster.resources import EVENTS, FAIRQUEUES, NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.headroom import Headroom

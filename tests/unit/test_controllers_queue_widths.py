@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from controller_builders import World, rfc3339
+from controller_builders import World
+from fake_kube import rfc3339
 from spotkube.cluster.errors import Unavailable
 from spotkube.cluster.resources import FAIRQUEUES, JOBS, NAMESPACES, PODS
 from spotkube.model import labels as keys

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller_builders import World, rfc3339
+from controller_builders import World
+from fake_kube import rfc3339
 from queue_worlds import add_job, add_queue, queue_world, running
 from spotkube.cluster.errors import Forbidden, Unavailable
 from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, PRIORITYCLASSES

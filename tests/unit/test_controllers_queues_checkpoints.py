@@ -6,7 +6,8 @@ import pytest
 from test_controllers_kinds import add_pod
 from test_controllers_queues import WHOLE, add_job, running
 
-from controller_builders import World, rfc3339
+from controller_builders import World
+from fake_kube import rfc3339
 from queue_worlds import add_queue
 from spotkube.cluster.resources import JOBS, NAMESPACES, PODS, PRIORITYCLASSES
 from spotkube.controllers.workloads.children import desired_child

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from test_controllers_kinds import UNAVAILABLE, add_group, add_pod, add_queue, forget_all, let_go, why
 
-from controller_builders import World, rfc3339
+from controller_builders import World
+from fake_kube import rfc3339
 from queue_worlds import queue_world
 from spotkube.cluster.resources import PODS
 from spotkube.convert.ended import to_live_or_ended

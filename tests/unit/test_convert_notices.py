@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller_builders import START, rfc3339
+from fake_kube import START, rfc3339
 from spotkube.convert.nodes import to_node
 from spotkube.convert.notices import notice_of
 from spotkube.model.labels import TERMINATION_DEADLINE

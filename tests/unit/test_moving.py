@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from builders import make_claim, make_offering, make_pod, make_pool, selector
-from controller_builders import START, FakeWorker
+from controller_builders import FakeWorker
+from fake_kube import START
 from moves_support import fleet
 from spotkube.controllers.plans import Decision, to_status
 from spotkube.controllers.view import View

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from builders import make_claim, make_node, make_offering, make_pod, make_pool, make_snapshot
-from controller_builders import START, FakeWorker
+from controller_builders import FakeWorker
+from fake_kube import START
 from spotkube.batching import Batch
 from spotkube.controllers.plans import Decision
 from spotkube.controllers.view import View

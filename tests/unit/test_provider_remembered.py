@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from builders import make_offering
-from controller_builders import CLOUD_AWAY, OFFERING, Clock, FakeCloud
+from controller_builders import CLOUD_AWAY
+from fake_kube import Clock
+from fake_provider import OFFERING, FakeCloud
 from spotkube.model.resources import ResourceList
 from spotkube.providers.port import Instance, InstanceOrder, InstanceState, ProviderUnavailable
 from spotkube.providers.remembered import (

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import make_node, make_offering, make_pod, make_pool, taint
-from controller_builders import START, World
+from controller_builders import World
+from fake_kube import START
 from spotkube.api import NodeClaim
 from spotkube.api.nodepool import NodePool
 from spotkube.cluster.resources import NODEPOOLS
