@@ -24,7 +24,8 @@ class Storm:
     `evictable` pods go at once. `never_register` and `die_early` count machines that are bought after the notices.
     Where it is `sold_out`, what is taken back can't be bought again. A `neighbour` cordons and drains those nodes too,
     as handlers of notices do that a cluster may have besides. A `meddler` edits our objects all the time, opens the
-    nodes again that are closed, and scales the Workload's Deployment down and up by hand.
+    nodes again that are closed, and scales the Workload's Deployment down and up by hand. From the notices on, prices
+    are `price_times` what they were.
     """
 
     seed: int
@@ -40,6 +41,7 @@ class Storm:
     kill_after_seconds: float | None
     neighbour: bool
     meddler: bool
+    price_times: float
 
     @classmethod
     def drawn(cls, seed: int) -> Storm:
@@ -58,6 +60,8 @@ class Storm:
             kill_after_seconds=chance.choice((None, chance.uniform(0.0, 10.0))),
             neighbour=chance.random() < 0.5,
             meddler=chance.random() < 0.5,
+            # A rise to be reckoned with, and a feed that lies.
+            price_times=chance.choice((1.0, 1.0, 1.5, 0.02)),
         )
 
     def pick(self, machines: Mapping[str, str]) -> list[str]:

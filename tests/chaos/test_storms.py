@@ -45,6 +45,7 @@ SHORT = Storm(
     kill_after_seconds=2.0,
     neighbour=True,
     meddler=True,
+    price_times=1.5,
 )
 MEDDLES_EACH_SECONDS = 1.0
 
@@ -59,7 +60,7 @@ def play(scene: Scene, storm: Storm) -> None:
     victims = storm.pick({name: claim["spec"]["zone"] for name, claim in claims.items() if name in spot})
     if storm.sold_out:
         site.set_capacity({offering(claims[name]): 0 for name in victims})
-    site.set_faults(never_register=storm.never_register, die_early=storm.die_early)
+    site.set_faults(never_register=storm.never_register, die_early=storm.die_early, price_times=storm.price_times)
     for name in victims:
         site.interrupt(name, storm.notice_seconds)
     with ExitStack() as others:
@@ -133,6 +134,7 @@ def weather(scene: Scene, storm: Storm, folder: Path) -> list[str]:
         found["machine ended at once"] += storm.die_early
         found["drained by a neighbour too"] += storm.neighbour
         found["edited by a meddler"] += storm.meddler
+        found[f"prices {storm.price_times:g} times"] += storm.price_times != 1
         found["kill amid a storm"] += storm.kill_after_seconds is not None
         found[f"clock {storm.clock_ahead_seconds:+.0f} s"] += storm.clock_ahead_seconds != 0
         return +found

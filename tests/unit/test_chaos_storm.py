@@ -19,6 +19,7 @@ def test_a_seed_always_draws_the_same_storm_and_seeds_draw_all_there_is() -> Non
     assert storms == [Storm.drawn(seed) for seed in range(200)]
     assert {storm.victims for storm in storms} == set(Victims)
     assert {storm.clock_ahead_seconds for storm in storms} == {-300, 0, 300}
+    assert {storm.price_times for storm in storms} == {0.02, 1.0, 1.5}
     for chosen in (
         {storm.kill_after_seconds is None for storm in storms},
         {storm.sold_out for storm in storms},

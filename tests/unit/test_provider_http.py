@@ -136,6 +136,16 @@ async def test_a_cloud_with_another_catalog_sends_it(tmp_path: Path, world: Worl
         assert await world.provider.offerings() == OFFERINGS[:1]
 
 
+async def test_prices_that_rise_are_sent_again(world: World) -> None:
+    before = await world.provider.offerings()
+    world.cloud.set_faults(FaultsMessage(price_times=1.5))
+    risen = await world.provider.offerings()
+    assert [one.price_micro_usd_hour for one in risen] == [round(1.5 * one.price_micro_usd_hour) for one in before]
+    assert await world.provider.offerings() is risen
+    world.cloud.set_faults(FaultsMessage())
+    assert await world.provider.offerings() == before
+
+
 async def test_an_error_says_which_field_is_wrong(world: World) -> None:
     body = OrderMessage.of(make_order()).model_dump(mode="json")
     body |= {"name": "No Name", "allocatable": {"cpu": "many"}, "offering": "m7i.large", "extra": 1}

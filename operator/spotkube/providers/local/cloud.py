@@ -149,6 +149,10 @@ class FakeCloud:
     def set_faults(self, message: FaultsMessage) -> None:
         self._faults = message
 
+    @property
+    def price_times(self) -> float:
+        return self._faults.price_times
+
     def drops_answer(self) -> bool:
         """Whether the answer to the request at hand is to be lost; counts it."""
         return self._take("drop_answers")

@@ -7,7 +7,8 @@ DELETE /v1/instances/{id}               204, whether known or not
 POST   /v1/instances/{id}/interrupt     {"notice_seconds": 120} -> instance; 409 unless it is spot and runs
 GET    /v1/offerings                    [...], with an ETag: 304 to If-None-Match
 GET    /v1/capacity, PUT /v1/capacity   {"default": 3, "limits": {"m7i.large/us-east-1a/spot": 0}}
-PUT    /v1/faults                       {"drop_answers": 1, "never_register": 1, "die_early": 1, "insufficient": [...]}
+PUT    /v1/faults                       {"drop_answers": 1, "never_register": 1, "die_early": 1, "insufficient": [...],
+                                        "price_times": 1.5}
 GET    /v1/log?after=SEQUENCE           {"events": [...]}
 GET    /healthz
 """
@@ -41,7 +42,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def make_app(cloud: FakeCloud, offerings: tuple[Offering, ...], digest: str) -> web.Application:
     """The application; `digest` changes when `offerings` do."""
     app = web.Application(middlewares=[_report_errors])
-    handlers = _Handlers(cloud, dump_offerings(offerings), digest)
+    handlers = _Handlers(cloud, offerings, digest)
     app.add_routes(
         [
             web.post("/v1/instances", handlers.create),
@@ -61,10 +62,11 @@ def make_app(cloud: FakeCloud, offerings: tuple[Offering, ...], digest: str) -> 
 
 
 class _Handlers:
-    def __init__(self, cloud: FakeCloud, offerings: bytes, digest: str) -> None:
+    def __init__(self, cloud: FakeCloud, offerings: tuple[Offering, ...], digest: str) -> None:
         self._cloud = cloud
         self._offerings = offerings
         self._digest = digest
+        self._body = 1.0, dump_offerings(offerings)
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         order = (await _read(request, OrderMessage)).order()
@@ -89,11 +91,15 @@ class _Handlers:
         return _unknown(request) if machine is None else _instance(machine)
 
     async def offerings(self, request: web.Request) -> web.StreamResponse:
-        if any(tag.value == self._digest for tag in request.if_none_match or ()):
+        times = self._cloud.price_times
+        digest = self._digest if times == 1.0 else f"{self._digest}-times-{times:g}"
+        if any(tag.value == digest for tag in request.if_none_match or ()):
             response = web.Response(status=304)
         else:
-            response = web.Response(body=self._offerings, content_type="application/json")
-        response.etag = self._digest
+            if self._body[0] != times:
+                self._body = times, dump_offerings(self._offerings, times)
+            response = web.Response(body=self._body[1], content_type="application/json")
+        response.etag = digest
         return response
 
     async def capacity(self, request: web.Request) -> web.StreamResponse:

@@ -155,13 +155,14 @@ class FaultsMessage(Message):
 
     `drop_answers`: so many orders and deletions are carried out, but their caller gets no answer.
     `never_register`: so many new instances never become a Node. `die_early`: so many end as soon as they are bought.
-    `insufficient`: these offerings are sold out.
+    `insufficient`: these offerings are sold out. `price_times`: all prices are told so many times as high.
     """
 
     drop_answers: int = Field(default=0, ge=0)
     never_register: int = Field(default=0, ge=0)
     die_early: int = Field(default=0, ge=0)
     insufficient: tuple[str, ...] = ()
+    price_times: float = Field(default=1.0, gt=0, le=1000)
 
     @field_validator("insufficient")
     @classmethod
@@ -186,14 +187,15 @@ class OfferingMessage(Message):
 _OFFERINGS = TypeAdapter(tuple[OfferingMessage, ...])
 
 
-def dump_offerings(offerings: tuple[Offering, ...]) -> bytes:
+def dump_offerings(offerings: tuple[Offering, ...], price_times: float = 1.0) -> bytes:
+    """With prices so many times as high."""
     return _OFFERINGS.dump_json(
         tuple(
             OfferingMessage(
                 instance_type=each.instance_type,
                 zone=each.zone,
                 capacity_type=each.capacity_type,
-                price_micro_usd_hour=each.price_micro_usd_hour,
+                price_micro_usd_hour=max(1, round(each.price_micro_usd_hour * price_times)),
                 arch=each.arch,
                 capacity=dict(each.capacity),
                 allocatable=dict(each.allocatable),
