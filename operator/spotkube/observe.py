@@ -286,6 +286,7 @@ class Observer:
     async def _current_offerings(self) -> tuple[Offering, ...]:
         if self._catalog is not None:
             return self._catalog
+        self._prices.recall(to_claim(claim) for claim in self.claims.values())
         try:
             self._offerings = self._prices.check(await self._provider.offerings(), self._clock())
         except ProviderError as error:

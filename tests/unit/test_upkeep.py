@@ -219,6 +219,20 @@ class TestPrices:
 
             assert world.metrics.registry.get_sample_value("spotkube_prices_doubted") == doubted
 
+    async def test_after_a_restart_what_claims_were_bought_at_is_believed(self) -> None:
+        world = World()
+        await world.up_and_running()
+        (offering,) = world.cloud.for_sale
+        price = 100 * offering.price_micro_usd_hour
+        other = replace(offering, instance_type="m.other", price_micro_usd_hour=price)
+        world.cloud.for_sale = (replace(offering, price_micro_usd_hour=price), other)
+        world.restart()
+
+        view = await world.look()
+
+        told = {one.instance_type: one.price_micro_usd_hour for one in view.snapshot.offerings}
+        assert told == {offering.instance_type: offering.price_micro_usd_hour, "m.other": price}
+
     def test_what_can_be_believed_is_handed_on_as_it_is(self) -> None:
         check, offerings = PriceCheck(), (OFFERING,)
         assert check.check(offerings, 0) is offerings

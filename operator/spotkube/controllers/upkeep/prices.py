@@ -1,8 +1,10 @@
 """Prices as they are believed: a feed that lies for a moment must not move a fleet."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from spotkube.model.cluster import Claim
 from spotkube.model.offerings import Offering, OfferingKey
 
 FACTOR = 4
@@ -20,7 +22,8 @@ class _Doubt:
 
 
 class PriceCheck:
-    """Remembers what was believed last. Lives in memory: after a restart the first prices are believed."""
+    """Remembers what was believed last, in memory. After a restart it is what claims were bought at; of other offerings
+    the first prices are believed."""
 
     def __init__(self) -> None:
         self._believed: dict[OfferingKey, int] = {}
@@ -32,6 +35,11 @@ class PriceCheck:
     def doubted(self) -> int:
         """How many prices are not believed."""
         return len(self._doubts)
+
+    def recall(self, claims: Iterable[Claim]) -> None:
+        """What these were bought at, the latest last, unless something is believed already."""
+        if not self._believed:
+            self._believed = {one.offering: one.price_micro_usd_hour for one in claims if one.price_micro_usd_hour > 0}
 
     def check(self, offerings: tuple[Offering, ...], now: float) -> tuple[Offering, ...]:
         """The offerings with prices that can be believed. One that never had such a price is left out.
