@@ -37,7 +37,7 @@ class PriceCheck:
         return len(self._doubts)
 
     def recall(self, claims: Iterable[Claim]) -> None:
-        """What these were bought at, the latest last, unless something is believed already."""
+        """What these were bought at, unless something is believed already."""
         if not self._believed:
             self._believed = {one.offering: one.price_micro_usd_hour for one in claims if one.price_micro_usd_hour > 0}
 
