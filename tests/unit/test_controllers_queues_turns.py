@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,6 +70,18 @@ async def test_who_is_being_let_go_has_his_room(world: World, door: SlowDoor) ->
     door.open.set()
     await world.cycles(3)
     assert running(world) == ["long"]
+
+
+async def test_also_when_prices_change_meanwhile(world: World, door: SlowDoor) -> None:
+    """Jobs are valued anew then."""
+    add_job(world, "long", parallelism=3, completions=3, annotations={EXPECTED_RUN_TIME: "1h"})
+    await world.cycle()
+    world.cloud.for_sale = tuple(
+        replace(one, price_micro_usd_hour=one.price_micro_usd_hour + 1) for one in world.cloud.for_sale
+    )
+    add_job(world, "short", "team-b", parallelism=3, completions=3, annotations={EXPECTED_RUN_TIME: "1m"})
+    await world.cycles(3)
+    assert door.asked == ["long"]
 
 
 async def test_one_that_could_not_be_let_go_waits_again(world: World, door: SlowDoor) -> None:

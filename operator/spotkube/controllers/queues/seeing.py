@@ -37,8 +37,8 @@ class Sight:
         return ((uid, one) for uid in jobs for one in self.members.get(uid, ()) if one.phase is phase)
 
     def shows(self, job: str, member: Member) -> bool:
-        """Whether the job has this very member still, and nobody has changed it since."""
-        return any(one is member for one in self.members.get(job, ()))
+        """Whether the job has this member still, and nobody has changed the object since."""
+        return any(one.made_of is member.made_of for one in self.members.get(job, ()))
 
     def late(self, covers: Callable[[Job], bool]) -> set[str]:
         """Jobs (their uids) that were let go, of which members still wait: those are to be let go, too. With whom a
