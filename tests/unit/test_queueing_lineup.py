@@ -83,6 +83,15 @@ def test_who_comes_where_many_wait_is_last_until_they_are_put_in_order() -> None
     assert in_turn(scene(book, NOON + 5, *long, short))[0] == "y0"
 
 
+def test_those_who_come_are_in_the_order_in_which_they_came() -> None:
+    book, first = seldom_ordered(), seen("x0")
+    scene(book, NOON, first)
+    names = [f"y{n:02}" for n in range(30)]
+    late = [replace(one, job=replace(one.job, submitted_seconds=NOON + n)) for n, one in enumerate(map(seen, names))]
+
+    assert in_turn(scene(book, NOON + 1, first, *reversed(late))) == ["x0", *names]
+
+
 def test_a_higher_priority_does_not_wait_for_that() -> None:
     book = seldom_ordered()
     first = seen("x0")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fake_kube import merged
 from spotkube.api.workload import Workload
 from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError, Forbidden, Invalid, Unavailable
@@ -59,7 +60,7 @@ class FakeServer:
         return workload
 
     def merge(self, resource: Resource, name: str, patch: Object) -> None:
-        self.objects[resource.name, "shop", name] = _merged(self.objects[resource.name, "shop", name], patch)
+        self.objects[resource.name, "shop", name] = merged(self.objects[resource.name, "shop", name], patch)
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         self.calls.append(f"get {resource.plural}/{name}")
@@ -82,7 +83,7 @@ class FakeServer:
         key = (resource.name, namespace, name)
         old = self.objects.get(key) or {"kind": resource.kind, "metadata": {"uid": f"made-{next(self._uids)}"}}
         assert kind == "apply" or key in self.objects
-        self.objects[key] = _merged(old, body)
+        self.objects[key] = merged(old, body)
         return copy.deepcopy(self.objects[key])
 
     async def delete(
@@ -120,19 +121,6 @@ class FakeServer:
     def ready(self, name: str) -> tuple[str, str, str]:
         ready = next(c for c in self.status(name)["conditions"] if c["type"] == "Ready")
         return ready["status"], ready["reason"], ready["message"]
-
-
-def _merged(old: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    merged = dict(old) if isinstance(old, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = _merged(merged.get(name), value)
-    return merged
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class Book:
     def let_go(self, jobs: Iterable[str]) -> None:
         """These are being let go at this moment, and have what they were admitted with, though they seem to wait."""
         before, self._going = self._going, frozenset(jobs)
-        for uid in before ^ self._going:
+        for uid in sorted(before ^ self._going):
             self.lineup.note(uid)
 
     def meet(self, now: float, queues: Mapping[str, Queue], seen: Iterable[Seen], totals: Amounts) -> None:

@@ -28,13 +28,14 @@ class Lineup:
         self._ordered_a_second = ordered_a_second
         self._backlog = Backlog({})
         self._keys: dict[str, float] = {}
-        self._changed: set[str] = set()
+        # In the order in which they were noted, so that the same story gives the same order.
+        self._changed: dict[str, None] = {}
         self._queues: Mapping[str, Queue] = {}
         self._ordered_seconds = -math.inf
 
     def note(self, job: str) -> None:
         """It has come or gone, or is not what it was."""
-        self._changed.add(job)
+        self._changed[job] = None
 
     def forget(self) -> None:
         """All of them may have changed."""
