@@ -13,6 +13,8 @@ from support_operator import Object, Site, Story, is_running, name_of, queue_of
 
 CORES = 4
 GATE = {"name": keys.QUEUE_GATE}
+# So many that letting them go takes some seconds.
+MANY = 40
 
 
 @pytest.fixture
@@ -119,20 +121,24 @@ def jobs(story: Story) -> dict[str, Object]:
 def test_an_operator_killed_while_it_lets_a_group_go_finishes_when_it_is_back(
     site: Site, story: Story, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "settings", {"api_qps": 5, "api_burst": 5})
-    restart(site)
-    count = 40
-    story.apply(*members(story, queue, "g", count, count, "50m"))
-    story.wait(lambda: len(gated(story)) < count, "the first of them to be let go")
-    site.kill_operators()
+    let_a_part_go(site, story, queue, monkeypatch)
     left = len(gated(story))
 
     monkeypatch.undo()
     restart(site)
 
-    assert 0 < left < count
+    assert 0 < left < MANY
     story.wait(lambda: not gated(story), "the others to be let go")
-    story.wait_running(count, "g")
+    story.wait_running(MANY, "g")
+
+
+def let_a_part_go(site: Site, story: Story, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of MANY pods; the operator is killed while it lets them go."""
+    monkeypatch.setattr(site, "settings", {"api_qps": 5, "api_burst": 5})
+    restart(site)
+    story.apply(*members(story, queue, "g", MANY, MANY, "50m"))
+    story.wait(lambda: len(gated(story)) < MANY, "the first of them to be let go")
+    site.kill_operators()
 
 
 def restart(site: Site) -> None:

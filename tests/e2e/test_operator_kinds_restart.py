@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from e2e.test_operator_kinds import GATE, gated, members, restart
+from e2e.test_operator_kinds import GATE, MANY, gated, let_a_part_go, restart
 from spotkube.cluster.resources import CONFIGMAPS
 from spotkube.convert.places import CONFIG_MAP, to_places
 from spotkube.model import labels as keys
@@ -44,12 +44,7 @@ def end(story: Story, name: str) -> None:
 def test_a_group_is_let_go_as_a_whole_though_its_first_members_have_ended(
     site: Site, story: Story, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "settings", {"api_qps": 5, "api_burst": 5})
-    restart(site)
-    count = 40
-    story.apply(*members(story, queue, "g", count, count, "50m"))
-    story.wait(lambda: len(gated(story)) < count, "the first of them to be let go")
-    site.kill_operators()
+    let_a_part_go(site, story, queue, monkeypatch)
     left = set(gated(story))
     time.sleep(1)  # times in pods have whole seconds
     for pod in story.pods():
@@ -59,7 +54,7 @@ def test_a_group_is_let_go_as_a_whole_though_its_first_members_have_ended(
     monkeypatch.undo()
     restart(site)
 
-    assert 0 < len(left) < count
+    assert 0 < len(left) < MANY
     story.wait(lambda: not gated(story), "the others to be let go")
 
 

@@ -534,25 +534,32 @@ class TestTakingBack:
         assert ("g-0", "NotReady") in told
 
 
+async def fill_queue(world: World) -> str:
+    """The queue's four cores are in use, two of them by a pod that runs on a node of ours, and others wait; the
+    node."""
+    add_pod(world, "web-1", cpu="2", owner="ReplicaSet/web")
+    await world.cycle()
+    world.kube.change(PODS, "web-1", {"status": {"conditions": [UNSCHEDULABLE]}}, "team-a")
+    await world.cycles(3)
+    (order,) = world.cloud.sold
+    world.join(order.name)
+    await world.cycles(2)
+    run(world, "web-1")
+    world.kube.change(PODS, "web-1", {"spec": {"nodeName": order.name}}, "team-a")
+    add_pod(world, "filler", cpu="2", annotations={keys.EXPECTED_RUN_TIME: "10h"})
+    await world.cycle()
+    for n in range(3):
+        add_pod(world, f"waits-{n}", annotations={keys.EXPECTED_RUN_TIME: "1s"})
+    await world.cycle()
+    return order.name
+
+
 class TestMoved:
     async def test_who_had_to_leave_its_node_does_not_wait_anew(self, world: World) -> None:
         """The queue is full, and others wait for the room."""
-        add_pod(world, "web-1", cpu="2", owner="ReplicaSet/web")
-        await world.cycle()
-        world.kube.change(PODS, "web-1", {"status": {"conditions": [UNSCHEDULABLE]}}, "team-a")
-        await world.cycles(3)
-        (order,) = world.cloud.sold
-        world.join(order.name)
-        await world.cycles(2)
-        run(world, "web-1")
-        world.kube.change(PODS, "web-1", {"spec": {"nodeName": order.name}}, "team-a")
-        add_pod(world, "filler", cpu="2")
-        await world.cycle()
-        for n in range(3):
-            add_pod(world, f"waits-{n}", annotations={keys.EXPECTED_RUN_TIME: "1s"})
-        await world.cycle()
+        node = await fill_queue(world)
 
-        world.notice(order.name)
+        world.notice(node)
         await world.cycles(2)
         assert "evict pods/web-1" in world.kube.writes
         add_pod(world, "web-2", cpu="2", owner="ReplicaSet/web")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from test_controllers_kinds import GATE, UNAVAILABLE, UNSCHEDULABLE, add_pod, forget_all, let_go, pods_end, run, why
+from test_controllers_kinds import (
+    GATE,
+    UNAVAILABLE,
+    add_pod,
+    fill_queue,
+    forget_all,
+    let_go,
+    pods_end,
+    why,
+)
 
 from controller_builders import World
 from queue_worlds import queue_world
 from spotkube.cluster.resources import FAIRQUEUES, PODS
 from spotkube.controllers.queues.kinds.successors import REMEMBERED_SECONDS
-from spotkube.model import labels as keys
 
 OWNER = "ReplicaSet/web"
 
@@ -18,20 +26,7 @@ OWNER = "ReplicaSet/web"
 async def world() -> World:
     """The queue's four cores are in use, two of them by a pod that runs on a node of ours, and others wait."""
     world = queue_world()
-    add_pod(world, "web-1", cpu="2", owner=OWNER)
-    await world.cycle()
-    world.kube.change(PODS, "web-1", {"status": {"conditions": [UNSCHEDULABLE]}}, "team-a")
-    await world.cycles(3)
-    (order,) = world.cloud.sold
-    world.join(order.name)
-    await world.cycles(2)
-    run(world, "web-1")
-    world.kube.change(PODS, "web-1", {"spec": {"nodeName": order.name}}, "team-a")
-    add_pod(world, "filler", cpu="2", annotations={keys.EXPECTED_RUN_TIME: "10h"})
-    await world.cycle()
-    for n in range(3):
-        add_pod(world, f"waits-{n}", annotations={keys.EXPECTED_RUN_TIME: "1s"})
-    await world.cycle()
+    await fill_queue(world)
     return world
 
 
