@@ -17,6 +17,7 @@ from demo import identity
 from demo.helpers import Helper
 from demo.launch import free_port, launch_cloud, launch_operator
 from localcluster.cluster import Cluster, LocalCluster
+from localcluster.parts import go_environment
 from spotkube.providers.local.nodes import KWOK_ANNOTATION
 
 # Of Karpenter's KWOK provider: what it takes off each node. Given on top, so that both have the same room.
@@ -101,7 +102,9 @@ def karpenter(cluster: LocalCluster, offerings: list[Json]) -> Iterator[None]:
     }
     with (cluster.directory / "karpenter.log").open("wb") as log:
         command = [str(binary), "--disable-leader-election=true"]
-        process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, env={**go_environment(), **os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             apply(cluster, _their_pool())
             yield

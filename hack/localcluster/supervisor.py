@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any
 
 from localcluster.folders import ClusterFolder
+from localcluster.parts import go_environment
 from localcluster.processes import ProcessId, death_signal
 
 # kube-apiserver would wait for its watches for a minute; nothing here needs to be kept, so it gets a moment.
@@ -85,6 +86,7 @@ class Supervisor:
                     self._parts[part["name"]] = subprocess.Popen(
                         part["command"],
                         cwd=self._folder.path,
+                        env={**go_environment(), **os.environ},
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=subprocess.STDOUT,
