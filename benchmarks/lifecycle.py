@@ -17,7 +17,8 @@ EPILOG = """\
 fill them. When all run, the fake cloud gives 1, 100 and 1,000 of the nodes in that zone notice, one right after the
 other. A watch sees when each Node is closed, which counts from when it saw the cloud's sign on it (and, in a column
 of its own, from when the cloud was told to take it), and when each new NodeClaim is written, which counts from the
-first order. As many bare patches of Nodes are timed on the same cluster. KWOK plays nodes and kubelets, and no
+first order. As many bare patches of Nodes are timed on the same cluster, and before all that bare evictions of pods of
+nobody: more pods than these let through cannot be told in time by anybody. KWOK plays nodes and kubelets, and no
 controller makes pods anew, so that what is bought is bought for the pods that have to leave, and a pod's SIGTERM is
 when the API server began to delete it.
 
@@ -77,16 +78,18 @@ def targets(row: Json) -> list[Target]:
 def table(row: Json) -> str:
     head = (
         "notices", "closed", "cordon p50", "p99", "from order", "claims", "claim p50", "p99", "calls each",
-        "bare patches",
+        "bare patches", "late pods",
     )  # fmt: skip
     keys = (
         "notices", "closed", "cordon_p50_seconds", "cordon_p99_seconds", "ordered_p99_seconds", "claims",
         "claim_p50_seconds", "claim_p99_seconds", "calls_a_notice", "bare_patches_seconds",
+        "late_pods",
     )  # fmt: skip
     lines = [head, *(tuple(burst[key] for key in keys) for burst in row["bursts"])]
     text = "\n".join("".join(f"{cell!s:>13}" for cell in line) for line in lines)
     head_line = (
-        f"{row['nodes']} nodes, {row['pods']} pods; {row['memory_mib']} MiB, at the end {row['threads']} threads"
+        f"{row['nodes']} nodes, {row['pods']} pods; {row['memory_mib']} MiB, at the end {row['threads']} threads; "
+        f"{row['bare_evictions_a_second']} bare evictions a second"
     )
     return f"{head_line}\n{text}"
 

@@ -80,3 +80,9 @@ def pod(number: int, node: str, cpu_milli: int) -> Json:
             "terminationGracePeriodSeconds": GRACE_SECONDS,
         },
     }
+
+
+def bare_pod(name: str, node: str) -> Json:
+    """Of nobody."""
+    made = pod(0, node, 0)
+    return {**made, "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "bare"}}}

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import re
 import sys
 import time
@@ -17,7 +18,7 @@ from admission_play import MERGE, Api
 from demo import identity
 from demo.helpers import Helper
 from demo.launch import launch_cloud, launch_operator
-from lifecycle_fleet import GRACE_SECONDS, NAMESPACE, NODE_CPU_MILLI, OWNERS, claims, owner, pod, pool
+from lifecycle_fleet import GRACE_SECONDS, NAMESPACE, NODE_CPU_MILLI, OWNERS, bare_pod, claims, owner, pod, pool
 from live import Watch
 from live_rivals import CRDS, apply
 from localcluster.cluster import LocalCluster
@@ -31,6 +32,7 @@ NOTICE_SECONDS = 120
 # A pod may be told so much later than it should: clocks of whole seconds, and a kubelet's own pace.
 SLACK_SECONDS = 2.0
 PATIENCE_SECONDS, QUIET_SECONDS = 600.0, 15.0
+BARE_EVICTIONS, BARE_ON_A_NODE = 1000, 10
 _REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$", re.MULTILINE)
 _OURS = frozenset({"nodeclaims", "capacityplans"})
 Json = dict[str, Any]
@@ -60,6 +62,23 @@ class Stage:
     nodes: Watch
     claims: Watch
     pods: Watch
+    told: "Told"
+
+
+class Told:
+    """When each pod had its SIGTERM, by the API server's clock, by uid: as its first deletion said. The last word of a
+    kubelet is another deletion, without any grace."""
+
+    def __init__(self) -> None:
+        self.at: dict[str, float] = {}
+
+    def __call__(self, pod: Json) -> bool:
+        meta = pod["metadata"]
+        if (ends := meta.get("deletionTimestamp")) is None:
+            return False
+        grace = float(meta.get("deletionGracePeriodSeconds") or 0)
+        self.at.setdefault(meta["uid"], datetime.fromisoformat(ends).timestamp() - grace)
+        return True
 
 
 async def measure(nodes: int, pods: int, bursts: Sequence[int], events: int) -> Json:
@@ -68,6 +87,7 @@ async def measure(nodes: int, pods: int, bursts: Sequence[int], events: int) -> 
         try:
             with _stage(cluster, api) as stage:
                 names = await _build(stage, nodes, pods, max(nodes // 2, sum(bursts)))
+                evictions = await _bare_evictions(stage, names)
                 played = []
                 for number in bursts:
                     taken, names = names[:number], names[number:]
@@ -80,7 +100,8 @@ async def measure(nodes: int, pods: int, bursts: Sequence[int], events: int) -> 
         finally:
             await api.close()
     return {
-        "nodes": nodes, "pods": pods, "bursts": played, "memory_mib": round(peak), "events": events,
+        "nodes": nodes, "pods": pods, "bursts": played, "bare_evictions_a_second": round(evictions),
+        "memory_mib": round(peak), "events": events,
         "memory_before_events_mib": round(before), "memory_after_events_mib": round(after), "threads": threads,
     }  # fmt: skip
 
@@ -97,14 +118,14 @@ def _stage(cluster: LocalCluster, api: Api) -> Iterator[Stage]:
         stack.callback(cloud.stop)
         operator = launch_operator(kubeconfig, identity.NAMESPACE, url, cluster.directory / "operator.log")
         stack.callback(operator.stop)
-        watches = [
-            Watch(cluster, NODES, {"closed": _is_closed, "signed": _is_signed}),
-            Watch(cluster, CLAIMS, {"made": lambda _: True, "ready": _is_ready}),
-            Watch(cluster, PODS, {"running": _is_running, "told": _is_told}),
-        ]
-        for watch in watches:
-            stack.callback(watch.stop)
-        yield Stage(cluster, api, operator, url, *watches)
+        told = Told()
+        seen = Watch(cluster, NODES, {"closed": _is_closed, "signed": _is_signed})
+        stack.callback(seen.stop)
+        bought = Watch(cluster, CLAIMS, {"made": lambda _: True, "ready": _is_ready})
+        stack.callback(bought.stop)
+        pods = Watch(cluster, PODS, {"running": _is_running, "told": told})
+        stack.callback(pods.stop)
+        yield Stage(cluster, api, operator, url, seen, bought, pods, told)
         operator.check()
 
 
@@ -118,10 +139,6 @@ def _is_signed(node: Json) -> bool:
 
 def _is_running(one: Json) -> bool:
     return (one.get("status") or {}).get("phase") == "Running"
-
-
-def _is_told(one: Json) -> bool:
-    return bool(one["metadata"].get("deletionTimestamp"))
 
 
 def _is_ready(claim: Json) -> bool:
@@ -141,7 +158,6 @@ async def _build(stage: Stage, nodes: int, pods: int, together: int) -> list[str
     # A cluster in which thousands of pods are just being started is another case, and not what is measured.
     await _until(lambda: len(stage.pods.seen["running"]), pods, "pods Running")
     _say(f"{pods} pods run; the operator catches up")
-    await asyncio.sleep(QUIET_SECONDS)
     return names[:together]
 
 
@@ -162,7 +178,7 @@ async def _burst(stage: Stage, names: Sequence[str]) -> Burst:
     burst.ordered = [closed_at[name] - told[name] for name in there]
     burst.claims = [at - began for uid, at in list(stage.claims.seen["made"].items()) if uid not in known]
     burst.calls = await _calls(stage.api) - calls
-    burst.late_pods = _late(stage.pods, set(names), deadline)
+    burst.late_pods = late_pods(stage.pods.objects, stage.told, set(names), deadline)
     return burst
 
 
@@ -181,18 +197,10 @@ async def _settled(stage: Stage) -> None:
         await asyncio.sleep(0.5)
 
 
-def _late(pods: Watch, nodes: set[str], deadline: float) -> int:
-    """Pods of these nodes that were told less than their grace before the deadline, or not at all."""
-    there = [one for one in list(pods.objects.values()) if one["spec"].get("nodeName") in nodes]
-    return sum(1 for one in there if _told_at(one) > deadline - GRACE_SECONDS + SLACK_SECONDS)
-
-
-def _told_at(one: Json) -> float:
-    """The deletion timestamp is when the grace ends that the pod was given."""
-    at = one["metadata"].get("deletionTimestamp")
-    if at is None:
-        return float("inf")
-    return datetime.fromisoformat(at).timestamp() - float(one["metadata"].get("deletionGracePeriodSeconds") or 0)
+def late_pods(pods: Mapping[str, Json], told: Told, nodes: set[str], deadline: float) -> int:
+    """Pods of these nodes (by uid) that were told less than their grace before the deadline, or not at all."""
+    there = (uid for uid, one in list(pods.items()) if one["spec"].get("nodeName") in nodes)
+    return sum(1 for uid in there if told.at.get(uid, math.inf) > deadline - GRACE_SECONDS + SLACK_SECONDS)
 
 
 async def _bare(api: Api, names: Sequence[str]) -> float:
@@ -201,6 +209,21 @@ async def _bare(api: Api, names: Sequence[str]) -> float:
     body = {"metadata": {"annotations": {"load.spotkube.io/touched": str(began)}}}
     await _all(api.send("PATCH", f"{NODES}/{name}", body, MERGE) for name in names)
     return time.monotonic() - began
+
+
+async def _bare_evictions(stage: Stage, nodes: Sequence[str]) -> float:
+    """How many a second the API server does, asked for side by side, of pods of nobody on these nodes."""
+    there = len(stage.pods.seen["running"])
+    bare = {f"bare-{i:04}": nodes[i % len(nodes)] for i in range(min(BARE_EVICTIONS, BARE_ON_A_NODE * len(nodes)))}
+    await _all(stage.api.send("POST", PODS, bare_pod(name, node)) for name, node in bare.items())
+    await _until(lambda: len(stage.pods.seen["running"]), there + len(bare), "bare pods Running")
+    await asyncio.sleep(QUIET_SECONDS)
+    began = time.monotonic()
+    bodies = {name: {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}} for name in bare}
+    await _all(stage.api.send("POST", f"{PODS}/{name}/eviction", body) for name, body in bodies.items())
+    rate = len(bare) / (time.monotonic() - began)
+    await asyncio.sleep(GRACE_SECONDS + QUIET_SECONDS)
+    return rate
 
 
 async def _storm(stage: Stage, events: int) -> None:

@@ -8,9 +8,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from spotkube.api.nodeclaim import Phase
+from spotkube.closing import Closing
 from spotkube.cluster.errors import ApiError
 from spotkube.controllers.carrying import Carrier
 from spotkube.controllers.claims.doors import Doors
@@ -33,9 +33,8 @@ from spotkube.pacing import Pace, until_next
 from spotkube.planning import Planning
 from spotkube.recording import record_view
 
-# Those of a hundred nodes, taken at once, reach us within a second or two; one that goes alone waits for no others.
-NOTICE_ROUNDS = 3
-DOORS_SECONDS = 1.0
+# While claims are walked on, it is looked so often whether more nodes are about to end.
+BESIDE_SECONDS = 2.0
 logger = logging.getLogger(__name__)
 
 
@@ -64,11 +63,11 @@ class Loop:
         self._planning = planning
         self._controllers = controllers
         self._pace = pace
+        self._closing = Closing(controllers.doors, controllers.claims, observer)
         self._enactor = Enactor(
             tools.metrics, planning, controllers.placement, controllers.carrier, controllers.disruption
         )
         self._led = False
-        self._closed = False
 
     async def run(self, stopping: asyncio.Event, health: Health) -> None:
         """Until `stopping` is set. Errors do not end the loop; without the lease it only keeps watch."""
@@ -96,26 +95,12 @@ class Loop:
         """
         decided = not self._planning.done or await self._isolated("decision", self.act)
         # What was decided is carried on at once, and the next plan is searched for meanwhile.
-        view = await self._close_all()
+        view = await self._closing.look(self._isolated)
         queued = await self._isolated("queues", lambda: self._queue(view))
         if self._controllers.queues.let_go:  # their pods are planned for with those that wait already
             view = await self._observer.look()
         asked = await self._isolated("question", lambda: self._ask(view))
         return await self._carry_on(view) and decided and queued and asked
-
-    async def _close_all(self) -> View:
-        """Stores what notices there are. They come in bursts, and what one of these takes is replaced by one plan."""
-        for _ in range(NOTICE_ROUNDS):
-            # To look at a large cluster takes as long as to close a hundred nodes, which come first.
-            await self._isolated("doors", lambda: self._controllers.doors.settled(DOORS_SECONDS))
-            view = await self._observer.look()
-            if await self._isolated("notices", partial(self._close, view)) and not self._closed:
-                return view
-        return await self._observer.look()
-
-    async def _close(self, view: View) -> None:
-        self._closed = False
-        self._closed = await self._controllers.claims.close(view)
 
     async def _queue(self, view: View) -> None:
         await self._controllers.queues.reconcile(self._observer.queues.values(), view)
@@ -139,25 +124,33 @@ class Loop:
             asyncio.create_task(self._isolated("placement", lambda: controllers.placement.reconcile(view))),
         ]
         waiting = self._planning.busy
-        fine = await self._together(*long, self._act_beside(long))
+        fine = await self._together(*long, self._decide_beside(long))
         if waiting and not self._planning.busy:  # nodes that seemed to be empty may be used by now
             view = await observer.look()
         fine += [await self._isolated(name, step) for name, step in steps]
         record_view(self._tools.metrics, self._tools.cache, view)
         return all(fine)
 
-    async def _act_beside(self, others: Sequence[asyncio.Task[bool]]) -> bool:
-        """Carries out the decision that is reached while the others go on, if one is. Moves can wait for them, which
-        reckon with the nodes as they were."""
-        if self._planning.moving:
-            return True
-        decided = asyncio.create_task(self._planning.decided())
-        try:
-            while (going_on := [task for task in others if not task.done()]) and not decided.done():
-                await asyncio.wait([decided, *going_on], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            decided.cancel()
-        return not (going_on and self._planning.done) or await self._isolated("decision", self.act)
+    async def _decide_beside(self, others: Sequence[asyncio.Task[bool]]) -> bool:
+        """While the others go on: carries out the decision that is reached, and asks the next one for what was closed
+        since. Moves can wait for them, which reckon with the nodes as they were."""
+        fine = True
+        while going_on := [task for task in others if not task.done()]:
+            decided = asyncio.create_task(self._planning.decided())
+            try:
+                await asyncio.wait([decided, *going_on], timeout=BESIDE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                decided.cancel()
+            if self._planning.moving or all(task.done() for task in others):
+                break
+            if self._planning.done:
+                fine &= await self._isolated("decision", self.act)
+            if not self._planning.busy and self._closing.has_unasked:
+                fine &= await self._isolated("question", self._ask_beside)
+        return fine
+
+    async def _ask_beside(self) -> None:
+        await self._ask(await self._closing.look(self._isolated))
 
     @staticmethod
     async def _together(*steps: Awaitable[bool]) -> list[bool]:
@@ -212,6 +205,8 @@ class Loop:
         self._controllers.queues.forget()
 
     async def _ask(self, view: View) -> None:
+        if not self._planning.busy:
+            self._closing.asked()
         self._planning.start_if_due(view, self._tools.resting.unproven())
 
     async def _ask_again(self, view: View) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import lifecycle
 from lifecycle_fleet import NODE_CPU_MILLI, claims, pod
-from lifecycle_play import Burst
+from lifecycle_play import Burst, Told, late_pods
 
 
 def row(*bursts: Burst, memory: float = 500) -> dict[str, Any]:
     shown = [lifecycle.row_of(burst) for burst in bursts]
-    return {"nodes": 20, "pods": 200, "memory_mib": memory, "threads": 12, "bursts": shown}
+    head = {"nodes": 20, "pods": 200, "memory_mib": memory, "threads": 12, "bare_evictions_a_second": 90}
+    return {**head, "bursts": shown}
 
 
 def missed(**fields: Any) -> list[str]:
@@ -38,6 +40,25 @@ def test_each_target_can_be_missed() -> None:
 def test_the_table_has_a_line_for_each_burst() -> None:
     lines = lifecycle.table(row(Burst(1, [0.1], [1.0], 9), Burst(20, [0.1], [], 90))).splitlines()
     assert [line.split()[:3] for line in lines[2:]] == [["1", "1", "0.1"], ["20", "1", "0.1"]]
+
+
+def test_a_pod_was_told_when_its_first_deletion_said_so() -> None:
+    """A kubelet's own deletion, without grace, comes when the pod has ended: it took that for a pod told too late."""
+    told, pods = Told(), {name: {"spec": {"nodeName": "n"}} for name in ("in-time", "late", "never")}
+
+    def deleted(name: str, ends: str, grace: int) -> bool:
+        meta = {"uid": name, "deletionTimestamp": ends, "deletionGracePeriodSeconds": grace}
+        return told({"metadata": meta})
+
+    assert not told({"metadata": {"uid": "never"}})
+    assert deleted("in-time", "2026-01-01T00:01:00Z", 30)
+    assert deleted("in-time", "2026-01-01T00:01:40Z", 0)
+    assert deleted("late", "2026-01-01T00:02:10Z", 30)
+    deadline = datetime(2026, 1, 1, 0, 2, tzinfo=UTC).timestamp()
+    assert late_pods(pods, told, {"n"}, deadline) == 2
+    assert late_pods(pods, told, {"other"}, deadline) == 0
+    del pods["never"]
+    assert late_pods(pods, told, {"n"}, deadline) == 1
 
 
 def test_the_first_of_the_fleet_are_of_one_zone_and_pods_fill_it() -> None:

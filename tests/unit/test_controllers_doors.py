@@ -12,7 +12,7 @@ from controller_builders import UNAVAILABLE, World
 from spotkube.api import NodeClaim
 from spotkube.cluster.errors import NotFound
 from spotkube.cluster.resources import NODES
-from spotkube.controllers.claims.doors import Doors, nodes_to_close
+from spotkube.controllers.claims.doors import Doors, EndingNodes
 from spotkube.controllers.claims.leaving import is_cordoned
 from spotkube.controllers.toolbox import NotLeading
 from spotkube.convert.nodes import to_node
@@ -53,7 +53,7 @@ class TestWhich:
         inbox = world.tools.inbox
 
         def found(node: Node, claims: dict[str, NodeClaim]) -> list[Node]:
-            return nodes_to_close([node], claims.get, inbox)
+            return EndingNodes().open_ones([node], claims.get, inbox)
 
         signed = replace(node, notice=SIGN)
         assert found(node, {name: claim}) == []

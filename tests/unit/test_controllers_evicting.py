@@ -117,6 +117,7 @@ async def test_a_pod_of_the_same_name_is_not_taken_for_the_one_that_is_gone() ->
 
 async def test_a_webhook_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evicting, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(evicting, "EVICTIONS_AT_ONCE", 1)
     site = Site("stuck", "web")
     answer, evict = asyncio.Event(), site.world.kube.evict
 
@@ -137,6 +138,33 @@ async def test_a_webhook_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPa
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert site.world.kube.writes.count("evict pods/stuck") == 1
+
+
+async def test_few_are_evicted_at_a_time_but_what_is_forced_waits_for_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evicting, "EVICTIONS_AT_ONCE", 2)
+    monkeypatch.setattr(evicting, "PATIENCE_SECONDS", 5.0)
+    names = [f"web-{i}" for i in range(5)]
+    site = Site(*names, "late")
+    there, most, answer, evict = set[str](), list[int](), asyncio.Event(), site.world.kube.evict
+
+    async def slow(namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> bool:
+        there.add(name)
+        most.append(len(there))
+        await answer.wait()
+        there.discard(name)
+        return await evict(namespace, name, uid=uid, grace_seconds=grace_seconds)
+
+    monkeypatch.setattr(site.world.kube, "evict", slow)
+    actions = [*(PodAction(site.pod(name)) for name in names), PodAction(site.pod("late"), How.FORCE, 9)]
+    acting = asyncio.create_task(site.evictor.act(tuple(actions)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert (len(there), site.count("forced")) == (2, 1)
+    answer.set()
+    await acting
+    assert max(most) == 2
+    assert site.count("evicted") == 5
 
 
 async def test_a_mark_that_fails_costs_the_pod_no_grace() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -121,6 +122,45 @@ async def test_what_one_burst_takes_is_replaced_by_one_plan(monkeypatch: pytest.
     new = [claim for claim in world.claims if claim.name not in (first, second)]
     assert len(new) == 2
     assert len({claim.spec.plan for claim in new}) == 1, "planned in two parts"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not holds():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.001)
+
+
+async def test_what_comes_while_others_are_evicted_is_planned_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cycle waits up to LONGEST_TURN_SECONDS for evictions: replacements of later notices came after all of them."""
+    world, first, second = await in_force()
+    monkeypatch.setattr("spotkube.loop.BESIDE_SECONDS", 0.01)
+    monkeypatch.setattr("spotkube.controllers.claims.reconcile.turn_seconds", lambda _: PATIENCE_SECONDS)
+    monkeypatch.setattr("spotkube.controllers.claims.evicting.PATIENCE_SECONDS", PATIENCE_SECONDS)
+    evict, plan, answer, leaving = world.kube.evict, world.worker.plan, asyncio.Event(), list[set[str]]()
+
+    async def planned(snapshot: Snapshot, *args: Any, **kwargs: Any) -> Planned:
+        leaving.append({claim.name for claim in snapshot.claims if claim.leaving})
+        return await plan(snapshot, *args, **kwargs)
+
+    async def hanging(*args: Any, **kwargs: Any) -> bool:
+        await answer.wait()
+        return await evict(*args, **kwargs)
+
+    monkeypatch.setattr(world.worker, "plan", planned)
+    monkeypatch.setattr(world.kube, "evict", hanging)
+    world.notice(first, world.clock.now + 120)
+    running = asyncio.create_task(cycle(world))
+    await until(lambda: leaving == [{first}])
+
+    world.notice(second, world.clock.now + 120)
+    world.sync()
+    assert await world.doors.close_all(PATIENCE_SECONDS)
+    await until(lambda: leaving[1:] == [{first, second}])
+
+    assert not running.done(), "it waited for the evictions"
+    assert world.claim_named(second).status.notice is not None
+    answer.set()
+    await running
 
 
 async def test_nodes_are_closed_before_anything_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

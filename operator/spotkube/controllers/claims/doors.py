@@ -21,6 +21,7 @@ from spotkube.controllers.ongoing import Ongoing
 from spotkube.controllers.toolbox import NotLeading, Toolbox
 from spotkube.convert.nodes import to_node
 from spotkube.model.cluster import Node
+from spotkube.model.kept import Kept
 
 # Between two looks: in a storm of events each would otherwise be followed by one.
 PAUSE_SECONDS = 0.05
@@ -29,15 +30,26 @@ RETRY_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-def nodes_to_close(nodes: Iterable[Node], claim_named: Callable[[str], NodeClaim | None], inbox: Inbox) -> list[Node]:
-    """Nodes of ours that a sign on them or a message says will end, and that are still open."""
-    messages = bool(inbox.instances)
-    return [node for node in nodes if (node.notice or messages) and node.claim and _ends(node, claim_named, inbox)]
+class EndingNodes:
+    """Which Nodes will end and are still open, asked again and again: it does not look each time at thousands that were
+    closed long ago."""
+
+    def __init__(self) -> None:
+        self._closed: Kept[Node, bool] = Kept(is_cordoned)
+
+    def open_ones(
+        self, nodes: Iterable[Node], claim_named: Callable[[str], NodeClaim | None], inbox: Inbox
+    ) -> list[Node]:
+        """Nodes of ours that a sign on them or a message says will end, and that are still open."""
+        messages = bool(inbox.instances)
+        told = [node for node in nodes if (node.notice or messages) and node.claim]
+        still_open = (node for node, closed in zip(told, self._closed.of_all(told), strict=True) if not closed)
+        return [node for node in still_open if _ends(node, claim_named, inbox)]
 
 
 def _ends(node: Node, claim_named: Callable[[str], NodeClaim | None], inbox: Inbox) -> bool:
     claim = claim_named(node.claim or "")
-    if claim is None or (claim.status.node_name or claim.name) != node.name or is_cordoned(node):
+    if claim is None or (claim.status.node_name or claim.name) != node.name:
         return False
     signs = (*((node.notice,) if node.notice else ()), *inbox.of(claim.status.provider_id))
     return any(sign.ends_instance for sign in signs)
@@ -52,7 +64,10 @@ class Doors:
         self._claims: Store[NodeClaim] = tools.cache.stores[NODECLAIMS]
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._closing = Ongoing(self._try_to_close)
+        self._ending = EndingNodes()
         self._fine = True
+        self.closed = 0
+        """How many so far, by whomever of us."""
 
     async def run(self) -> None:
         """For ever; without the lease it does nothing."""
@@ -76,7 +91,7 @@ class Doors:
         to be looked at again. Raises NotLeading."""
         if not self._tools.is_leader():
             return False
-        found = nodes_to_close(self._nodes.values(), self._claims.get, self._tools.inbox)
+        found = self._ending.open_ones(self._nodes.values(), self._claims.get, self._tools.inbox)
         await self._closing.go_on({node.name: node.name for node in found}, seconds)
         fine, self._fine = self._fine, True
         return fine and not self._closing.busy
@@ -111,4 +126,5 @@ class Doors:
             self._tools.require_leader()
             raw = await self._tools.client.patch(NODES, name, cordon_patch(node), kind="json")
             self._tools.cache.feed(NODES, "MODIFIED", raw)
+            self.closed += 1
             return to_node(raw)

@@ -16,6 +16,9 @@ LONGEST_WAIT_SECONDS = 5.0
 DONE_SECONDS = 10.0
 # The API server waits for webhooks for up to 30 s. Other nodes' deadlines can't.
 PATIENCE_SECONDS = 1.0
+# Of all nodes together. Thousands at a time would leave the API server no turn for what is bought for them; and an
+# eviction costs it as much as three other writes.
+EVICTIONS_AT_ONCE = 64
 _FORGOTTEN_SECONDS = 60.0
 _EVICTIONS = frozenset({How.EVICT, How.FORCE})
 _Key = tuple[str, How]
@@ -40,23 +43,34 @@ class Evictor:
         self._tools = tools
         self._asked: dict[_Key, _Asked] = {}
         self._under_way: dict[_Key, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(EVICTIONS_AT_ONCE)
         self._cleaned_at = 0.0
 
     async def act(self, actions: tuple[PodAction, ...]) -> None:
-        """Returns once all have an answer, or `PATIENCE_SECONDS` later; then the rest goes on by itself.
+        """Returns once all have an answer, or `PATIENCE_SECONDS` after their turn; then the rest goes on by itself.
 
         Raises NotLeading.
         """
         now = self._tools.clock()
         self._forget_old(now)
         due = [action for action in actions if self._is_due(action, now)]
-        if not due:
-            return
-        tasks = [asyncio.create_task(self._one(action)) for action in due]
-        self._under_way |= {_key(action): task for action, task in zip(due, tasks, strict=True)}
-        done, _ = await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
-        for task in done:
-            task.result()
+        due.sort(key=lambda action: action.how is How.EVICT)  # these may have to wait for their turn
+        patient = []
+        for action in due:
+            if action.how is How.EVICT:
+                await self._turns.acquire()
+            patient.append(asyncio.create_task(self._patiently(action)))
+        await asyncio.gather(*patient)
+
+    async def _patiently(self, action: PodAction) -> None:
+        task = self._under_way[_key(action)] = asyncio.create_task(self._one(action))
+        try:
+            done, _ = await asyncio.wait([task], timeout=PATIENCE_SECONDS)
+        finally:
+            if action.how is How.EVICT:  # also where no answer comes, or those that hang would leave no turns
+                self._turns.release()
+        for one in done:
+            one.result()
 
     def _forget_old(self, now: float) -> None:
         """Seldom: where a thousand nodes go at once, it is called for each of them in every cycle."""
