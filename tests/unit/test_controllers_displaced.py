@@ -31,6 +31,29 @@ def test_it_waits_under_its_own_name_though_it_still_stands_on_the_node() -> Non
     assert waiting.unschedulable
 
 
+def test_what_is_made_of_it_can_be_kept_from_cycle_to_cycle() -> None:
+    displaced = DisplacedPods()
+    displaced.add(evicted("a"), 100)
+
+    (first,) = displaced.waiting(NONE_KNOWN)
+    displaced.add(evicted("a"), 101)
+
+    assert displaced.waiting(NONE_KNOWN)[0] is first
+
+
+async def test_so_can_what_is_made_of_a_pod_that_has_a_place() -> None:
+    world = World()
+    world.add_pool()
+    world.add_pod("web-1")
+    await world.cycles(2)
+
+    first, second = await world.observer.look(), await world.observer.look()
+
+    ((uid, pod),) = first.pods.items()
+    assert pod.nominated
+    assert second.pods[uid] is pod
+
+
 def test_until_its_heir_comes_who_is_told_once() -> None:
     displaced = DisplacedPods()
     displaced.add(evicted("a"), 100)

@@ -44,7 +44,8 @@ class DisplacedPods:
         if pod.owner:
             self._left.setdefault(pod.uid, (pod.node or "", now))
             self._since.setdefault(pod.uid, now)
-            self._pods[pod.uid] = pod
+            # Made once, for what is made of each pod in a cycle is kept as long as it is the same object.
+            self._pods.setdefault(pod.uid, _that_waits(pod))
 
     def settle(self, pods: Iterable[Pod], now: float) -> dict[str, str]:
         """Finds the heirs among the live pods: uid of the new pod -> uid of the displaced one, each told once."""
@@ -52,7 +53,9 @@ class DisplacedPods:
         if not self._pods:
             return {}
         young: dict[tuple[str, str], list[Pod]] = defaultdict(list)
-        for pod in sorted(pods, key=lambda pod: (pod.created_at, pod.uid)):
+        earliest = int(min(self._since.values()))
+        came = (pod for pod in pods if pod.created_at >= earliest)
+        for pod in sorted(came, key=lambda pod: (pod.created_at, pod.uid)):
             if pod.owner and not pod.deleting and pod.uid not in self._pods and pod.uid not in self._heirs:
                 young[pod.namespace, pod.owner].append(pod)
         found = {}
@@ -77,12 +80,7 @@ class DisplacedPods:
             if left.get(owner, 1) > 0:
                 left[owner] = left[owner] - 1 if owner in left else 1
                 pods.append(pod)
-        return [
-            replace(
-                pod, node=None, nominated=None, phase=PodPhase.PENDING, ready=False, deleting=False, unschedulable=True
-            )
-            for pod in pods
-        ]
+        return pods
 
     def _heir_of(self, displaced: Pod, young: list[Pod]) -> Pod | None:
         # Creation times are whole seconds.
@@ -100,3 +98,9 @@ class DisplacedPods:
 
     def _drop(self, uid: str) -> None:
         del self._since[uid], self._pods[uid]
+
+
+def _that_waits(pod: Pod) -> Pod:
+    return replace(
+        pod, node=None, nominated=None, phase=PodPhase.PENDING, ready=False, deleting=False, unschedulable=True
+    )

@@ -64,6 +64,7 @@ class PlacementController:
         self._pods: Store[Pod | EndedPod] = tools.cache.stores[PODS]
         self._landings = Ongoing(self._land)
         self._targets: dict[str, str] = {}
+        self._overlaid: dict[str, tuple[Pod, Pod]] = {}
         self._recalled = False
 
     def recall(self, claims: Iterable[NodeClaim], pods: Sequence[Pod]) -> None:
@@ -122,7 +123,13 @@ class PlacementController:
     def overlay(self, pod: Pod) -> Pod:
         """The pod as if its nomination were written already, so that no cycle plans for it twice."""
         target = self._targets.get(pod.uid)
-        return replace(pod, nominated=target) if target and pod.node is None else pod
+        if not target or pod.node is not None:
+            return pod
+        last = self._overlaid.get(pod.uid)
+        if last is None or last[0] is not pod or last[1].nominated != target:
+            # The same object each time, for what is made of each pod in a cycle is kept as long as it is.
+            last = self._overlaid[pod.uid] = pod, replace(pod, nominated=target)
+        return last[1]
 
     async def reconcile(self, view: View) -> None:
         """Writes nominations, and lifts our gate from pods whose node is Ready, for as long as it takes."""
@@ -135,6 +142,7 @@ class PlacementController:
         self._targets = {
             uid: to for uid, to in self._targets.items() if to in known and (uid in waiting or uid in moving)
         }
+        self._overlaid = {uid: one for uid, one in self._overlaid.items() if uid in self._targets}
 
         claims = {names[claim.name]: claim for claim in view.claims.values()}
         open_room = _OpenRoom(view)
