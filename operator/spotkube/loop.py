@@ -83,9 +83,8 @@ class Loop:
             took = asyncio.get_running_loop().time() - began
             busy = self._planning.busy or self._planning.gathers or self._in_motion()
             news = [stopping.wait(), *([self._planning.decided()] if self._tools.is_leader() else [])]
-            # Where a queue moves on, each cycle gives room to those that wait, who would rest with it.
-            rests = not self._controllers.queues.let_go
-            seen = await until_next(self._tools.cache, self._pace, news, seen, took, busy=busy, rests=rests)
+            moves_on = self._controllers.queues.moves_on
+            seen = await until_next(self._tools.cache, self._pace, news, seen, took, busy=busy, moves_on=moves_on)
         await self._planning.stop()
 
     async def cycle(self) -> bool:

@@ -11,6 +11,8 @@ BUSY_SECONDS = 0.25
 # Cycles of a large cluster that follow each other closely would take from the planner, and from all that is done beside
 # them, the time that they wait for.
 REST_SHARE, LONGEST_REST_SECONDS = 0.5, 1.0
+# Where a queue moves on, whoever ends leaves room that lies idle until the next cycle.
+MOVING_IDLE_SECONDS, MOVING_LONGEST_SECONDS = 0.03, 0.1
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ async def until_next(
     took: float,
     *,
     busy: bool,
-    rests: bool = True,
+    moves_on: bool = False,
 ) -> int:
     """Sleeps until something changed, any of the `news` comes, or it is time; the cache's generation then.
 
@@ -39,14 +41,17 @@ async def until_next(
         news: what ends the sleep at once.
         seen: the cache's generation when the last cycle began.
         took: seconds of that cycle. What changed meanwhile has waited for as long, and so waits the less for company.
-            After a long cycle there is a rest, which only the `news` end, if it `rests`.
+            After a long cycle there is a rest, which only the `news` end.
+        moves_on: whether a queue does: then changes wait for next to no company, and nobody rests.
         busy: whether something is under way, so that time itself is news.
     """
-    rest = min(LONGEST_REST_SECONDS, REST_SHARE * took) if rests else 0.0
+    rest = 0.0 if moves_on else min(LONGEST_REST_SECONDS, REST_SHARE * took)
+    idle = min(pace.idle, MOVING_IDLE_SECONDS) if moves_on else pace.idle
+    longest = min(pace.longest, MOVING_LONGEST_SECONDS) if moves_on else pace.longest
     changed = cache.next_batch(
         seen,
-        idle_seconds=max(pace.idle, rest),
-        max_seconds=max(pace.longest - took, rest),
+        idle_seconds=max(idle, rest),
+        max_seconds=max(longest - took, rest),
         timeout_seconds=max(BUSY_SECONDS, rest) if busy else pace.cycle,
     )
     waits: list[asyncio.Task[object]] = [asyncio.create_task(wait) for wait in (changed, *news)]

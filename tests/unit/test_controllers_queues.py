@@ -13,10 +13,11 @@ from fake_kube import rfc3339
 from queue_worlds import add_job, add_queue, queue_world, running
 from spotkube.cluster.errors import Forbidden, Unavailable
 from spotkube.cluster.resources import CONFIGMAPS, FAIRQUEUES, JOBS, PRIORITYCLASSES
-from spotkube.controllers.queues import keeping, reconcile
+from spotkube.controllers.queues import keeping, reconcile, tempo
 from spotkube.controllers.queues.keeping import KEY
 from spotkube.convert.places import CONFIG_MAP, to_places
 from spotkube.model import labels as keys
+from spotkube.queueing.book import Book
 
 Object = dict[str, Any]
 # All of the queue's quota, on the two cores that each node on offer has.
@@ -215,16 +216,42 @@ class TestWhatIsSaid:
         assert any("'soon' is no duration; write it as in 90s" in words for words in told)
 
 
+async def test_who_has_ended_is_met_once_and_again_by_the_next_leader(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended Jobs stay by the thousands: to look at all of them again was half of a cycle."""
+    met = list[set[str]]()
+    meet = Book.meet
+
+    def noted(book: Book, now: float, queues: Any, seen: Any, totals: Any) -> None:
+        seen = list(seen)
+        met.append({one.job.uid for one in seen})
+        meet(book, now, queues, seen, totals)
+
+    monkeypatch.setattr(Book, "meet", noted)
+    add_job(world, "first")
+    add_job(world, "second")
+    await world.cycle()
+    end(world, "first")
+
+    await world.cycles(2)
+    assert met[1:] == [{"uid-first", "uid-second"}, {"uid-second"}]
+
+    world.controllers.queues.forget()
+    await world.cycle()
+    assert met[-1] == {"uid-first", "uid-second"}
+
+
 class TestManyWait:
     """Saying how many jobs stand takes longer than deciding about them."""
 
     @pytest.fixture(autouse=True)
-    def three_are_many_and_telling_takes_two_seconds(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reconcile, "_TOLD_EACH_CYCLE", 2)
+    def three_are_many_and_telling_takes_a_second(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tempo, "TOLD_EACH_CYCLE", 2)
 
         def take_time(line: str) -> None:
             if line.endswith("configmaps/spotkube-queues"):
-                world.clock.now += 2.0
+                world.clock.now += 1.0
 
         world.kube.before_write = take_time
 
@@ -242,7 +269,7 @@ class TestManyWait:
         assert why(world, "j05") == "Quota"
         assert world.kube.writes.count("patch configmaps/spotkube-queues") == told
 
-        await world.cycles(35)
+        await world.cycles(60)
 
         assert world.kube.writes.count("patch configmaps/spotkube-queues") > told
 
@@ -261,7 +288,7 @@ class TestManyWait:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(reconcile, "_EVENTS_AT_ONCE", 3)
-        monkeypatch.setattr(reconcile, "_TOLD_EACH_CYCLE", 100)
+        monkeypatch.setattr(tempo, "TOLD_EACH_CYCLE", 100)
         for n in range(12):
             add_job(world, f"j{n:02}")
         recorded = []

@@ -18,6 +18,7 @@ from spotkube.controllers.queues.overruns import Overruns
 from spotkube.controllers.queues.places import places
 from spotkube.controllers.queues.seeing import Lookout, Sight
 from spotkube.controllers.queues.standing import Standing, of_members, queue_status, standings, starts_of
+from spotkube.controllers.queues.tempo import Tempo
 from spotkube.controllers.queues.turns import Turns
 from spotkube.controllers.queues.widths import WidthController, crews, pod_starts
 from spotkube.controllers.toolbox import Toolbox, each
@@ -38,10 +39,6 @@ from spotkube.queueing.widths import share
 
 # What a share is a share of where neither quotas nor pool limits say so: the order goes by ratios of shares.
 _UNBOUNDED_MILLI_CPU = 1_000_000
-# Few are told in each cycle how they stand. Many are not, since that takes longer than to decide: it is let be for so
-# many times as long as it took, at most half a minute. A restart may forget as much of the order as came since.
-_TOLD_EACH_CYCLE = 500
-_TOLD_PART, _TOLD_SECONDS = 10, 30.0
 # An Event costs the API server as much as an admission does.
 _EVENTS_AT_ONCE = 25
 logger = logging.getLogger(__name__)
@@ -67,16 +64,22 @@ class QueueController:
         self._told: dict[str, str] = {}
         self._troubles = Troubles()
         self._told_invalid: Mapping[str, str] = {}
-        self._told_at = self._telling_took = 0.0
+        self._tempo = Tempo()
         self._turns = Turns(tools, self._figures)
         self.let_go = 0
         """How many objects the last cycle let go, or made room for in Jobs that are divided."""
         self.standings: Mapping[str, Standing] = {}
         """Of Jobs and pods that wait, by uid, as they were last told."""
 
+    @property
+    def moves_on(self) -> bool:
+        """Whether somebody was let go lately."""
+        return self._tempo.moves_on(self._tools.clock())
+
     def forget(self) -> None:
         """Another replica may lead meanwhile."""
         self._memory = None
+        self._lookout.forget()
         self._turns.forget()
         self._figures.clear()
 
@@ -100,6 +103,7 @@ class QueueController:
         totals = _totals(models, total)
         book.let_go(self._turns.under_way(sight))
         book.meet(view.now, models, sight.jobs, totals)
+        self._lookout.settled(sight)
         others = pods_of_others(view, self._kinds)
         capacity = ClusterCapacity.of(view, total, self._terms.market, others, book.admitted())
         scene = book.scene(view.now, models, capacity, spending.of_queues())
@@ -109,7 +113,9 @@ class QueueController:
         book.note(decisions, scene)
         await self._carry_out(decisions, sight, book, view.now)
         self.let_go += self._turns.let_go - before + await self._widths.carry_out(crew_of, shared.widths)
-        if not self._has_to_tell(decisions, scene):
+        self._tempo.let_go(view.now, self.let_go)
+        # Who was ended is kept at once.
+        if not decisions.ended and not self._tempo.has_to_tell(view.now, len(scene.backlog)):
             gone = {one.uid for one in decisions.admitted}
             self.standings = {
                 uid: one
@@ -117,7 +123,7 @@ class QueueController:
                 if one.uid not in gone and scene.backlog.get(one.uid) is not None
             }
             return
-        self._told_at, began = view.now, self._tools.clock()
+        began = self._tools.clock()
         self._troubles = Troubles(invalid, overlaps(tuple(admits.items())))
         waiting = told(standings(scene, decisions), self._troubles)
         book.outcomes.tell(view.now, starts_of(waiting))
@@ -128,13 +134,7 @@ class QueueController:
         self._overruns.look(view, by_name, self._terms.tenants)
         await self._tell(by_name, scene, sight, spending, view.now)
         await self._keeper.keep(book, spending, places(book, scene, waiting), view.now)
-        self._telling_took = self._tools.clock() - began
-
-    def _has_to_tell(self, decisions: Decisions, scene: Scene) -> bool:
-        """Whether it is time to say who waits why and until when, and to keep it; who was ended is kept at once."""
-        waiting, since = len(scene.backlog), scene.now_seconds - self._told_at
-        rest = min(_TOLD_SECONDS, _TOLD_PART * self._telling_took)
-        return bool(decisions.ended) or waiting <= _TOLD_EACH_CYCLE or not 0 <= since < rest
+        self._tempo.told(view.now, self._tools.clock() - began)
 
     def _rejected(self) -> dict[str, str]:
         """Queues of which nothing is known but why they can't be read."""

@@ -60,12 +60,28 @@ class Lookout:
     def __init__(self, kinds: Sequence[Kind]) -> None:
         self._kinds = kinds
         self._gangs: dict[_GroupKey, tuple[tuple[Member, ...], frozenset[str], Gang]] = {}
+        # By identity, with the objects themselves, so that none of their ids is given to another one.
+        self._over: dict[int, Member] = {}
+
+    def settled(self, sight: Sight) -> None:
+        """All that was seen to have ended is known by now: single jobs that have are not shown again. Ended Jobs may
+        stay in a cluster by the thousands."""
+        for members in sight.members.values():
+            if len(members) == 1 and members[0].group is None and members[0].seen.has_ended:
+                self._over[id(members[0])] = members[0]
+
+    def forget(self) -> None:
+        """Another replica may lead meanwhile, and know what we don't."""
+        self._over.clear()
 
     def look(self, view: View, admits: Mapping[str, frozenset[str]], terms: Terms) -> Sight:
         """`admits` names the namespaces of each queue. Jobs of an unknown queue wait for it."""
         sight, groups = Sight(), defaultdict[_GroupKey, list[Member]](list)
-        alone = sight.members
+        alone, before, self._over = sight.members, self._over, {}
         for member in (one for kind in self._kinds for one in kind.members(view, terms)):
+            if id(member) in before:
+                self._over[id(member)] = member
+                continue
             job, namespace = member.seen.job, member.about.namespace
             namespaces = admits.get(job.queue)
             if namespaces is not None and namespace not in namespaces:
