@@ -25,12 +25,14 @@ class Refused:
 
 @dataclass
 class Sight:
-    """`jobs` stand in a queue, each made of its `members` (by the job's uid); `unheld` run past theirs."""
+    """`jobs` stand in a queue, each made of its `members` (by the job's uid); `unheld` run past theirs. Of those that
+    are alone, `over` have ended."""
 
     jobs: list[Seen] = field(default_factory=list)
     members: dict[str, tuple[Member, ...]] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     unheld: list[Member] = field(default_factory=list)
+    over: list[Member] = field(default_factory=list)
 
     def members_of(self, jobs: Iterable[str], phase: Phase) -> Iterable[tuple[str, Member]]:
         """Of these jobs (their uids), those in this phase, each with the uid of its job."""
@@ -45,8 +47,9 @@ class Sight:
         job would be more than what was admitted, as `covers` says, is refused."""
         found = set()
         for one in self.jobs:
-            members = self.members[one.job.uid] if one.phase is Phase.RUNNING else ()
-            waiting = [member for member in members if member.phase is Phase.WAITING]
+            if one.phase is not Phase.RUNNING:
+                continue
+            waiting = [member for member in self.members[one.job.uid] if member.phase is Phase.WAITING]
             if waiting and covers(one.job):
                 found.add(one.job.uid)
             else:
@@ -66,9 +69,7 @@ class Lookout:
     def settled(self, sight: Sight) -> None:
         """All that was seen to have ended is known by now: single jobs that have are not shown again. Ended Jobs may
         stay in a cluster by the thousands."""
-        for members in sight.members.values():
-            if len(members) == 1 and members[0].group is None and members[0].seen.has_ended:
-                self._over[id(members[0])] = members[0]
+        self._over |= {id(member): member for member in sight.over}
 
     def forget(self) -> None:
         """Another replica may lead meanwhile, and know what we don't."""
@@ -94,6 +95,8 @@ class Lookout:
             else:
                 uid = job.uid
                 alone[uid] = (*alone[uid], member) if uid in alone else (member,)
+                if member.seen.has_ended:
+                    sight.over.append(member)
         sight.jobs = [single_of(some) for some in alone.values()]
         self._see_groups(groups, sight)
         return sight
