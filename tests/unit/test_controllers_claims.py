@@ -379,6 +379,17 @@ class TestLeaving:
 
         assert step == steps.Drain((), "1 pods still have to leave, such as default/web")
 
+    def test_nothing_is_said_of_a_drain_before_its_deadline_that_goes_as_it_should(self) -> None:
+        """A write for each node of a burst would take the time that its pods need."""
+        claim = make_claim("Draining", deleting=True, notice=NOW + 100)
+        going = make_pod("web", node="n", deleting=True)
+        stays = make_pod("db", node="n")
+
+        assert next_step(claim, facts(CLOSED, instance(), pods=[going])) == steps.Drain((), "")
+        step = next_step(claim, facts(CLOSED, instance(), pods=[going, stays]))
+        assert isinstance(step, steps.Drain)
+        assert step.message == "2 pods still have to leave, such as default/web"
+
     def test_pods_that_opted_out_are_named(self) -> None:
         stays = replace(make_pod("web", node="n"), do_not_disrupt=True)
 

@@ -87,6 +87,14 @@ async def test_two_budgets_are_an_error_of_the_server_and_asked_again() -> None:
     assert site.count("error") == 3
 
 
+async def test_it_says_whether_anything_was_due() -> None:
+    site = Site()
+
+    assert await site.evictor.act((PodAction(site.pod()),))
+    assert not await site.evictor.act((PodAction(site.pod()),))
+    assert not await site.evictor.act(())
+
+
 async def test_near_the_deadline_each_second_counts() -> None:
     site = Site()
     site.world.kube.refuse["delete"] = UNAVAILABLE

@@ -21,6 +21,8 @@ from spotkube.model.plan import Placement
 
 # Of pods that are alike, so many get an event: thousands of events with one reason would help nobody.
 MAX_TOLD = 10
+# More than evictions at once: pods that have to leave must not wait for their new nodes behind all that are leaving.
+PURCHASES_AT_ONCE = 128
 # What is done with the plan's name and the claims that it is about to write.
 Store = Callable[[str, Sequence[NodeClaim]], Awaitable[None]]
 logger = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ class Carrier:
         try:
             if store is not None:
                 await store(name, claims)
-            await each(bodies, create)
+            await each(bodies, create, at_once=PURCHASES_AT_ONCE)
         except ApiError as error:
             await self._write_status(name, to_status(decision, view, claims, applied=False, failed=str(error)))
             raise

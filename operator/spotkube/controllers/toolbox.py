@@ -68,13 +68,17 @@ class Toolbox:
 
 
 async def each(
-    items: Iterable[T], work: Callable[[T], Awaitable[None]], *, is_over: Callable[[], bool] = lambda: False
+    items: Iterable[T],
+    work: Callable[[T], Awaitable[None]],
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+    at_once: int = CONCURRENT_CALLS,
 ) -> None:
     """Works on all items, a few at a time, begun in their order, until it `is_over`.
 
     The first error is raised once all are done, so that none holds up the others; NotLeading before any other.
     """
-    gate = asyncio.Semaphore(CONCURRENT_CALLS)
+    gate = asyncio.Semaphore(at_once)
 
     async def one(item: T) -> None:
         async with gate:

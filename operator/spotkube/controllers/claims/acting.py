@@ -66,9 +66,7 @@ class ClaimActor:
                 # Its pods were counted before it was closed: where there seemed to be none, the next cycle looks anew.
                 return (claim, facts) if facts.pods else None
             case steps.Drain():
-                await self._evictor.act(step.actions)
-                await self.say(claim, step.message)
-                return None
+                await self._drain(step, claim)
             case steps.RecordDrained() | steps.LookAgain():
                 return await self._before_the_end(step, claim, facts)
             case steps.EndInstance():
@@ -88,6 +86,12 @@ class ClaimActor:
         reason = "TerminationNotice" if isinstance(step, steps.RecordNotice) else "TerminationWarning"
         self._event(claim, reason, f"{kind} by {step.notice.source}", "Record")
         return after
+
+    async def _drain(self, step: steps.Drain, claim: NodeClaim) -> None:
+        """Whoever was asked just now is given the time to go before anything is said of it: a write for each of a
+        thousand nodes costs the time that some of their pods would need."""
+        if not await self._evictor.act(step.actions) and step.message:
+            await self.say(claim, step.message)
 
     async def _before_the_end(
         self, step: steps.RecordDrained | steps.LookAgain, claim: NodeClaim, facts: Facts

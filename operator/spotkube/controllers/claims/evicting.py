@@ -46,8 +46,9 @@ class Evictor:
         self._turns = asyncio.Semaphore(EVICTIONS_AT_ONCE)
         self._cleaned_at = 0.0
 
-    async def act(self, actions: tuple[PodAction, ...]) -> None:
+    async def act(self, actions: tuple[PodAction, ...]) -> bool:
         """Returns once all have an answer, or `PATIENCE_SECONDS` after their turn; then the rest goes on by itself.
+        Whether anything was due.
 
         Raises NotLeading.
         """
@@ -61,6 +62,7 @@ class Evictor:
                 await self._turns.acquire()
             patient.append(asyncio.create_task(self._patiently(action)))
         await asyncio.gather(*patient)
+        return bool(due)
 
     async def _patiently(self, action: PodAction) -> None:
         task = self._under_way[_key(action)] = asyncio.create_task(self._one(action))

@@ -49,7 +49,8 @@ def leaving(claim: NodeClaim, facts: Facts) -> Step:
     staying = [pod for pod in facts.pods if departure.must_leave(pod)]
     if staying and not _is_over(staying, departure):
         actions = [one for one in drain_actions(facts.pods, departure) if not _waits_for_room(one, facts, departure)]
-        return Drain(tuple(actions), _what_stays(staying, departure))
+        going = departure.deadline is not None and all(pod.deleting for pod in staying)
+        return Drain(tuple(actions), "" if going else _what_stays(staying, departure))
     return _ending(claim, facts, departure)
 
 

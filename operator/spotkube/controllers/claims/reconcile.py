@@ -28,7 +28,7 @@ from spotkube.providers.port import ProviderError
 MAX_STEPS = 8
 # What is done for all claims before anything is done for one.
 _AT_ONCE = steps.RecordNotice | steps.Cordon
-SECONDS_A_WALK, LONGEST_TURN_SECONDS = 0.05, 15.0
+SECONDS_A_WALK, LONGEST_TURN_SECONDS = 0.05, 30.0
 logger = logging.getLogger(__name__)
 
 

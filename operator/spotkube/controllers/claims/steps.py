@@ -104,7 +104,8 @@ class Cordon:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Pods still have to leave; `actions` are those to be asked now, and may be none while budgets or graces run."""
+    """Pods still have to leave; `actions` are those to be asked now, and may be none while budgets or graces run.
+    `message` is empty where all are on their way and nobody need know more."""
 
     actions: tuple[PodAction, ...]
     message: str
