@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
+sys.path.extend(str(Path(__file__).resolve().parents[1] / part) for part in ("operator", "hack"))
+
 import admission_pods
 import live_rivals
 from admission_load import KINDS, Json, floor_seconds, jobs, surroundings

@@ -9,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.extend(str(Path(__file__).resolve().parents[1] / part) for part in ("operator", "hack"))
+
 import generate
 import live
 import live_rivals

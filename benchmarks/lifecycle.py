@@ -5,6 +5,9 @@ import argparse
 import asyncio
 import json
 import sys
+from pathlib import Path
+
+sys.path.extend(str(Path(__file__).resolve().parents[1] / part) for part in ("operator", "hack"))
 
 import lifecycle_fleet
 from fair_queue import Target

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import subprocess
 import sys
 import time
 from functools import partial
@@ -376,3 +378,15 @@ def test_the_share_below_which_so_many_percent_lie() -> None:
 def test_karpenter_gets_the_same_room_as_we_do() -> None:
     (made,) = live_rivals.instance_types([{**generate.offerings(2)[0], "cpu_milli": 1900, "memory_mib": 3000}])
     assert (made["resources"]["cpu"], made["resources"]["memory"]) == ("2000m", "3010Mi")
+
+
+@pytest.mark.parametrize("name", ["admission", "end_to_end", "lifecycle"])
+def test_what_measures_on_a_cluster_runs_as_its_help_says(name: str) -> None:
+    """They ended with an ImportError unless PYTHONPATH was set."""
+    script = cases.ROOT / "benchmarks" / f"{name}.py"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, str(script), "--help"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"benchmarks/{name}.py" in done.stdout

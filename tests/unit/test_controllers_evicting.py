@@ -141,7 +141,9 @@ async def test_a_webhook_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPa
     site.world.clock.now += 60
     await site.evictor.act(actions)
 
-    assert "evict pods/web" in site.world.kube.writes
+    async with asyncio.timeout(10):
+        while "evict pods/web" not in site.world.kube.writes:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.001)
     answer.set()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -173,6 +175,30 @@ async def test_few_are_evicted_at_a_time_but_what_is_forced_waits_for_no_turn(mo
     await acting
     assert max(most) == 2
     assert site.count("evicted") == 5
+
+
+async def test_who_waits_for_a_turn_until_its_forced_moment_is_forced_and_not_evicted_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody waits for turns with it: its node is looked at again meanwhile."""
+    monkeypatch.setattr(evicting, "EVICTIONS_AT_ONCE", 1)
+    site = Site("stuck", "web")
+    answer, evict = asyncio.Event(), site.world.kube.evict
+
+    async def hanging(namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> bool:
+        await answer.wait()
+        return await evict(namespace, name, uid=uid, grace_seconds=grace_seconds)
+
+    monkeypatch.setattr(site.world.kube, "evict", hanging)
+    monkeypatch.setattr(evicting, "PATIENCE_SECONDS", 5.0)
+    first = asyncio.create_task(site.evictor.act((PodAction(site.pod("stuck")),)))
+    second = asyncio.create_task(site.evictor.act((PodAction(site.pod("web")),)))
+    await asyncio.sleep(0)
+    await site.evictor.act((PodAction(site.pod("web"), How.FORCE, 9),))
+    answer.set()
+    await asyncio.gather(first, second)
+
+    assert site.world.kube.writes == ["patch pods/web/status", "delete pods/web", "evict pods/stuck"]
 
 
 async def test_a_mark_that_fails_costs_the_pod_no_grace() -> None:

@@ -47,32 +47,24 @@ class Evictor:
         self._cleaned_at = 0.0
 
     async def act(self, actions: tuple[PodAction, ...]) -> bool:
-        """Returns once all have an answer, or `PATIENCE_SECONDS` after their turn; then the rest goes on by itself.
-        Whether anything was due.
+        """Returns once all have an answer, or `PATIENCE_SECONDS` later; then the rest goes on by itself. Whether
+        anything was due.
 
         Raises NotLeading.
         """
         now = self._tools.clock()
         self._forget_old(now)
         due = [action for action in actions if self._is_due(action, now)]
-        due.sort(key=lambda action: action.how is How.EVICT)  # these may have to wait for their turn
-        patient = []
-        for action in due:
-            if action.how is How.EVICT:
-                await self._turns.acquire()
-            patient.append(asyncio.create_task(self._patiently(action)))
-        await asyncio.gather(*patient)
-        return bool(due)
-
-    async def _patiently(self, action: PodAction) -> None:
-        task = self._under_way[_key(action)] = asyncio.create_task(self._one(action))
-        try:
-            done, _ = await asyncio.wait([task], timeout=PATIENCE_SECONDS)
-        finally:
-            if action.how is How.EVICT:  # also where no answer comes, or those that hang would leave no turns
-                self._turns.release()
-        for one in done:
-            one.result()
+        if not due:
+            return False
+        tasks = [asyncio.create_task(self._one(action)) for action in due]
+        self._under_way |= {_key(action): task for action, task in zip(due, tasks, strict=True)}
+        for task in tasks:  # of what goes on by itself nobody hears
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        done, _ = await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
+        for task in done:
+            task.result()
+        return True
 
     def _forget_old(self, now: float) -> None:
         """Seldom: where a thousand nodes go at once, it is called for each of them in every cycle."""
@@ -86,15 +78,27 @@ class Evictor:
         return key not in self._under_way and (asked is None or now >= asked.again_at)
 
     async def _one(self, action: PodAction) -> None:
-        key = _key(action)
         try:
-            self._tools.require_leader()
-            result, wait = await self._answer(action)
-            self._asked[key] = _Asked(self._tools.clock() + wait, wait)
-            if action.how in _EVICTIONS:
-                self._tools.metrics.evictions_total.labels(result).inc()
+            await (self._evict_in_turn(action) if action.how is How.EVICT else self._ask(action))
         finally:
-            self._under_way.pop(key, None)
+            self._under_way.pop(_key(action), None)
+
+    async def _evict_in_turn(self, action: PodAction) -> None:
+        """Gives its turn away when no answer comes: those that hang would leave none."""
+        async with self._turns:
+            forced = action.pod.uid, How.FORCE
+            if forced in self._asked or forced in self._under_way:
+                return  # its moment came while it waited
+            asking = asyncio.create_task(self._ask(action))
+            await asyncio.wait([asking], timeout=PATIENCE_SECONDS)
+        await asking
+
+    async def _ask(self, action: PodAction) -> None:
+        self._tools.require_leader()
+        result, wait = await self._answer(action)
+        self._asked[_key(action)] = _Asked(self._tools.clock() + wait, wait)
+        if action.how in _EVICTIONS:
+            self._tools.metrics.evictions_total.labels(result).inc()
 
     async def _answer(self, action: PodAction) -> tuple[str, float]:
         """The result, and how many seconds to wait before asking the same again."""
