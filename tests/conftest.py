@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from localcluster.cluster import Cluster, LocalCluster
 from localcluster.errors import KubectlError
@@ -20,6 +21,9 @@ from support_chart import install_operator_identity
 from support_operator import Reader
 
 PROBE_TIMEOUT = "15s"
+# How long an example takes says something of the machine only.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
