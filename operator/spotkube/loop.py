@@ -142,8 +142,8 @@ class Loop:
                 decided.cancel()
             if self._planning.moving or all(task.done() for task in others):
                 break
-            if self._planning.done:
-                fine &= await self._isolated("decision", self.act)
+            if self._planning.done and not await self._isolated("decision", self.act):
+                return False  # the next cycle tries again: here it would be tried without a pause
             if not self._planning.busy and self._closing.has_unasked:
                 fine &= await self._isolated("question", self._ask_beside)
         return fine

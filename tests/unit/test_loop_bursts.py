@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from builders import make_offering
-from controller_builders import World
+from controller_builders import UNAVAILABLE, World
 from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.resources import NODECLAIMS
 from spotkube.controllers.claims.reconcile import LONGEST_TURN_SECONDS, turn_seconds
@@ -159,6 +159,36 @@ async def test_what_comes_while_others_are_evicted_is_planned_for_at_once(monkey
 
     assert not running.done(), "it waited for the evictions"
     assert world.claim_named(second).status.notice is not None
+    answer.set()
+    await running
+
+
+async def test_a_decision_that_fails_beside_evictions_is_tried_again_by_the_next_cycle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was tried for as long as the evictions took, without a pause."""
+    world, first, _ = await in_force()
+    monkeypatch.setattr("spotkube.controllers.claims.reconcile.turn_seconds", lambda _: PATIENCE_SECONDS)
+    monkeypatch.setattr("spotkube.controllers.claims.evicting.PATIENCE_SECONDS", PATIENCE_SECONDS)
+    evict, answer, tries = world.kube.evict, asyncio.Event(), list[int]()
+
+    async def hanging(*args: Any, **kwargs: Any) -> bool:
+        await answer.wait()
+        return await evict(*args, **kwargs)
+
+    async def failing() -> None:
+        tries.append(1)
+        raise UNAVAILABLE
+
+    monkeypatch.setattr(world.kube, "evict", hanging)
+    monkeypatch.setattr(world.loop, "act", failing)
+    world.notice(first, world.clock.now + 120)
+    running = asyncio.create_task(cycle(world))
+    await until(lambda: bool(tries))
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert len(tries) == 1
     answer.set()
     await running
 
