@@ -6,11 +6,20 @@ from pathlib import Path
 
 import pytest
 import typer
+from aiohttp import ClientConnectorError
+from kubernetes.aio.client import CoreV1Api
 from kubernetes.aio.config import ConfigException
 from typer.testing import CliRunner
 
 from spotkube.providers.local.__main__ import app, parse_capacity, parse_seconds
 from spotkube.providers.local.process import connect
+
+KUBECONFIG = """
+current-context: it
+contexts: [{name: it, context: {cluster: it, user: me}}]
+clusters: [{name: it, cluster: {server: "http://127.0.0.1:PORT"}}]
+users: [{name: me, user: {token: secret}}]
+"""
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("2s", 2), ("1.5m", 90), ("1h", 3600), ("7", 7)])
@@ -60,3 +69,18 @@ async def test_a_broken_kubeconfig_is_named(tmp_path: Path, content: str, compla
     kubeconfig.write_text(content)
     with pytest.raises(ConfigException, match=complaint):
         await connect(kubeconfig)
+
+
+async def test_no_request_asks_the_environment_for_a_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    def asked(*_: object) -> None:
+        raise AssertionError("aiohttp does this on another thread, for each request")
+
+    monkeypatch.setattr("aiohttp.client.netrc_from_env", asked)
+    monkeypatch.setattr("aiohttp.client.get_env_proxy_for_url", asked)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG.replace("PORT", str(unused_tcp_port)))
+    async with await connect(kubeconfig) as api:
+        with pytest.raises(ClientConnectorError):
+            await CoreV1Api(api).read_node("a")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 from kubernetes.aio import config as kube_config
-from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException
 from yaml import YAMLError
 
@@ -69,12 +69,20 @@ async def serve(options: Options) -> None:
 
 
 async def connect(kubeconfig: Path) -> ApiClient:
-    """A client for the kubeconfig's current context; nothing is sent yet. Raises ConfigException."""
+    """A client for the kubeconfig's current context; nothing is sent yet. Raises ConfigException.
+
+    A proxy is used only where the kubeconfig names one. Left to itself, aiohttp asks the environment for each request,
+    and for a netrc file too, on other threads.
+    """
+    configuration = Configuration()
     try:
-        api: ApiClient = await kube_config.new_client_from_config(config_file=str(kubeconfig))
+        await kube_config.load_kube_config(
+            config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
+        )
     except (YAMLError, TypeError) as error:  # TypeError: an empty file, or one that is no mapping
         raise ConfigException(f"kubeconfig: {kubeconfig} is no kubeconfig: {error}") from error
-    return api
+    configuration.client_session_kwargs = {"trust_env": False}
+    return ApiClient(configuration)
 
 
 async def _until_told_to_stop(scheduler: asyncio.Task[None]) -> None:
