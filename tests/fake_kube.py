@@ -125,17 +125,18 @@ class FakeKube:
         namespace: str | None = None,
         uid: str | None = None,
         grace_seconds: int | None = None,
-    ) -> bool:
+    ) -> Object | None:
         self._writing(f"delete {resource.plural}/{name}")
         raw = self.objects.get((resource, namespace, name))
         if raw is None or (uid is not None and raw["metadata"]["uid"] != uid):
-            return False
+            return None
         if resource == PODS:
             self.grace[name] = grace_seconds
             self._begin_deletion(raw, grace_seconds)
         else:
             self._delete(resource, namespace, name)
-        return True
+        status: Object = {"kind": "Status", "metadata": {}, "status": "Success"}
+        return copy.deepcopy(self.objects.get((resource, namespace, name), status))
 
     async def evict(self, namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> bool:
         self._writing(f"evict pods/{name}")

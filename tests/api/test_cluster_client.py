@@ -73,6 +73,15 @@ async def test_an_object_lives_and_dies(client: KubeClient, namespace: str) -> N
     assert not await client.delete(CONFIGMAPS, "a", namespace=namespace)
 
 
+async def test_a_deletion_that_a_finalizer_holds_answers_with_the_object(client: KubeClient, namespace: str) -> None:
+    await client.create(CONFIGMAPS, {"metadata": {"name": "held", "finalizers": ["example.com/held"]}}, namespace)
+    going = await client.delete(CONFIGMAPS, "held", namespace=namespace)
+    assert going is not None
+    assert going == await client.get(CONFIGMAPS, "held", namespace)
+    assert "deletionTimestamp" in going["metadata"]
+    await client.patch(CONFIGMAPS, "held", {"metadata": {"finalizers": None}}, namespace=namespace)
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [

@@ -53,7 +53,7 @@ class Writes:
         self.calls.append(f"patch {resource.plural}/{name}")
         return await self._client.patch(resource, name, body, **how)
 
-    async def delete(self, resource: Resource, name: str, **how: Any) -> bool:
+    async def delete(self, resource: Resource, name: str, **how: Any) -> Object | None:
         self.calls.append(f"delete {resource.plural}/{name}")
         return await self._client.delete(resource, name, **how)
 

@@ -267,9 +267,12 @@ async def test_creating_takes_the_namespace_from_the_object(api: FakeApi, client
 
 
 async def test_deleting_sends_what_guards_it(api: FakeApi, client: KubeClient) -> None:
-    assert await client.delete(
+    api.answers = [answer(200, {"metadata": {"uid": "u", "deletionTimestamp": "2026-01-01T00:00:00Z"}})]
+    going = await client.delete(
         PODS, "p", namespace="shop", uid="u", resource_version="7", grace_seconds=0, propagation="Background"
     )
+    assert going is not None
+    assert going["metadata"]["deletionTimestamp"] == "2026-01-01T00:00:00Z"
     assert api.bodies[0] == {
         "preconditions": {"uid": "u", "resourceVersion": "7"},
         "gracePeriodSeconds": 0,
@@ -277,9 +280,9 @@ async def test_deleting_sends_what_guards_it(api: FakeApi, client: KubeClient) -
     }
 
 
-async def test_deleting_what_is_gone_is_false(api: FakeApi, client: KubeClient) -> None:
+async def test_deleting_what_is_gone_returns_nothing(api: FakeApi, client: KubeClient) -> None:
     api.answers = [refusal(404, "NotFound", "no")]
-    assert not await client.delete(NODES, "a")
+    assert await client.delete(NODES, "a") is None
 
 
 @pytest.mark.parametrize("now_there", [refusal(404, "NotFound", "no"), answer(200, {"metadata": {"uid": "other"}})])

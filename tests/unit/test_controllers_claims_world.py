@@ -204,11 +204,11 @@ class TestNoticeInTheWorld:
 
         assert world.claim.status.notice is not None
         assert world.claim.status.notice.deadline.timestamp() == deadline
-        assert world.kube.writes[:5] == [
+        assert world.claim.status.phase is Phase.DRAINING
+        assert world.kube.writes[:4] == [
             f"patch nodes/{name}",
             f"patch nodeclaims/{name}/status",
             f"delete nodeclaims/{name}",
-            f"patch nodeclaims/{name}/status",
             "evict pods/web-1",
         ]
 

@@ -84,11 +84,10 @@ class TestAtOnce:
         await world.cycle()
 
         assert world.claim.status.notice is not None
-        assert world.kube.writes[:5] == [
+        assert world.kube.writes[:4] == [
             f"patch nodes/{name}",
             f"patch nodeclaims/{name}/status",
             f"delete nodeclaims/{name}",
-            f"patch nodeclaims/{name}/status",
             "evict pods/web-1",
         ]
 

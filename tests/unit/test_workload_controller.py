@@ -93,10 +93,11 @@ class FakeServer:
         *,
         namespace: str | None = None,
         uid: str | None = None,
-    ) -> bool:
+    ) -> Object:
         self.calls.append(f"delete {resource.plural}/{name}")
-        assert self.objects.pop((resource.name, namespace, name))["metadata"]["uid"] == uid
-        return True
+        gone = self.objects.pop((resource.name, namespace, name))
+        assert gone["metadata"]["uid"] == uid
+        return gone
 
     def record(self, ref: ObjectRef, type: str, reason: str, message: str, action: str) -> None:
         self.events.append((ref.name, reason, message))

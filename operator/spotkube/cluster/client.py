@@ -211,22 +211,22 @@ class KubeClient:
         resource_version: str | None = None,
         grace_seconds: int | None = None,
         propagation: Literal["Foreground", "Background", "Orphan"] | None = None,
-    ) -> bool:
-        """Ask for deletion; False when it was already gone (with `uid`: that very object, whatever has its name now).
+    ) -> Object | None:
+        """Ask for deletion. The object as it is then, or a Status where nothing holds it any longer; None when it was
+        already gone (with `uid`: that very object, whatever has its name now).
 
         Raises Conflict when the object is not at `resource_version` any more.
         """
         path = resource.path(namespace, name)
         body = _delete_options(uid, resource_version, grace_seconds, propagation)
         try:
-            await self._transport.request("DELETE", path, body=body)
+            return await self._transport.request("DELETE", path, body=body)
         except NotFound:
-            return False
+            return None
         except Conflict:
             if await self._is_gone(resource, name, namespace, uid):
-                return False
+                return None
             raise
-        return True
 
     async def evict(self, namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> bool:
         """Evict a pod through the Eviction API; False when that very pod was already gone.

@@ -8,10 +8,12 @@ from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import NodeClaimStatus, Phase
 from spotkube.cluster.errors import NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODES
+from spotkube.cluster.transport import Object
 from spotkube.controllers.claims import patches, steps
 from spotkube.controllers.claims.deciding import next_step
 from spotkube.controllers.claims.doors import Doors
 from spotkube.controllers.claims.evicting import Evictor
+from spotkube.controllers.claims.leaving import is_cordoned
 from spotkube.controllers.claims.looking import pods_on_node
 from spotkube.controllers.claims.steps import Facts, Step
 from spotkube.controllers.toolbox import Toolbox
@@ -55,7 +57,7 @@ class ClaimActor:
             case steps.Open() | steps.Avoid() if facts.node is not None:
                 return claim, await self._patch_node(facts, patches.door_patch(facts.node, step))
             case steps.RecordNotice() | steps.RecordWarning():
-                return await self._record(claim, step, facts.now), facts
+                return await self._record(claim, step, facts), facts
             case steps.GiveBack():
                 if await self._is_there_all_the_same(claim, step.reason):
                     return None
@@ -79,8 +81,13 @@ class ClaimActor:
                 await self._finish(claim)
         return None
 
-    async def _record(self, claim: NodeClaim, step: steps.RecordNotice | steps.RecordWarning, now: float) -> NodeClaim:
-        after = await self._write(claim, patches.noticed(claim, step, now))
+    async def _record(
+        self, claim: NodeClaim, step: steps.RecordNotice | steps.RecordWarning, facts: Facts
+    ) -> NodeClaim:
+        status = patches.noticed(claim, step, facts.now)
+        if isinstance(step, steps.RecordNotice) and facts.node is not None and is_cordoned(facts.node):
+            status = patches.draining(claim.model_copy(update={"status": status}), facts.instance, facts.now)
+        after = await self._write(claim, status)
         kind = step.notice.kind.value
         self._tools.metrics.notices_total.labels(kind).inc()
         reason = "TerminationNotice" if isinstance(step, steps.RecordNotice) else "TerminationWarning"
@@ -176,11 +183,12 @@ class ClaimActor:
         if step.rest:
             spec = claim.spec
             self._tools.resting.rest(OfferingKey(spec.instance_type, spec.zone, spec.capacity_type.value))
-        await self._tools.client.delete(NODECLAIMS, claim.name, uid=claim.metadata.uid)
+        left = await self._tools.client.delete(NODECLAIMS, claim.name, uid=claim.metadata.uid)
         self._tools.metrics.claims_failed_total.labels(step.reason.value).inc()
-        self._event(claim, step.reason.value, step.message, "GiveBack")
+        if step.reason is not steps.GiveBackReason.NOTICE:  # which was told when it was recorded
+            self._event(claim, step.reason.value, step.message, "GiveBack")
         logger.info("claim %s is given back: %s", claim.name, step.message)
-        return await self.reread(claim)
+        return self._as_stored(claim, left)
 
     async def remove_node(self, node: Node) -> None:
         """Deletes a Node whose instance is gone; never another that has its name by now."""
@@ -205,8 +213,10 @@ class ClaimActor:
 
         Raises ApiError.
         """
-        raw = await self._tools.client.get(NODECLAIMS, claim.name)
-        if raw is None or raw["metadata"]["uid"] != claim.metadata.uid:
+        return self._as_stored(claim, await self._tools.client.get(NODECLAIMS, claim.name))
+
+    def _as_stored(self, claim: NodeClaim, raw: Object | None) -> NodeClaim | None:
+        if raw is None or raw["metadata"].get("uid") != claim.metadata.uid:
             return None
         self._tools.cache.feed(NODECLAIMS, "MODIFIED", raw)
         return NodeClaim.from_dict(raw)

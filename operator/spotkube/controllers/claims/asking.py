@@ -32,9 +32,9 @@ async def ask(tools: Toolbox, action: PodAction) -> str:
             there = await tools.client.evict(pod.namespace, pod.name, uid=pod.uid, grace_seconds=action.grace_seconds)
         case How.FORCE:
             await _mark(tools, pod)
-            there = await tools.client.delete(
-                PODS, pod.name, namespace=pod.namespace, uid=pod.uid, grace_seconds=action.grace_seconds
-            )
+            grace, of = action.grace_seconds, pod.namespace
+            left = await tools.client.delete(PODS, pod.name, namespace=of, uid=pod.uid, grace_seconds=grace)
+            there = left is not None
     tools.displaced.add(pod, tools.clock())
     if not there:
         return "gone"

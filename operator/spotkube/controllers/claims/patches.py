@@ -14,7 +14,7 @@ from spotkube.model.cluster import Node
 from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import Taint, TaintEffect
-from spotkube.providers.port import InstanceOrder
+from spotkube.providers.port import Instance, InstanceOrder
 
 Json = dict[str, Any]
 _MILESTONES = (Phase.LAUNCHED, Phase.REGISTERED, Phase.READY, Phase.DRAINING)
@@ -74,6 +74,14 @@ def noticed(claim: NodeClaim, step: RecordNotice | RecordWarning, now: float) ->
         id=step.notice.id[:253],
     )
     return claim.status.model_copy(update={"warning" if isinstance(step, RecordWarning) else "notice": notice})
+
+
+def draining(claim: NodeClaim, instance: Instance | None, now: float) -> NodeClaimStatus:
+    """The status of one whose Node is closed to new pods; as it is where that is known."""
+    if claim.status.phase is Phase.DRAINING:
+        return claim.status
+    step = Advance(Phase.DRAINING, provider_id=instance.provider_id if instance else None)
+    return advanced(claim, step, now)
 
 
 def _times(claim: NodeClaim) -> dict[Phase, datetime]:

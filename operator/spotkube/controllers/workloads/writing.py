@@ -52,7 +52,7 @@ class Client(Protocol):
 
     async def delete(
         self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None
-    ) -> bool: ...
+    ) -> Object | None: ...
 
 
 class Recorder(Protocol):
