@@ -168,22 +168,31 @@ def instance_types(offerings: list[Json]) -> list[Json]:
 @contextlib.contextmanager
 def nodes_there(cluster: LocalCluster, _: list[Json]) -> Iterator[None]:
     """No operator: large nodes for all pods are there and Ready before the first one comes."""
-    resources = {"cpu": "96", "memory": "768Gi", "pods": "110"}
+    _join(cluster, [_node(f"there-{number}", "96", "768Gi") for number in range(NODES_THERE)])
+    yield
+
+
+def control_plane_node(cluster: LocalCluster) -> None:
+    """The one that every cluster has, not for pods of users. Without any, kube-scheduler takes what it can't
+    place for an error of its own, and rests for up to ten seconds before it tries again."""
+    node = _node("control-plane", "4", "16Gi")
+    taint = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+    _join(cluster, [{**node, "spec": {"taints": [taint]}}])
+
+
+def _join(cluster: LocalCluster, nodes: list[Json]) -> None:
+    """Creates these Nodes, and waits until KWOK has made them Ready."""
+    cluster.kubectl("create", "-f", "-", input="\n---\n".join(json.dumps(node) for node in nodes))
+    names = (f"node/{node['metadata']['name']}" for node in nodes)
+    cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *names)
+
+
+def _node(name: str, cpu: str, memory: str) -> Json:
+    resources = {"cpu": cpu, "memory": memory, "pods": "110"}
     condition = {"type": "Ready", "status": "False", "reason": "KubeletNotReady"}
     status = {"capacity": resources, "allocatable": resources, "conditions": [condition]}
-    names = [f"there-{number}" for number in range(NODES_THERE)]
-    nodes = [
-        {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": name, "annotations": {KWOK_ANNOTATION: "fake"}},
-            "status": status,
-        }
-        for name in names
-    ]
-    cluster.kubectl("create", "-f", "-", input="\n---\n".join(json.dumps(node) for node in nodes))
-    cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *(f"node/{name}" for name in names))
-    yield
+    metadata = {"name": name, "annotations": {KWOK_ANNOTATION: "fake"}}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": status}
 
 
 @functools.cache

@@ -16,9 +16,10 @@ class Batch:
         self._began_at: float | None = None
         self._grown_at = 0.0
 
-    def is_complete(self, waiting: int, now: float, *, growing: bool = False) -> bool:
+    def is_complete(self, waiting: int, now: float, *, growing: bool = False, search_seconds: float = 0.0) -> bool:
         """Whether so many `waiting` pods have not become more for the idle time, or have been waited for long enough.
-        `growing`: more are known to come.
+        `growing`: more are known to come. `search_seconds` is how long a plan for these will be searched for: whoever
+        comes only then has to wait for its end, so that company is worth waiting for as long.
 
         Never where nobody waits: whoever comes next begins a batch, and does not end one that began long ago.
         """
@@ -30,7 +31,8 @@ class Batch:
         elif growing or waiting > self._size:
             self._grown_at = now
         self._size = waiting
-        longest = self._max_seconds if growing else max(self._idle_seconds, STREAM_SHARE * self._max_seconds)
+        stream = max(self._idle_seconds, STREAM_SHARE * self._max_seconds, min(search_seconds, self._max_seconds))
+        longest = self._max_seconds if growing else stream
         return now - self._grown_at >= self._idle_seconds or now - self._began_at >= longest
 
     @property

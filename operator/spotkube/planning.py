@@ -103,7 +103,10 @@ class Planning:
 
     def start_if_due(self, view: View, unproven: frozenset[OfferingKey] = frozenset()) -> None:
         """Asks the next question, if there is one that has not been answered. `unproven` as in `MovesQuestion.next`."""
-        complete = self._batch.is_complete(len(view.unsettled), view.now, growing=view.coming)
+        waiting = [pod for pod in view.snapshot.pods if pod.uid in view.unsettled] if view.unsettled else []
+        complete = self._batch.is_complete(
+            len(waiting), view.now, growing=view.coming, search_seconds=search_seconds(waiting)
+        )
         if self._search is not None or view.now < self._paused_until:
             return
         mode, question, fingerprint = self._next_question(view)

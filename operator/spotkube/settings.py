@@ -177,8 +177,8 @@ class Settings(BaseSettings):
     batch_max_seconds: float = Field(
         3,
         ge=0,
-        description="Pods are planned for at the latest after this time, though more are known to come, and after a "
-        "third of it, though more keep coming.",
+        description="Pods are planned for at the latest after this time, though more are known to come, and though "
+        "more keep coming, after a third of it, or as long as their plan will be searched for if that is longer.",
     )
 
     # Being one of several replicas

@@ -26,6 +26,18 @@ def test_an_endless_stream_is_cut() -> None:
     assert answers.index(True) == 4, "a third of the longest time: nobody knows whether more come"
 
 
+def test_a_stream_is_waited_for_as_long_as_its_plan_is_searched_for() -> None:
+    """Whoever comes while it is searched for has to wait for its end, and for a plan of his own."""
+    batch = Batch(idle_seconds=1, max_seconds=5)
+    answers = [batch.is_complete(n + 1, n * 0.5, search_seconds=3) for n in range(12)]
+
+    assert answers.index(True) == 6
+
+    batch.close()
+    answers = [batch.is_complete(n + 1, n * 0.5, search_seconds=30) for n in range(12)]
+    assert answers.index(True) == 10, "not for ever"
+
+
 def test_the_idle_time_is_waited_for_however_long() -> None:
     batch = Batch(idle_seconds=4, max_seconds=5)
 

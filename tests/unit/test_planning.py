@@ -299,6 +299,16 @@ class TestBatches:
 
         assert worker.asked == [Mode.APPLY, Mode.APPLY]
 
+    async def test_many_that_keep_coming_are_planned_for_together(self, worker: FakeWorker) -> None:
+        """A plan for these is searched for longer than the rest of them takes to come."""
+        planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=0.5, max_seconds=3))
+        pods = [make_pod(f"web-{n:03}", cpu=1 + n % 20) for n in range(320)]
+        for n in range(1, 9):
+            assert await ask(planning, view_of(cluster(*pods[: 40 * n]), START + n / 4)) is None
+
+        assert await ask(planning, view_of(cluster(*pods), START + 2.5)) is not None
+        assert worker.asked == [Mode.APPLY]
+
     async def test_pods_of_a_node_that_is_leaving_wait_for_nobody(self, worker: FakeWorker) -> None:
         planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=1, max_seconds=5))
         claim = replace(make_claim("c-1", CHEAP, phase=ClaimPhase.READY), node="c-1", deadline=START + 30)
