@@ -28,6 +28,7 @@ from spotkube.controllers.workloads.status import node_facts
 from spotkube.controllers.workloads.waiting import Outlook
 from spotkube.enacting import Enactor
 from spotkube.health import Health
+from spotkube.model.labels import QUEUE_GATE
 from spotkube.observe import Observer
 from spotkube.pacing import Pace, until_next
 from spotkube.planning import Planning
@@ -96,7 +97,7 @@ class Loop:
         # What was decided is carried on at once, and the next plan is searched for meanwhile.
         view = await self._closing.look(self._isolated)
         queued = await self._isolated("queues", lambda: self._queue(view))
-        if self._controllers.queues.let_go:  # their pods are planned for with those that wait already
+        if self._controllers.queues.let_go and _holds_pods(view):  # they are planned for with those that wait already
             view = await self._observer.look()
         asked = await self._isolated("question", lambda: self._ask(view))
         return await self._carry_on(view) and decided and queued and asked
@@ -254,3 +255,8 @@ class Loop:
         """Whether claims are on their way, in or out."""
         claims = self._observer.claims.values()
         return any(c.metadata.deletion_timestamp is not None or c.status.phase is not Phase.READY for c in claims)
+
+
+def _holds_pods(view: View) -> bool:
+    """Whether pods stand in a queue by themselves; those of a Job are made only once it is let go."""
+    return any(QUEUE_GATE in pod.gates for pod in view.pods_as_stored.values())

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from spotkube.api import CapacityPlan, FairQueue, NodeClaim, NodePool, Workload
@@ -29,8 +29,9 @@ from spotkube.cluster.resources import (
     VOLUMEATTACHMENTS,
     WORKLOADS,
 )
+from spotkube.cluster.store import Store
 from spotkube.controllers.displaced import DisplacedPods
-from spotkube.controllers.expected import ExpectedPods, owner_of
+from spotkube.controllers.expected import ExpectedPods, missing_pods, owner_of
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.resting import RestingOfferings
@@ -42,7 +43,7 @@ from spotkube.convert.joining import JoinedVolumes
 from spotkube.convert.kinds import to_claim, to_pool
 from spotkube.convert.nodes import to_node, with_volume_limits
 from spotkube.convert.pods import to_daemonset, to_namespace
-from spotkube.convert.replicasets import ReplicaSet, to_replica_set
+from spotkube.convert.replicasets import to_replica_set
 from spotkube.convert.storage import (
     attached_to_nodes,
     to_attachment,
@@ -101,6 +102,7 @@ class Observer:
         self.daemonsets = cache.stores[DAEMONSETS]
         self.namespaces = cache.stores[NAMESPACES]
         self.sources = [cache.stores[resource] for resource in (JOBS, DEPLOYMENTS, STATEFULSETS)]
+        self._jobs: Store[Source] = cache.stores[JOBS]
         self._replica_sets = cache.stores[REPLICASETS]
         self.budgets = cache.stores[PODDISRUPTIONBUDGETS]
         self.workloads = cache.stores[WORKLOADS]
@@ -161,9 +163,10 @@ class Observer:
         were."""
         instances = await self._instances()
         offerings = await self._current_offerings()
-        sources: dict[tuple[str, str], Source] = {s.key: s for store in self.sources for s in store.values()}
+        sources: dict[SourceKey, Source] = {s.key: s for store in self.sources for s in store.values()}
         workloads: tuple[Workload, ...] = self.workloads.values()
         targets = targets_of(workloads)
+        sources |= self._set_aside(targets.keys() - sources.keys())
         stored, ended = self._stored(targets)
         claims: tuple[NodeClaim, ...] = self.claims.values()
         self._placement.recall(claims, stored)
@@ -221,6 +224,13 @@ class Observer:
             memory=self._memory,
         )
 
+    def _set_aside(self, targets: Iterable[SourceKey]) -> dict[SourceKey, Source]:
+        """Jobs that have ended long ago, and whose end Workloads tell."""
+        ended = (
+            (key, self._jobs.get(key[1].partition("/")[2], key[0])) for key in targets if key[1].startswith("Job/")
+        )
+        return {key: job for key, job in ended if job is not None}
+
     def _stored(self, targets: dict[SourceKey, str]) -> tuple[list[Pod], list[EndedPod]]:
         """The live pods as the API server has them, and whose they are by the Workloads' `targets`; and those that have
         ended."""
@@ -240,7 +250,7 @@ class Observer:
         now = self._clock()
         self._placement.inherit(self._displaced.settle(pods, now))
         self._placement.inherit(self._expected.settle(pods, self._placement.planned, now))
-        missing = _missing(sources, self._replica_sets.values(), pods, self._displaced.owners)
+        missing = missing_pods(sources, self._replica_sets.values(), pods, self._displaced.owners)
         displaced = self._displaced.waiting(missing)
         made_anew = Counter(owner_of(pod) for pod in displaced)
         # A StatefulSet makes its pods one after the other.
@@ -292,26 +302,6 @@ class Observer:
         except ProviderError as error:
             logger.warning("the cloud's offerings are not known, those told last stay in force: %s", error)
         return self._offerings
-
-
-def _missing(
-    sources: Mapping[SourceKey, Source],
-    replica_sets: Iterable[ReplicaSet],
-    pods: Iterable[Pod],
-    displaced: Collection[SourceKey],
-) -> dict[SourceKey, int]:
-    """How many pods each Job, StatefulSet, Deployment and ReplicaSet has still to make, and can.
-
-    What a Deployment wants its ReplicaSets say, the old and the new ones, as soon as there are any. Of thousands of
-    Jobs that wait or have ended none is named but those of which pods were `displaced`.
-    """
-    there = Counter(owner_of(pod) for pod in pods if not pod.deleting)
-    wanted = {key: source.wanted for key, source in sources.items() if source.wanted or key in displaced}
-    declared: Counter[SourceKey] = Counter()
-    for one in replica_sets:
-        declared[one.owner] += 0 if one.blocked else one.replicas
-    wanted |= declared
-    return {key: max(0, number - there[key]) for key, number in wanted.items()}
 
 
 def _of_workload(pod: Pod, workload: str | None) -> Pod:

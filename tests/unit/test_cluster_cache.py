@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotkube.cluster.cache import Cache, Store, is_older
+from spotkube.cluster.cache import Cache
 from spotkube.cluster.errors import HistoryRewritten
 from spotkube.cluster.resources import NODES, PODS
+from spotkube.cluster.store import Store, is_older
 
 
 def pod(name: str, version: str = "1", uid: str | None = None, phase: str = "Running") -> dict[str, Any]:
@@ -169,6 +170,22 @@ def test_a_kind_is_added_once(cache: Cache, pods: Store[tuple[str, str]]) -> Non
         cache.add(PODS, running)
 
 
+def test_what_is_set_aside_is_found_by_name_only_until_it_changes(cache: Cache, pods: Store[tuple[str, str]]) -> None:
+    cache.relist(PODS, [pod("a"), pod("b"), pod("c")], "5")
+    a, b = ("a", "Running"), ("b", "Running")
+    assert (pods.get("a", "shop"), pods.get("b", "shop")) == (a, b)
+    pods.set_aside({("shop", "a"): pods.values()[0], ("shop", "b"): ("b", "Running"), ("shop", "d"): b})
+    assert pods.values() == (b, ("c", "Running")), "the very same value is meant, not one like it"
+    assert pods.get("a", "shop") == a
+    cache.relist(PODS, [pod("a"), pod("b"), pod("c")], "6")
+    assert a not in pods.values()
+    cache.feed(PODS, "MODIFIED", pod("a", "7", phase="Pending"))
+    assert pods.values()[0] == ("a", "Pending")
+    pods.set_aside({("shop", "a"): pods.values()[0]})
+    cache.feed(PODS, "DELETED", pod("a", "8"))
+    assert (len(pods), pods.get("a", "shop")) == (2, None)
+
+
 async def test_waiting_for_a_change_ends_with_the_change(cache: Cache, pods: Store[tuple[str, str]]) -> None:
     waiting = asyncio.create_task(cache.next_batch(cache.generation, idle_seconds=0, max_seconds=0))
     await asyncio.sleep(0)
@@ -242,7 +259,7 @@ class Server:
         return f"v{1000 - self.version}" if self.opaque else str(self.version)
 
 
-MOVES = [("put", "a"), ("put", "b"), ("delete", "a"), ("delete", "b")] + [
+MOVES = [(move, name) for move in ("put", "delete", "aside") for name in "ab"] + [
     (move, "") for move in ("watch", "watch", "watch", "begin", "begin", "page", "commit", "commit", "fail")
 ]
 
@@ -257,6 +274,7 @@ def test_the_cache_comes_to_the_servers_state_whatever_the_order(moves: list[tup
     delivered = 0
     relist, snapshot, version = store.begin_relist(), list[dict[str, Any]](), ""
     newest: dict[str, int] = {}
+    aside = set[tuple[str, str]]()
 
     def check() -> None:
         """No object goes back in time, and only those that existed are there."""
@@ -272,6 +290,10 @@ def test_the_cache_comes_to_the_servers_state_whatever_the_order(moves: list[tup
             case "watch" if delivered < len(server.events):
                 cache.feed(PODS, *server.events[delivered])
                 delivered += 1
+            case "aside" if (value := store.get(name, "shop")) is not None:
+                store.set_aside({("shop", name): value})
+                aside.add(value)
+                assert value not in store.values()
             case "begin":
                 relist = store.begin_relist()
                 snapshot, version = list(server.objects.values()), server.version_name
@@ -288,6 +310,10 @@ def test_the_cache_comes_to_the_servers_state_whatever_the_order(moves: list[tup
     for event in server.events[delivered:]:
         cache.feed(PODS, *event)
     expected = sorted((name, raw["status"]["phase"]) for name, raw in server.objects.items())
+    assert set(expected) - aside <= set(store.values()) <= set(expected), (
+        "what was set aside comes back once it changes"
+    )
+    store.show_all()
     assert list(store.values()) == expected
     relist = store.begin_relist()
     relist.add(list(server.objects.values()))

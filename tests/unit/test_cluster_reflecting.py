@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from spotkube.cluster import reflecting
-from spotkube.cluster.cache import Cache, Store
+from spotkube.cluster.cache import Cache
 from spotkube.cluster.errors import Expired, Unavailable
 from spotkube.cluster.reflecting import keep_watching, pause_seconds
 from spotkube.cluster.resources import NODES, Resource
+from spotkube.cluster.store import Store
 
 Event = tuple[str, dict[str, Any]]
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from spotkube.cluster import relisting
-from spotkube.cluster.cache import Cache, Store
+from spotkube.cluster.cache import Cache
 from spotkube.cluster.errors import Expired, HistoryRewritten, Unavailable
 from spotkube.cluster.relisting import keep_relisting, pause_seconds, relist
 from spotkube.cluster.resources import NODES, PODS, Resource
+from spotkube.cluster.store import Store
 
 Page = tuple[list[dict[str, Any]], str]
 

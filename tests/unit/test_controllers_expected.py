@@ -8,13 +8,12 @@ import pytest
 from builders import make_pod
 from controller_builders import World
 from spotkube.cluster.resources import REPLICASETS
-from spotkube.controllers.expected import FIRST_SECONDS, STUCK_SECONDS, ExpectedPods, unmade
+from spotkube.controllers.expected import FIRST_SECONDS, STUCK_SECONDS, ExpectedPods, missing_pods, unmade
 from spotkube.convert.pods import to_pod
 from spotkube.convert.replicasets import ReplicaSet, to_replica_set
 from spotkube.model.labels import QUEUE_GATE
 from spotkube.model.pods import Pod
 from spotkube.model.volumes import ClaimUse
-from spotkube.observe import _missing
 from unit.workload_builders import make_job, make_source, make_target
 
 OWNER = ("default", "ReplicaSet/web")
@@ -43,7 +42,7 @@ class TestWhoLacksPods:
         runs = make_source(make_job("runs"))
         sources = {one.key: one for one in (*jobs.values(), runs)}
 
-        found = _missing(sources, (), (), {jobs["taken-back"].key})
+        found = missing_pods(sources, (), (), {jobs["taken-back"].key})
 
         assert found == {jobs["taken-back"].key: 0, runs.key: runs.replicas}
 
@@ -56,9 +55,11 @@ class TestWhoLacksPods:
         source = make_target("web", replicas=5)
         assert pod is not None and source.key == ("shop", "Deployment/web")
 
-        assert _missing({source.key: source}, [], [pod], ()) == {source.key: 4}, "its ReplicaSet is still to be made"
-        assert _missing({source.key: source}, [old, new], [pod], ()) == {source.key: 6}
-        assert _missing({source.key: source}, [replace(old, blocked=True), new], [pod], ()) == {source.key: 2}
+        assert missing_pods({source.key: source}, [], [pod], ()) == {source.key: 4}, (
+            "its ReplicaSet is still to be made"
+        )
+        assert missing_pods({source.key: source}, [old, new], [pod], ()) == {source.key: 6}
+        assert missing_pods({source.key: source}, [replace(old, blocked=True), new], [pod], ()) == {source.key: 2}
 
 
 class TestStandIns:

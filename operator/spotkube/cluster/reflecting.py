@@ -8,11 +8,12 @@ import asyncio
 import logging
 import random
 
-from spotkube.cluster.cache import Cache, Store
+from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.errors import ClusterError, Expired, HistoryRewritten
 from spotkube.cluster.relisting import relist
 from spotkube.cluster.resources import Resource
+from spotkube.cluster.store import Store
 
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 30.0

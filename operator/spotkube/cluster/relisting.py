@@ -11,10 +11,11 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from spotkube.cluster.cache import Cache, Store
+from spotkube.cluster.cache import Cache
 from spotkube.cluster.client import PAGE_SIZE, KubeClient
 from spotkube.cluster.errors import ClusterError, Expired, HistoryRewritten
 from spotkube.cluster.resources import Resource
+from spotkube.cluster.store import Store
 
 JITTER = 0.1
 """Part of the period by which each pause differs, so that the lists of the kinds spread over time."""

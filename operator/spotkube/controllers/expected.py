@@ -5,11 +5,12 @@ declared is known at once. So each missing pod is stood in for by a copy of one 
 it, and gives its place to the next pod that its owner makes.
 """
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from spotkube.convert.workloads import SourceKey
+from spotkube.convert.replicasets import ReplicaSet
+from spotkube.convert.workloads import Source, SourceKey
 from spotkube.model.labels import QUEUE_GATE
 from spotkube.model.pods import Pod
 
@@ -92,6 +93,26 @@ class ExpectedPods:
         while len(owner.stand_ins) < wanted:
             owner.stand_ins.append(f"{'/'.join(key)}#{self._made}")
             self._made += 1
+
+
+def missing_pods(
+    sources: Mapping[SourceKey, Source],
+    replica_sets: Iterable[ReplicaSet],
+    pods: Iterable[Pod],
+    displaced: Collection[SourceKey],
+) -> dict[SourceKey, int]:
+    """How many pods each Job, StatefulSet, Deployment and ReplicaSet has still to make, and can.
+
+    What a Deployment wants its ReplicaSets say, the old and the new ones, as soon as there are any. Of thousands of
+    Jobs that wait or have ended none is named but those of which pods were `displaced`.
+    """
+    there = Counter(owner_of(pod) for pod in pods if not pod.deleting)
+    wanted = {key: source.wanted for key, source in sources.items() if source.wanted or key in displaced}
+    declared: Counter[SourceKey] = Counter()
+    for one in replica_sets:
+        declared[one.owner] += 0 if one.blocked else one.replicas
+    wanted |= declared
+    return {key: max(0, number - there[key]) for key, number in wanted.items()}
 
 
 def owner_of(pod: Pod) -> SourceKey:

@@ -14,10 +14,10 @@ from functools import cached_property
 
 from spotkube.api import NodeClaim
 from spotkube.api.nodeclaim import Phase
-from spotkube.cluster.cache import Store
 from spotkube.cluster.client import PatchKind
 from spotkube.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from spotkube.cluster.resources import PODS
+from spotkube.cluster.store import Store
 from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.claims.arriving import is_ready
 from spotkube.controllers.expected import owner_of, unmade

@@ -45,7 +45,7 @@ class Seen:
 
     @property
     def has_ended(self) -> bool:
-        return self.phase in (Phase.SUCCEEDED, Phase.FAILED)
+        return self.phase is Phase.SUCCEEDED or self.phase is Phase.FAILED
 
     def ran_seconds(self, admitted_seconds: float) -> float | None:
         """How long it ran, if it was let go at that moment; None if nothing says when it ended."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from weakref import WeakValueDictionary
 
 from spotkube.api import NodeClaim
-from spotkube.cluster.cache import Store
 from spotkube.cluster.errors import ApiError, NotFound
 from spotkube.cluster.resources import NODECLAIMS, NODES
+from spotkube.cluster.store import Store
 from spotkube.controllers.claims.leaving import is_cordoned
 from spotkube.controllers.claims.patches import cordon_patch
 from spotkube.controllers.inbox import Inbox

@@ -7,7 +7,7 @@ from spotkube.api import FairQueue
 from spotkube.api.fairqueue import INVALID
 from spotkube.cluster.errors import ApiError, Invalid, NotFound
 from spotkube.cluster.events import ObjectRef
-from spotkube.cluster.resources import FAIRQUEUES, PRIORITYCLASSES
+from spotkube.cluster.resources import FAIRQUEUES, JOBS, PRIORITYCLASSES
 from spotkube.controllers.queues.accounting import pods_of_others, rates_usd_hour
 from spotkube.controllers.queues.capacity import ClusterCapacity, Market, total_of
 from spotkube.controllers.queues.conditions import LASTING, Troubles, conditions, of_invalid, overlaps, to_models, told
@@ -79,6 +79,7 @@ class QueueController:
     def forget(self) -> None:
         """Another replica may lead meanwhile."""
         self._memory = None
+        self._tools.cache.stores[JOBS].show_all()
         self._lookout.forget()
         self._turns.forget()
         self._figures.clear()

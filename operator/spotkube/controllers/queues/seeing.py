@@ -58,48 +58,92 @@ class Sight:
 
 
 class Lookout:
-    """Looks at the jobs of each cycle; of those that are as they were it says again what it said."""
+    """Looks at the jobs of each cycle. Of those that are as they were it knows what it saw: a look costs what has
+    changed since the last one, and little of what there is."""
 
     def __init__(self, kinds: Sequence[Kind]) -> None:
         self._kinds = kinds
         self._gangs: dict[_GroupKey, tuple[tuple[Member, ...], frozenset[str], Gang]] = {}
+        self._admits: Mapping[str, frozenset[str]] = {}
         # By identity, with the objects themselves, so that none of their ids is given to another one.
+        self._sorted: dict[int, Member] = {}
+        self._refused: dict[int, Refused] = {}
+        self._unheld: dict[int, Member] = {}
+        self._grouped: dict[int, Member] = {}
         self._over: dict[int, Member] = {}
+        self._alone: dict[str, tuple[Member, ...]] = {}
+        self._jobs: dict[str, Seen] = {}
 
     def settled(self, sight: Sight) -> None:
         """All that was seen to have ended is known by now: single jobs that have are not shown again. Ended Jobs may
         stay in a cluster by the thousands."""
-        self._over |= {id(member): member for member in sight.over}
+        over = frozenset(map(id, sight.over))
+        self._over = {id_: one for id_, one in self._over.items() if id_ not in over}
+        self._stand({one.seen.job.uid for one in sight.over}, lambda one: id(one) not in over)
+        for kind in self._kinds:
+            kind.set_aside([one for one in sight.over if one.kind is kind])
 
     def forget(self) -> None:
         """Another replica may lead meanwhile, and know what we don't."""
-        self._over.clear()
+        for known in (self._sorted, self._refused, self._unheld, self._grouped, self._over):
+            known.clear()
+        self._alone, self._jobs = {}, {}
 
     def look(self, view: View, admits: Mapping[str, frozenset[str]], terms: Terms) -> Sight:
         """`admits` names the namespaces of each queue. Jobs of an unknown queue wait for it."""
-        sight, groups = Sight(), defaultdict[_GroupKey, list[Member]](list)
-        alone, before, self._over = sight.members, self._over, {}
-        for member in (one for kind in self._kinds for one in kind.members(view, terms)):
-            if id(member) in before:
-                self._over[id(member)] = member
-                continue
-            job, namespace = member.seen.job, member.about.namespace
-            namespaces = admits.get(job.queue)
-            if namespaces is not None and namespace not in namespaces:
-                if member.phase in (Phase.WAITING, Phase.LEAVING):
-                    sight.refused.append(Refused(member, "NotAllowed", _stranger(member)))
-            elif member.unheld:
-                sight.unheld.append(member)
-            elif member.group is not None:
-                groups[member.namespace, member.group.name, job.queue].append(member)
-            else:
-                uid = job.uid
-                alone[uid] = (*alone[uid], member) if uid in alone else (member,)
-                if member.seen.has_ended:
-                    sight.over.append(member)
-        sight.jobs = [single_of(some) for some in alone.values()]
-        self._see_groups(groups, sight)
+        if admits != self._admits:
+            self.forget()
+            self._admits = admits
+        there = {id(one): one for kind in self._kinds for one in kind.members(view, terms)}
+        gone = [self._sorted[id_] for id_ in self._sorted.keys() - there.keys()]
+        news = [one for id_, one in there.items() if id_ not in self._sorted]
+        self._sorted = there
+        self._take_out(gone)
+        for one in news:
+            self._sort(one)
+        sight = Sight(
+            list(self._jobs.values()),
+            dict(self._alone),
+            list(self._refused.values()),
+            list(self._unheld.values()),
+            list(self._over.values()),
+        )
+        grouped = [one for id_, one in there.items() if id_ in self._grouped] if self._grouped else []
+        self._see_groups(_by_group(grouped), sight)
         return sight
+
+    def _sort(self, member: Member) -> None:
+        """Puts it where it belongs."""
+        namespaces = self._admits.get(member.queue)
+        if namespaces is not None and member.about.namespace not in namespaces:
+            if member.phase in (Phase.WAITING, Phase.LEAVING):
+                self._refused[id(member)] = Refused(member, "NotAllowed", _stranger(member))
+        elif member.unheld:
+            self._unheld[id(member)] = member
+        elif member.group is not None:
+            self._grouped[id(member)] = member
+        else:
+            uid = member.seen.job.uid
+            self._alone[uid] = some = (*self._alone.get(uid, ()), member)
+            self._jobs[uid] = single_of(some)
+            if member.seen.has_ended:
+                self._over[id(member)] = member
+
+    def _take_out(self, gone: Iterable[Member]) -> None:
+        left = {id(member): member for member in gone}
+        for known in (self._refused, self._unheld, self._grouped, self._over):
+            for id_ in left:
+                known.pop(id_, None)
+        self._stand({one.seen.job.uid for one in left.values()}, lambda one: id(one) not in left)
+
+    def _stand(self, uids: Iterable[str], stays: Callable[[Member], bool]) -> None:
+        """Of these jobs only members that stay are left."""
+        for uid in uids:
+            if some := tuple(filter(stays, self._alone.get(uid, ()))):
+                self._alone[uid], self._jobs[uid] = some, single_of(some)
+            else:
+                self._alone.pop(uid, None)
+                self._jobs.pop(uid, None)
 
     def _see_groups(self, groups: Mapping[_GroupKey, Sequence[Member]], sight: Sight) -> None:
         queues = defaultdict[tuple[str, str], set[str]](set)
@@ -117,6 +161,13 @@ class Lookout:
                 sight.jobs.append(gang.seen)
                 sight.members[gang.seen.job.uid] = gang.members
         self._gangs = gangs
+
+
+def _by_group(members: Iterable[Member]) -> dict[_GroupKey, list[Member]]:
+    groups: dict[_GroupKey, list[Member]] = defaultdict(list)
+    for member in members:
+        groups[member.namespace, member.group_name, member.queue].append(member)
+    return groups
 
 
 def _stranger(member: Member) -> str:

@@ -43,6 +43,12 @@ class JobKind:
         found = [one for one in self._known.of_all(view.sources.values()) if one is not None]
         return [one if not one.unheld else _while_young(one, view.now) for one in self._with_saved(found, view)]
 
+    def set_aside(self, ended: Iterable[Member]) -> None:
+        """Not those of which Workloads tell, and not as long as a pod of one is paid for."""
+        sources: list[Source] = [one.made_of for one in ended]
+        idle = [one for one in sources if not one.workload and one.job is not None and not one.job.active]
+        self._tools.cache.stores[JOBS].set_aside({(one.namespace, one.name): one for one in idle})
+
     def _with_saved(self, members: list[Member], view: View) -> list[Member]:
         """With what their pods say of when they saved their work, which few do."""
         before, self._saved = self._saved, {}

@@ -83,6 +83,9 @@ class PodKind:
             made_of=pod,
         )
 
+    def set_aside(self, ended: Iterable[Member]) -> None:
+        """They are few: pods that ended do not stay for long."""
+
     def queue_of(self, pod: Pod, view: View) -> str | None:
         return pod.queued.queue if pod.queued is not None else None
 

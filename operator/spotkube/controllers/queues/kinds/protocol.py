@@ -79,6 +79,9 @@ class Kind(Protocol):
         """All objects of the kind that name a queue and are the queue's to hold. Of an object that is as it was, by the
         same terms, it gives the very same Member again."""
 
+    def set_aside(self, ended: Iterable[Member]) -> None:
+        """All is known that these tell, which have ended: `members` may leave them out from now on."""
+
     def queue_of(self, pod: Pod, view: View) -> str | None:
         """The queue that the pod runs in, if it is one that an object of this kind made, or is."""
 
