@@ -12,6 +12,7 @@ from controller_builders import UNAVAILABLE, World
 from fake_provider import OFFERING
 from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.resources import EVENTS, NODECLAIMS, NODEPOOLS, NODES, PODS
+from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.toolbox import NotLeading
 from spotkube.model.labels import (
     TERMINATION_FINALIZER,
@@ -211,6 +212,32 @@ class TestNoticeInTheWorld:
             f"delete nodeclaims/{name}",
             "evict pods/web-1",
         ]
+
+    async def test_its_instance_is_not_ended_while_others_wait_to_be_told(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        backed_up = True
+        monkeypatch.setattr(Evictor, "is_backed_up", property(lambda _: backed_up))
+        world = World()
+        name = await world.up_and_running()
+        world.notice(name, world.clock.now + 600)
+        for _ in range(10):
+            await world.cycle()
+            world.pods_end()
+        assert f"i-{name}" not in world.cloud.ended
+
+        backed_up = False
+        await world.cycles(2)
+        assert f"i-{name}" in world.cloud.ended
+
+    async def test_who_leaves_without_a_notice_is_ended_whoever_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Evictor, "is_backed_up", property(lambda _: True))
+        world = World()
+        name = await world.up_and_running()
+        world.kube.drop(PODS, "web-1", "shop")
+        world.kube.mark_deleted(NODECLAIMS, name)
+        await world.cycles(10)
+        assert f"i-{name}" in world.cloud.ended
 
     async def test_room_is_bought_while_a_budget_still_holds_the_pod(self) -> None:
         world = World()

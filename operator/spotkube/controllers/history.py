@@ -16,6 +16,7 @@ from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.history import CONFIG_MAP, KEY, History, format_history, parse_history
 from spotkube.model.history import SpotPool, SpotRecord
+from spotkube.model.kept import Kept
 from spotkube.model.notices import NoticeKind
 from spotkube.model.offerings import SPOT, Offering, OfferingKey
 from spotkube.providers.port import InstanceState
@@ -47,6 +48,7 @@ class InterruptionHistory:
         self._written_at = 0.0
         self._rested: dict[str, list[float]] = {}
         self._strangers: set[SpotPool] = set()
+        self._offered: Kept[tuple[Offering, ...], frozenset[SpotPool]] = Kept(_spot_pools)
 
     def forget(self) -> None:
         self._loaded = False
@@ -69,13 +71,15 @@ class InterruptionHistory:
                 logger.warning("what is seen of spot can't be kept, and a restart forgets it: %s", error)
             self._loaded, self._forbidden, self._urgent, self._written_at = True, True, False, view.now
 
-    def records(self, claims: Iterable[NodeClaim], offerings: Iterable[Offering], now: float) -> tuple[SpotRecord, ...]:
+    def records(
+        self, claims: Iterable[NodeClaim], offerings: tuple[Offering, ...], now: float
+    ) -> tuple[SpotRecord, ...]:
         """All that was seen of the spot pools that are offered, with the nodes that run, in a stable order."""
         found = dict(self._ended)
         for claim in claims:
             if _is_spot_instance(claim) and claim.metadata.uid not in self._counted:
                 _add(found, _life(claim, now))
-        known = {SpotPool(o.instance_type, o.zone) for o in offerings if o.capacity_type == SPOT}
+        (known,) = self._offered.of_all([offerings])
         self._tell_of_strangers(found.keys() - known if known else set())
         return tuple(found[pool] for pool in sorted(found.keys() & known))
 
@@ -139,6 +143,10 @@ def was_taken_back(claim: NodeClaim, view: View) -> bool:
         return False
     instance = view.instances.get(claim.metadata.uid or "")
     return instance is None or instance.state is InstanceState.TERMINATED
+
+
+def _spot_pools(offerings: tuple[Offering, ...]) -> frozenset[SpotPool]:
+    return frozenset(SpotPool(one.instance_type, one.zone) for one in offerings if one.capacity_type == SPOT)
 
 
 def _is_spot_instance(claim: NodeClaim) -> bool:

@@ -9,6 +9,7 @@ from spotkube.convert.workloads import Budget, Source, SourceKey
 from spotkube.model.cluster import Node, Pool, Snapshot
 from spotkube.model.kept import Kept
 from spotkube.model.labels import MOVING
+from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.pods import EndedPod, Pod
 from spotkube.model.volumes import NodeVolume
 from spotkube.planner.formulation.bins import Bin, KeptBins, make_bins
@@ -20,6 +21,10 @@ def _unready(pod: Pod) -> Pod:
     return replace(pod, ready=False) if pod.ready else pod
 
 
+def _by_key(offerings: tuple[Offering, ...]) -> Mapping[OfferingKey, Offering]:
+    return {offering.key: offering for offering in offerings}
+
+
 @dataclass(frozen=True)
 class Memory:
     """What one view leaves to the next, so that it costs what has changed."""
@@ -28,6 +33,7 @@ class Memory:
     unready: Kept[Pod, Pod] = field(default_factory=lambda: Kept(_unready))
     pod_hashes: Kept[Pod, int] = field(default_factory=lambda: Kept(hash))
     node_hashes: Kept[Node, int] = field(default_factory=lambda: Kept(hash))
+    offered: Kept[tuple[Offering, ...], Mapping[OfferingKey, Offering]] = field(default_factory=lambda: Kept(_by_key))
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,11 @@ class View:
     places: Mapping[str, str] = field(default_factory=dict)
     doubted_prices: int = 0
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
+
+    @cached_property
+    def offered(self) -> Mapping[OfferingKey, Offering]:
+        """What is for sale."""
+        return self.memory.offered.of_all([self.snapshot.offerings])[0]
 
     @cached_property
     def bins(self) -> list[Bin]:

@@ -45,6 +45,12 @@ class ClaimActor:
         self._doors = doors
         self._evictor = Evictor(tools)
 
+    def can_wait(self, step: Step, claim: NodeClaim) -> bool:
+        """An instance that was given notice ends by itself. To end it before costs as many calls as its pods did, which
+        are better made for those that are still to be told of their end."""
+        ending = isinstance(step, steps.LookAgain | steps.EndInstance)
+        return ending and claim.status.notice is not None and self._evictor.is_backed_up
+
     async def take(
         self, step: Step, claim: NodeClaim, facts: Facts, offerings: Mapping[OfferingKey, Offering]
     ) -> tuple[NodeClaim, Facts] | None:

@@ -46,6 +46,11 @@ class Evictor:
         self._turns = asyncio.Semaphore(EVICTIONS_AT_ONCE)
         self._cleaned_at = 0.0
 
+    @property
+    def is_backed_up(self) -> bool:
+        """Whether more pods are to be asked than there are turns."""
+        return len(self._under_way) > EVICTIONS_AT_ONCE
+
     async def act(self, actions: tuple[PodAction, ...]) -> bool:
         """Returns once all have an answer, or `PATIENCE_SECONDS` later; then the rest goes on by itself. Whether
         anything was due.

@@ -20,7 +20,6 @@ from spotkube.controllers.placement import pods_landing
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.termination import termination_rules
-from spotkube.model.offerings import Offering, OfferingKey
 from spotkube.model.termination import TerminationRule
 from spotkube.providers.port import ProviderError
 
@@ -45,7 +44,6 @@ class _Walk:
     claim: NodeClaim
     view: View
     room: Room
-    offerings: Mapping[OfferingKey, Offering]
 
 
 class ClaimController:
@@ -104,7 +102,6 @@ class ClaimController:
     async def reconcile(self, view: View) -> None:
         """One sweep over all claims, waited for as `turn_seconds` says: what is not done by then goes on beside the
         next cycle, which has the newer view for those that still wait. An error on one is logged and tried again."""
-        offerings = {offering.key: offering for offering in view.snapshot.offerings}
         self._landing = {
             plan: before if (before := self._landing.get(plan)) and before[0] == left else (left, view.now)
             for plan, left in pods_landing(view).items()
@@ -114,7 +111,7 @@ class ClaimController:
         self._rules = termination_rules(view.workloads)
         self._succeeded_later = waiting_for_successors(view, self._rules)
         room = Room(view)
-        walks = {claim.name: _Walk(claim, view, room, offerings) for claim in self._unsettled(view)}
+        walks = {claim.name: _Walk(claim, view, room) for claim in self._unsettled(view)}
         await self._walks.go_on(walks, turn_seconds(len(walks)))
 
     async def _walk(self, walk: "_Walk") -> None:
@@ -144,8 +141,10 @@ class ClaimController:
                 self._settled.looked_at(claim, step, walk.view)
                 await self._actor.say(claim, step.message)
                 return
+            if self._actor.can_wait(step, claim):
+                return
             self._tools.require_leader()
-            after = await self._actor.take(step, claim, facts, walk.offerings)
+            after = await self._actor.take(step, claim, facts, walk.view.offered)
             if after is None:
                 return
             claim, facts = after

@@ -31,8 +31,7 @@ def expired(view: View) -> tuple[Disruptable, ...]:
 
 def drifted(view: View) -> tuple[Disruptable, ...]:
     """Those that their pool would not buy like that any more."""
-    offered = {offering.key: offering for offering in view.snapshot.offerings}
-    found = ((claim, _difference(claim, pool, offered.get(claim.offering))) for claim, pool in _in_use(view))
+    found = ((claim, _difference(claim, pool, view.offered.get(claim.offering))) for claim, pool in _in_use(view))
     return tuple(Disruptable(claim.name, DisruptionReason.DRIFTED, words) for claim, words in found if words)
 
 
