@@ -15,7 +15,8 @@ from spotkube.api.capacityplan import MAX_ADDITIONS, MAX_DRAINS, MAX_FRONT, MAX_
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.resources import CAPACITYPLANS, EVENTS, PODS
 from spotkube.controllers.carrying import MAX_TOLD
-from spotkube.controllers.plans import Decision, outdated, plan_name, to_claims, to_status
+from spotkube.controllers.plans import Decision, outdated, plan_name, to_claims
+from spotkube.controllers.planstatus import to_status
 from spotkube.controllers.toolbox import NotLeading
 from spotkube.controllers.view import View
 from spotkube.model import labels as keys

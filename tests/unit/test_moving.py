@@ -13,7 +13,8 @@ from builders import make_claim, make_offering, make_pod, make_pool, selector
 from controller_builders import FakeWorker
 from fake_kube import START
 from moves_support import fleet
-from spotkube.controllers.plans import Decision, to_status
+from spotkube.controllers.plans import Decision
+from spotkube.controllers.planstatus import to_status
 from spotkube.controllers.view import View
 from spotkube.metrics import Metrics
 from spotkube.model.cluster import ClaimPhase, DisruptionBudget, Mode, Snapshot

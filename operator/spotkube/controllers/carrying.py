@@ -12,7 +12,8 @@ from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS
 from spotkube.controllers.archive import Archive
 from spotkube.controllers.placement import PlacementController
-from spotkube.controllers.plans import Decision, decided, outdated, plan_name, to_claims, to_status
+from spotkube.controllers.plans import Decision, decided, outdated, plan_name, to_claims
+from spotkube.controllers.planstatus import to_status
 from spotkube.controllers.toolbox import Toolbox, each
 from spotkube.controllers.view import View
 from spotkube.convert.kinds import MICRO

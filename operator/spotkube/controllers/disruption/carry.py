@@ -18,7 +18,8 @@ from spotkube.controllers.disruption.moves import Move, has_begun, move_of, next
 from spotkube.controllers.disruption.places import Room
 from spotkube.controllers.disruption.sources import Source
 from spotkube.controllers.placement import PlacementController
-from spotkube.controllers.plans import GIVEN_UP, Decision, with_applied
+from spotkube.controllers.plans import Decision
+from spotkube.controllers.planstatus import GIVEN_UP, with_applied
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.model import labels
