@@ -32,6 +32,7 @@ from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.upkeep.sickness import SickNodes
 from spotkube.controllers.view import View
+from spotkube.controllers.watched import add_all
 from spotkube.controllers.workloads.reconcile import WorkloadController
 from spotkube.loop import Controllers, Loop
 from spotkube.metrics import Metrics
@@ -133,7 +134,7 @@ class World:
 
     def restart(self) -> None:
         self.cache = Cache()
-        Observer.fill(self.cache)
+        add_all(self.cache)
         self.metrics = Metrics()
         client = cast("KubeClient", self.kube)
         self.tools = Toolbox(

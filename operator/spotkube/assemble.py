@@ -35,6 +35,7 @@ from spotkube.controllers.queues.reconcile import QueueController
 from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.upkeep.sickness import SickNodes
+from spotkube.controllers.watched import add_all
 from spotkube.controllers.workloads.reconcile import WorkloadController
 from spotkube.health import Health, serving
 from spotkube.loop import Controllers, Loop
@@ -71,7 +72,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
     provider, clock = RememberedProvider(_provider(settings, metrics)), ServerClock()
     metrics.clock_ahead_seconds.set_function(lambda: clock.ahead_seconds)
     async with await _connect(settings, clock) as client, await _connect(settings, clock) as lease_client:
-        Observer.fill(cache)
+        add_all(cache)
         identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
         def began_to_lead() -> None:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from spotkube.api import CapacityPlan, FairQueue, NodeClaim, NodePool, Workload
+from spotkube.api import NodeClaim, NodePool, Workload
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.resources import (
     CAPACITYPLANS,
@@ -22,7 +22,6 @@ from spotkube.cluster.resources import (
     PERSISTENTVOLUMES,
     PODDISRUPTIONBUDGETS,
     PODS,
-    PRIORITYCLASSES,
     REPLICASETS,
     STATEFULSETS,
     STORAGECLASSES,
@@ -38,19 +37,11 @@ from spotkube.controllers.resting import RestingOfferings
 from spotkube.controllers.upkeep.brake import PurchaseBrake
 from spotkube.controllers.upkeep.prices import PriceCheck
 from spotkube.controllers.view import Memory, View
-from spotkube.convert.ended import to_live_or_ended
 from spotkube.convert.joining import JoinedVolumes
 from spotkube.convert.kinds import to_claim, to_pool
-from spotkube.convert.nodes import to_node, with_volume_limits
-from spotkube.convert.pods import to_daemonset, to_namespace
-from spotkube.convert.replicasets import to_replica_set
+from spotkube.convert.nodes import with_volume_limits
 from spotkube.convert.storage import (
     attached_to_nodes,
-    to_attachment,
-    to_storage_class,
-    to_volume,
-    to_volume_claim,
-    to_volume_limits,
 )
 from spotkube.convert.workloads import (
     Budget,
@@ -59,8 +50,6 @@ from spotkube.convert.workloads import (
     key_of,
     source_key,
     targets_of,
-    to_budget,
-    to_source,
     to_workload_rule,
     wanted_replicas,
     workload_of,
@@ -134,29 +123,6 @@ class Observer:
         self._owned: Kept[Pod, Pod] = Kept(lambda pod: pod)
         self._volumes_joined = JoinedVolumes()
         self._memory = Memory()
-
-    @staticmethod
-    def fill(cache: Cache) -> None:
-        """Adds every kind that we watch to an empty cache."""
-        cache.add(PODS, to_live_or_ended)
-        cache.add(NODES, to_node)
-        cache.add(DAEMONSETS, to_daemonset)
-        cache.add(NAMESPACES, to_namespace)
-        cache.add(PERSISTENTVOLUMECLAIMS, to_volume_claim)
-        cache.add(PERSISTENTVOLUMES, to_volume)
-        cache.add(STORAGECLASSES, to_storage_class)
-        cache.add(CSINODES, to_volume_limits)
-        cache.add(VOLUMEATTACHMENTS, to_attachment)
-        for resource in (JOBS, DEPLOYMENTS, STATEFULSETS):
-            cache.add(resource, to_source)
-        cache.add(REPLICASETS, to_replica_set)
-        cache.add(PODDISRUPTIONBUDGETS, to_budget)
-        cache.add(PRIORITYCLASSES, lambda raw: (str(raw["metadata"]["name"]), int(raw.get("value") or 0)))
-        cache.add(WORKLOADS, Workload.from_dict)
-        cache.add(NODEPOOLS, NodePool.from_dict)
-        cache.add(NODECLAIMS, NodeClaim.from_dict)
-        cache.add(CAPACITYPLANS, CapacityPlan.from_dict)
-        cache.add(FAIRQUEUES, FairQueue.from_dict)
 
     async def look(self) -> View:
         """What is known right now. A cloud that does not answer leaves `instances` None and the offerings as they

@@ -13,7 +13,7 @@ from localcluster.cluster import Cluster
 from spotkube.api import KINDS
 from spotkube.cluster.cache import Cache
 from spotkube.cluster.resources import Resource
-from spotkube.observe import Observer
+from spotkube.controllers.watched import add_all
 from support import wait_until
 from support_chart import SERVICE_ACCOUNT, Manifest, install_operator_identity, installation, render
 
@@ -25,7 +25,7 @@ ELSEWHERE = "default"
 def watched_kinds() -> list[Resource]:
     """The kinds that the operator's cache holds."""
     cache = Cache()
-    Observer.fill(cache)
+    add_all(cache)
     return list(cache.resources)
 
 
