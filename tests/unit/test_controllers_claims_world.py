@@ -12,6 +12,7 @@ from controller_builders import UNAVAILABLE, World
 from fake_provider import OFFERING
 from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.resources import EVENTS, NODECLAIMS, NODEPOOLS, NODES, PODS
+from spotkube.controllers.claims.draining import PodAction
 from spotkube.controllers.claims.evicting import Evictor
 from spotkube.controllers.toolbox import NotLeading
 from spotkube.model.labels import (
@@ -194,6 +195,17 @@ def _killing_after(writes: int) -> Any:
     return before_write
 
 
+async def two_running(world: World) -> tuple[str, str]:
+    """Two nodes of a pod each."""
+    first, second = await world.two_decided()
+    await world.cycles(2)
+    world.join_others()
+    await world.cycles(3)
+    world.schedule()
+    await world.cycles(3)
+    return first, second
+
+
 class TestNoticeInTheWorld:
     async def test_stored_closed_evicted_and_replaced(self) -> None:
         world = World()
@@ -216,28 +228,38 @@ class TestNoticeInTheWorld:
     async def test_its_instance_is_not_ended_while_others_wait_to_be_told(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        backed_up = True
-        monkeypatch.setattr(Evictor, "is_backed_up", property(lambda _: backed_up))
         world = World()
-        name = await world.up_and_running()
-        world.notice(name, world.clock.now + 600)
+        first, second = await two_running(world)
+        on_second = next(raw for raw in world.kube.all(PODS) if raw["spec"].get("nodeName") == second)
+        act = Evictor.act
+
+        async def slow(evictor: Evictor, actions: tuple[PodAction, ...]) -> bool:
+            waits = on_second["metadata"]["uid"]
+            return await act(evictor, tuple(one for one in actions if one.pod.uid != waits))
+
+        monkeypatch.setattr(Evictor, "act", slow)
+        for name in (first, second):
+            world.notice(name, world.clock.now + 600)
         for _ in range(10):
             await world.cycle()
             world.pods_end()
-        assert f"i-{name}" not in world.cloud.ended
+        assert world.cloud.ended == []
 
-        backed_up = False
+        monkeypatch.setattr(Evictor, "act", act)
         await world.cycles(2)
-        assert f"i-{name}" in world.cloud.ended
+        assert f"i-{first}" in world.cloud.ended
 
-    async def test_who_leaves_without_a_notice_is_ended_whoever_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Evictor, "is_backed_up", property(lambda _: True))
+    async def test_who_was_asked_and_may_not_go_holds_up_no_end(self) -> None:
         world = World()
-        name = await world.up_and_running()
-        world.kube.drop(PODS, "web-1", "shop")
-        world.kube.mark_deleted(NODECLAIMS, name)
-        await world.cycles(10)
-        assert f"i-{name}" in world.cloud.ended
+        first, second = await two_running(world)
+        held = next(raw for raw in world.kube.all(PODS) if raw["spec"].get("nodeName") == second)
+        world.kube.budgets_hold = {held["metadata"]["name"]}
+        for name in (first, second):
+            world.notice(name, world.clock.now + 600)
+        for _ in range(10):
+            await world.cycle()
+            world.pods_end()
+        assert world.cloud.ended == [f"i-{first}"]
 
     async def test_room_is_bought_while_a_budget_still_holds_the_pod(self) -> None:
         world = World()

@@ -21,6 +21,7 @@ from spotkube.convert.nodes import to_node
 from spotkube.model import labels
 from spotkube.model.cluster import Node
 from spotkube.model.offerings import Offering, OfferingKey
+from spotkube.model.pods import Pod
 from spotkube.providers.port import InstanceState, InsufficientCapacity, ProviderError
 
 # Reasons of events that nobody wanted.
@@ -45,11 +46,9 @@ class ClaimActor:
         self._doors = doors
         self._evictor = Evictor(tools)
 
-    def can_wait(self, step: Step, claim: NodeClaim) -> bool:
-        """An instance that was given notice ends by itself. To end it before costs as many calls as its pods did, which
-        are better made for those that are still to be told of their end."""
-        ending = isinstance(step, steps.LookAgain | steps.EndInstance)
-        return ending and claim.status.notice is not None and self._evictor.is_backed_up
+    def has_asked(self, pod: Pod) -> bool:
+        """Whether the pod was asked to go lately, whatever came of it."""
+        return self._evictor.has_asked(pod)
 
     async def take(
         self, step: Step, claim: NodeClaim, facts: Facts, offerings: Mapping[OfferingKey, Offering]

@@ -8,12 +8,14 @@ from spotkube.cluster.errors import ApiError, TooManyRequests
 from spotkube.controllers.claims.asking import ask
 from spotkube.controllers.claims.draining import How, PodAction
 from spotkube.controllers.toolbox import Toolbox
+from spotkube.model.pods import Pod
 
 # A budget that refuses now will most likely refuse a moment later too.
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 5.0
-# What was done shows in the cache long before this; asking again could only shorten a grace.
-DONE_SECONDS = 10.0
+# What was done shows in the cache before this, though that may lag where thousands go at once; asking again could only
+# shorten a grace.
+DONE_SECONDS = 30.0
 # The API server waits for webhooks for up to 30 s. Other nodes' deadlines can't.
 PATIENCE_SECONDS = 1.0
 # Of all nodes together. Thousands at a time would leave the API server no turn for what is bought for them; and an
@@ -46,10 +48,9 @@ class Evictor:
         self._turns = asyncio.Semaphore(EVICTIONS_AT_ONCE)
         self._cleaned_at = 0.0
 
-    @property
-    def is_backed_up(self) -> bool:
-        """Whether more pods are to be asked than there are turns."""
-        return len(self._under_way) > EVICTIONS_AT_ONCE
+    def has_asked(self, pod: Pod) -> bool:
+        """Whether the pod was asked to go lately, whatever came of it."""
+        return (pod.uid, How.EVICT) in self._asked or (pod.uid, How.FORCE) in self._asked
 
     async def act(self, actions: tuple[PodAction, ...]) -> bool:
         """Returns once all have an answer, or `PATIENCE_SECONDS` later; then the rest goes on by itself. Whether

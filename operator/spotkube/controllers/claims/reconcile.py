@@ -9,6 +9,7 @@ from spotkube.cluster.errors import ApiError, Conflict, NotFound
 from spotkube.controllers.claims import steps
 from spotkube.controllers.claims.acting import ClaimActor
 from spotkube.controllers.claims.deciding import next_step
+from spotkube.controllers.claims.draining import must_leave
 from spotkube.controllers.claims.looking import waiting_for_successors
 from spotkube.controllers.claims.overtaken import overtaken
 from spotkube.controllers.claims.settled import SettledClaims
@@ -57,6 +58,7 @@ class ClaimController:
         self._rules: Mapping[str, TerminationRule] = {}
         self._succeeded_later: frozenset[str] = frozenset()
         self._overtaken: frozenset[str] = frozenset()
+        self._pods_wait = False
         self._settled = SettledClaims()
         self._walks = Ongoing(self._walk)
 
@@ -110,9 +112,16 @@ class ClaimController:
 
         self._rules = termination_rules(view.workloads)
         self._succeeded_later = waiting_for_successors(view, self._rules)
+        self._pods_wait = self._have_to_be_told(view)
         room = Room(view)
         walks = {claim.name: _Walk(claim, view, room) for claim in self._unsettled(view)}
         await self._walks.go_on(walks, turn_seconds(len(walks)))
+
+    def _have_to_be_told(self, view: View) -> bool:
+        """Whether pods wait to be told that their nodes end."""
+        noticed = (c for c in view.claims.values() if c.status.notice and c.metadata.deletion_timestamp is not None)
+        pods = (pod for claim in noticed for pod in view.pods_on.get(view.node_names[claim.name], ()))
+        return any(not pod.deleting and must_leave(pod) and not self._actor.has_asked(pod) for pod in pods)
 
     async def _walk(self, walk: "_Walk") -> None:
         try:
@@ -141,7 +150,7 @@ class ClaimController:
                 self._settled.looked_at(claim, step, walk.view)
                 await self._actor.say(claim, step.message)
                 return
-            if self._actor.can_wait(step, claim):
+            if self._pods_wait and _can_wait(step, claim):
                 return
             self._tools.require_leader()
             after = await self._actor.take(step, claim, facts, walk.view.offered)
@@ -171,3 +180,9 @@ class ClaimController:
             attached=view.attached.get(node.name, ()) if node else (),
             overtaken=claim.name in self._overtaken,
         )
+
+
+def _can_wait(step: Step, claim: NodeClaim) -> bool:
+    """An instance that was given notice ends by itself. To end it before costs as many calls as its pods did, which are
+    better made for those that have still to be told."""
+    return isinstance(step, steps.LookAgain | steps.EndInstance) and claim.status.notice is not None
