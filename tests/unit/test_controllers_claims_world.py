@@ -239,7 +239,7 @@ class TestNoticeInTheWorld:
 
         monkeypatch.setattr(Evictor, "act", slow)
         for name in (first, second):
-            world.notice(name, world.clock.now + 600)
+            world.notice(name, world.clock.now + 250)
         for _ in range(10):
             await world.cycle()
             world.pods_end()
@@ -249,13 +249,29 @@ class TestNoticeInTheWorld:
         await world.cycles(2)
         assert f"i-{first}" in world.cloud.ended
 
+    async def test_who_can_be_told_in_days_holds_up_no_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        first, second = await two_running(world)
+
+        async def nobody_of_the_second(evictor: Evictor, actions: tuple[PodAction, ...]) -> bool:
+            return await act(evictor, tuple(one for one in actions if one.pod.node == first))
+
+        act = Evictor.act
+        monkeypatch.setattr(Evictor, "act", nobody_of_the_second)
+        world.notice(first, world.clock.now + 250)
+        world.notice(second, world.clock.now + 86_400)
+        for _ in range(10):
+            await world.cycle()
+            world.pods_end()
+        assert world.cloud.ended == [f"i-{first}"]
+
     async def test_who_was_asked_and_may_not_go_holds_up_no_end(self) -> None:
         world = World()
         first, second = await two_running(world)
         held = next(raw for raw in world.kube.all(PODS) if raw["spec"].get("nodeName") == second)
         world.kube.budgets_hold = {held["metadata"]["name"]}
         for name in (first, second):
-            world.notice(name, world.clock.now + 600)
+            world.notice(name, world.clock.now + 250)
         for _ in range(10):
             await world.cycle()
             world.pods_end()

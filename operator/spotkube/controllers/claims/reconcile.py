@@ -29,6 +29,8 @@ MAX_STEPS = 8
 # What is done for all claims before anything is done for one.
 _AT_ONCE = steps.RecordNotice | steps.Cordon
 SECONDS_A_WALK, LONGEST_TURN_SECONDS = 0.05, 30.0
+# Notices of maintenance come days ahead: nobody is kept waiting for what can be told then.
+SOON_SECONDS = 300.0
 logger = logging.getLogger(__name__)
 
 
@@ -118,9 +120,10 @@ class ClaimController:
         await self._walks.go_on(walks, turn_seconds(len(walks)))
 
     def _have_to_be_told(self, view: View) -> bool:
-        """Whether pods wait to be told that their nodes end."""
-        noticed = (c for c in view.claims.values() if c.status.notice and c.metadata.deletion_timestamp is not None)
-        pods = (pod for claim in noticed for pod in view.pods_on.get(view.node_names[claim.name], ()))
+        """Whether pods wait to be told that their nodes end soon."""
+        leaving = ((c, c.status.notice) for c in view.claims.values() if c.metadata.deletion_timestamp is not None)
+        soon = (claim for claim, notice in leaving if notice and notice.deadline.timestamp() - view.now < SOON_SECONDS)
+        pods = (pod for claim in soon for pod in view.pods_on.get(view.node_names[claim.name], ()))
         return any(not pod.deleting and must_leave(pod) and not self._actor.has_asked(pod) for pod in pods)
 
     async def _walk(self, walk: "_Walk") -> None:
