@@ -21,9 +21,9 @@ fill them. When all run, the fake cloud gives 1, 100 and 1,000 of the nodes in t
 other. A watch sees when each Node is closed, which counts from when it saw the cloud's sign on it (and, in a column
 of its own, from when the cloud was told to take it), and when each new NodeClaim is written, which counts from the
 first order. As many bare patches of Nodes are timed on the same cluster, and before all that bare evictions of pods of
-nobody: more pods than these let through cannot be told in time by anybody. KWOK plays nodes and kubelets, and no
-controller makes pods anew, so that what is bought is bought for the pods that have to leave, and a pod's SIGTERM is
-when the API server began to delete it.
+nobody: more pods than these let through cannot be told in time by anybody. KWOK plays nodes and kubelets; that
+pods run, which takes it long, the load says by itself. No controller makes pods anew, so that what is bought is bought
+for the pods that have to leave, and a pod's SIGTERM is when the API server began to delete it.
 
 examples:
   benchmarks/lifecycle.py --nodes 200 --pods 2000 --bursts 1,20,100    two minutes
