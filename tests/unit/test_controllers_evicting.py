@@ -113,6 +113,16 @@ async def test_what_was_done_is_not_done_again_though_the_cache_lags() -> None:
     assert [line for line in site.world.kube.writes if line.startswith("delete")] == ["delete pods/web"]
 
 
+async def test_who_was_evicted_is_not_evicted_again_though_the_cache_lags_for_long() -> None:
+    site = Site()
+
+    await site.ask(PodAction(site.pod()), seconds=25)
+    assert site.count("evicted") == 1
+
+    await site.ask(PodAction(site.pod()), seconds=35)
+    assert site.count("evicted") == 2, "it may have been lost all the same"
+
+
 async def test_a_pod_of_the_same_name_is_not_taken_for_the_one_that_is_gone() -> None:
     site = Site()
     gone = replace(site.pod(), uid="uid-of-old")

@@ -13,9 +13,10 @@ from spotkube.model.pods import Pod
 # A budget that refuses now will most likely refuse a moment later too.
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 5.0
-# What was done shows in the cache before this, though that may lag where thousands go at once; asking again could only
-# shorten a grace.
-DONE_SECONDS = 30.0
+# What was done shows in the cache long before this; asking again could only shorten a grace.
+DONE_SECONDS = 10.0
+# Where thousands are evicted at once the cache lags behind, and each eviction that is repeated takes another's turn.
+EVICTED_SECONDS = 30.0
 # The API server waits for webhooks for up to 30 s. Other nodes' deadlines can't.
 PATIENCE_SECONDS = 1.0
 # Of all nodes together. Thousands at a time would leave the API server no turn for what is bought for them; and an
@@ -110,7 +111,8 @@ class Evictor:
         """The result, and how many seconds to wait before asking the same again."""
         pod = action.pod
         try:
-            return await ask(self._tools, action), DONE_SECONDS
+            done_seconds = EVICTED_SECONDS if action.how is How.EVICT else DONE_SECONDS
+            return await ask(self._tools, action), done_seconds
         except TooManyRequests as error:
             logger.info("pod %s may not be asked to go yet (%s): %s", pod.key, action.how, error.message)
             return "refused", max(self._next_wait(action), error.retry_after_seconds or 0.0)
