@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from queue_support import make_job
 from spotkube.cluster.events import ObjectRef
+from spotkube.controllers.queues import seeing
 from spotkube.controllers.queues.kinds import Kind, Member, Terms
 from spotkube.controllers.queues.seeing import Lookout, Sight
 from spotkube.controllers.view import View
@@ -93,3 +95,22 @@ def test_a_look_is_that_of_a_fresh_start(changes: list[Change]) -> None:
         assert set(ended).isdisjoint(jobs)
         lookout.settled(sight)
         hidden |= {id(one) for one in sight.over}
+
+
+def test_a_look_that_fails_half_way_loses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, nothing = Shelf(), cast("Any", None)
+    shelf.there = [make_member(number, "shop", Phase.WAITING, "", False) for number in (0, 2, 4)]
+    lookout = Lookout([cast("Kind", shelf)])
+
+    def fails_at_the_second(members: Sequence[Member]) -> Seen:
+        if members[0].uid == "uid-2":
+            raise ValueError("whatever it may be")
+        return members[0].seen
+
+    with monkeypatch.context() as patched:
+        patched.setattr(seeing, "single_of", fails_at_the_second)
+        with pytest.raises(ValueError, match="whatever"):
+            lookout.look(nothing, ADMITS[0], nothing)
+
+    sight = lookout.look(nothing, ADMITS[0], nothing)
+    assert {uid: len(some) for uid, some in sight.members.items()} == {"job-0": 1, "job-1": 1, "job-2": 1}

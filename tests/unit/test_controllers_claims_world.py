@@ -206,6 +206,13 @@ async def two_running(world: World) -> tuple[str, str]:
     return first, second
 
 
+async def pods_leave(world: World) -> None:
+    """Ten cycles, in which whoever is asked to go goes at once."""
+    for _ in range(10):
+        await world.cycle()
+        world.pods_end()
+
+
 class TestNoticeInTheWorld:
     async def test_stored_closed_evicted_and_replaced(self) -> None:
         world = World()
@@ -240,9 +247,7 @@ class TestNoticeInTheWorld:
         monkeypatch.setattr(Evictor, "act", slow)
         for name in (first, second):
             world.notice(name, world.clock.now + 250)
-        for _ in range(10):
-            await world.cycle()
-            world.pods_end()
+        await pods_leave(world)
         assert world.cloud.ended == []
 
         monkeypatch.setattr(Evictor, "act", act)
@@ -260,9 +265,7 @@ class TestNoticeInTheWorld:
         monkeypatch.setattr(Evictor, "act", nobody_of_the_second)
         world.notice(first, world.clock.now + 250)
         world.notice(second, world.clock.now + 86_400)
-        for _ in range(10):
-            await world.cycle()
-            world.pods_end()
+        await pods_leave(world)
         assert world.cloud.ended == [f"i-{first}"]
 
     async def test_who_was_asked_and_may_not_go_holds_up_no_end(self) -> None:
@@ -272,9 +275,7 @@ class TestNoticeInTheWorld:
         world.kube.budgets_hold = {held["metadata"]["name"]}
         for name in (first, second):
             world.notice(name, world.clock.now + 250)
-        for _ in range(10):
-            await world.cycle()
-            world.pods_end()
+        await pods_leave(world)
         assert world.cloud.ended == [f"i-{first}"]
 
     async def test_room_is_bought_while_a_budget_still_holds_the_pod(self) -> None:

@@ -97,10 +97,14 @@ class Lookout:
         there = {id(one): one for kind in self._kinds for one in kind.members(view, terms)}
         gone = [self._sorted[id_] for id_ in self._sorted.keys() - there.keys()]
         news = [one for id_, one in there.items() if id_ not in self._sorted]
+        try:
+            self._take_out(gone)
+            for one in news:
+                self._sort(one)
+        except Exception:
+            self.forget()  # what was taken in by half would never be looked at again
+            raise
         self._sorted = there
-        self._take_out(gone)
-        for one in news:
-            self._sort(one)
         sight = Sight(
             list(self._jobs.values()),
             dict(self._alone),
