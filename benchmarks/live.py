@@ -1,13 +1,17 @@
 """Pods on a real API server: what is created, and when each was bound, as one watch saw it."""
 
+import contextlib
 import json
 import random
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import GONE, OK
 from pathlib import Path
 from typing import Any
+
+import urllib3
+from kubernetes import config
 
 from localcluster.cluster import Cluster
 
@@ -28,34 +32,45 @@ class Watch:
         self.seen: dict[str, dict[str, float]] = {name: {} for name in moments}
         self.objects: dict[str, Json] = {}
         self._moments = moments
-        self._words = [str(cluster.binary("kubectl")), f"--kubeconfig={cluster.kubeconfig}", "get", "--raw"]
         self._path = path
         self._version = ""
+        self._api = config.new_client_from_config(str(cluster.kubeconfig))
+        self._answer: urllib3.BaseHTTPResponse | None = None
         self._stopping = threading.Event()
-        self._process = self._begin()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        self._process.kill()
-        self._thread.join()
+        while self._thread.is_alive():  # it may have begun anew just now
+            with contextlib.suppress(RuntimeError, ValueError):  # nothing is being read
+                if self._answer is not None:
+                    self._answer.shutdown()
+            self._thread.join(POLL_SECONDS)
 
-    def _begin(self) -> "subprocess.Popen[str]":
+    def _begin(self) -> urllib3.BaseHTTPResponse:
         since = f"&resourceVersion={self._version}" if self._version else _FROM_THE_BEGINNING
-        command = [*self._words, f"{self._path}?watch=1&allowWatchBookmarks=true{since}"]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        url = f"{self._api.configuration.host}{self._path}?watch=1&allowWatchBookmarks=true{since}"
+        pool: urllib3.PoolManager = self._api.rest_client.pool_manager
+        return pool.request("GET", url, preload_content=False, retries=False)
 
     def _follow(self) -> None:
-        """A busy API server ends watches now and then, and most of all those of whoever reads slowly: the next one goes
-        on where that ended, or what came and went meanwhile would never have been seen."""
+        """A busy API server ends watches, and most of all in a cluster that had little to do before: in a second of a
+        burst it may end all. The next one goes on where that ended, or what came and went meanwhile would never be
+        seen; and it goes on at once, or what was done long ago would be seen late."""
         while not self._stopping.is_set():
-            for line in self._process.stdout or ():
-                if line.endswith("\n"):  # or it was cut off within an event, which the next watch tells again
-                    self._take(json.loads(line), time.monotonic())
-            self._process.wait()
-            if not self._stopping.wait(POLL_SECONDS):
-                self._process = self._begin()
+            said = False
+            # What was cut off within an event tells it again.
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                self._answer = self._begin()
+                if self._answer.status == GONE:
+                    self._version = ""
+                for line in self._answer if self._answer.status == OK else ():
+                    if line.endswith(b"\n"):
+                        self._take(json.loads(line), time.monotonic())
+                        said = True
+            if not said:
+                self._stopping.wait(POLL_SECONDS)
 
     def _take(self, event: Json, now: float) -> None:
         item: Json = event["object"]

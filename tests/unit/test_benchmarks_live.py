@@ -1,7 +1,9 @@
 """The watch of the benchmarks: what it has seen, and where it goes on when it was cut off."""
 
 import json
-import stat
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,23 +14,46 @@ import live
 from localcluster.cluster import Cluster
 from support import wait_until
 
-# Says what it was asked, then what the next file of the folder holds; a watch that has nothing to say goes on.
-SCRIPT = """#!/bin/sh
-cd "$(dirname "$0")"
-number=$(ls asked 2>/dev/null | wc -l)
-mkdir -p asked; echo "$4" > new; mv new "asked/$number"
-[ -f "says-$number" ] && exec cat "says-$number"
-exec sleep 60
-"""
+
+class Server(ThreadingHTTPServer):
+    """Says what there is to say, a watch each; one for which there is nothing goes on."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Watched)
+        self.asked: list[str] = []
+        self.says: list[bytes] = []
+        self.ended = threading.Event()
+
+
+class _Watched(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        asked, says = self.server.asked, self.server.says
+        asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        if len(asked) <= len(says):
+            self.wfile.write(says[len(asked) - 1])
+        else:
+            self.wfile.flush()
+            self.server.ended.wait(60)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Path:
-    """A folder with what plays kubectl."""
-    script = tmp_path / "kubectl"
-    script.write_text(SCRIPT, encoding="utf-8")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    return tmp_path
+def server() -> Iterator[Server]:
+    one = Server()
+    thread = threading.Thread(target=one.serve_forever, daemon=True)
+    thread.start()
+    yield one
+    one.ended.set()
+    one.shutdown()
+    one.server_close()
 
 
 def event(kind: str, version: int, name: str = "", deleted: bool = False) -> dict[str, Any]:
@@ -36,23 +61,30 @@ def event(kind: str, version: int, name: str = "", deleted: bool = False) -> dic
     return {"type": kind, "object": {"metadata": metadata}}
 
 
-def watch(server: Path, *sayings: list[dict[str, Any]]) -> live.Watch:
-    for number, events in enumerate(sayings):
-        lines = "".join(f"{json.dumps(event)}\n" for event in events)
-        (server / f"says-{number}").write_text(lines, encoding="utf-8")
-    cluster = cast("Cluster", SimpleNamespace(binary=lambda name: server / name, kubeconfig=server / "kubeconfig"))
+def watch(server: Server, folder: Path, *sayings: Sequence[dict[str, Any]]) -> live.Watch:
+    server.says += ["".join(f"{json.dumps(event)}\n" for event in events).encode() for events in sayings]
+    kubeconfig = folder / "kubeconfig"
+    one = {"name": "one"}
+    address = {"server": f"http://127.0.0.1:{server.server_address[1]}"}
+    content = {
+        "clusters": [{**one, "cluster": address}],
+        "users": [{**one, "user": {}}],
+        "contexts": [{**one, "context": {"cluster": "one", "user": "one"}}],
+        "current-context": "one",
+    }
+    kubeconfig.write_text(json.dumps(content), encoding="utf-8")
     moments = {"told": lambda one: bool(one["metadata"].get("deletionTimestamp"))}
-    return live.Watch(cluster, "/pods", moments)
+    return live.Watch(cast("Cluster", SimpleNamespace(kubeconfig=kubeconfig)), "/pods", moments)
 
 
-def asked(server: Path, number: int) -> str:
-    wait_until((server / "asked" / str(number)).exists, 10)
-    return (server / "asked" / str(number)).read_text(encoding="utf-8")
+def asked(server: Server, number: int) -> str:
+    wait_until(lambda: len(server.asked) > number, 10)
+    return server.asked[number]
 
 
-def test_a_watch_that_was_cut_off_goes_on_where_it_ended(server: Path) -> None:
+def test_a_watch_that_was_cut_off_goes_on_where_it_ended(server: Server, tmp_path: Path) -> None:
     first = [event("ADDED", 7, "a"), event("ADDED", 3, "b"), event("BOOKMARK", 9), event("MODIFIED", 12, "a")]
-    one = watch(server, first, [event("MODIFIED", 13, "b", deleted=True), event("DELETED", 14, "b")])
+    one = watch(server, tmp_path, first, [event("MODIFIED", 13, "b", deleted=True), event("DELETED", 14, "b")])
     try:
         assert "sendInitialEvents=true" in asked(server, 0)
         assert "resourceVersion=12" in asked(server, 1)
@@ -62,27 +94,27 @@ def test_a_watch_that_was_cut_off_goes_on_where_it_ended(server: Path) -> None:
     assert one.seen["told"].keys() == {"b"}
 
 
-def test_one_that_was_cut_off_within_an_event_is_told_it_again(server: Path) -> None:
+def test_one_that_was_cut_off_within_an_event_is_told_it_again(server: Server, tmp_path: Path) -> None:
     whole = event("MODIFIED", 13, "b", deleted=True)
-    (server / "says-0").write_text(f"{json.dumps(event('BOOKMARK', 9))}\n{json.dumps(whole)[:-9]}", encoding="utf-8")
-    one = watch(server)
+    server.says.append(f"{json.dumps(event('BOOKMARK', 9))}\n{json.dumps(whole)[:-9]}".encode())
+    one = watch(server, tmp_path)
     try:
         assert "resourceVersion=9" in asked(server, 1)
     finally:
         one.stop()
 
 
-def test_one_that_had_not_told_all_that_there_is_begins_anew(server: Path) -> None:
-    one = watch(server, [event("ADDED", 7, "a")])
+def test_one_that_had_not_told_all_that_there_is_begins_anew(server: Server, tmp_path: Path) -> None:
+    one = watch(server, tmp_path, [event("ADDED", 7, "a")])
     try:
         assert "sendInitialEvents=true" in asked(server, 1)
     finally:
         one.stop()
 
 
-def test_one_that_ended_too_long_ago_begins_anew(server: Path) -> None:
+def test_one_that_ended_too_long_ago_begins_anew(server: Server, tmp_path: Path) -> None:
     gone = {"type": "ERROR", "object": {"kind": "Status", "code": 410}}
-    one = watch(server, [event("BOOKMARK", 9)], [gone])
+    one = watch(server, tmp_path, [event("BOOKMARK", 9)], [gone])
     try:
         assert "resourceVersion=9" in asked(server, 1)
         assert "sendInitialEvents=true" in asked(server, 2)
