@@ -25,6 +25,7 @@ from scheduler_check import complaints
 from spotkube.model import labels as keys
 from spotkube.model.cluster import ClaimPhase, Mode, Snapshot
 from spotkube.model.plan import Plan
+from spotkube.model.selectors import Taint, TaintEffect
 from spotkube.planner.decide import decide, fill
 from spotkube.planner.formulation.bins import KeptBins
 from spotkube.planner.problem import Budget
@@ -55,6 +56,19 @@ def test_the_cheapest_node_that_holds_all() -> None:
     assert plan.cost_after_micro_usd_hour == plan.lower_bound_micro_usd_hour == 150_000
     assert plan.placed_pods == 4
     assert "holds 4 x default/some" in plan.additions[0].reason
+
+
+def test_nodes_that_are_for_others_cost_the_proof_nothing() -> None:
+    offerings = [make_offering("small", 0.10, cpu="2"), make_offering("large", 0.15, cpu="4")]
+    alone = make_snapshot(make_pods(4, cpu="1"), offerings)
+    master = make_node(
+        "master", "64", taints=(Taint("node-role.kubernetes.io/control-plane", TaintEffect.NO_SCHEDULE),)
+    )
+
+    first, second = plan_of(alone), plan_of(replace(alone, nodes=(master,)))
+
+    assert first.lower_bound_micro_usd_hour == second.lower_bound_micro_usd_hour == 150_000
+    assert first.work and second.work and len(first.work.passes) == len(second.work.passes)
 
 
 def test_spot_for_who_bears_it_and_on_demand_for_who_does_not() -> None:

@@ -161,10 +161,17 @@ def _crammed(built: Built) -> frozenset[str]:
 def _fleet_bound(built: Built, result: Result, fleet: Built, solver: Solver) -> int:
     if not fleet.groups:
         return 0
-    if _from_nothing(built, fleet) and not built.narrowed:
+    if _buys_all(built, result, fleet) and not built.narrowed:
         # The search's own bound knows the rules over domains as well.
         return result.lower_bound
     return solver.bound(fleet.problem, _BOUND_SHARE).value
+
+
+def _buys_all(built: Built, result: Result, fleet: Built) -> bool:
+    """Whether the nodes to buy are the whole fleet, and for all pods that wait: what is there for others, as the nodes
+    of a control plane, does not count."""
+    solution = result.solution
+    return not (solution.bin_pods.any() or solution.unplaced.any()) and _pods(fleet) == _pods(built)
 
 
 def _from_nothing(built: Built, fleet: Built) -> bool:
