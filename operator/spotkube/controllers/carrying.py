@@ -26,6 +26,8 @@ MAX_TOLD = 10
 PURCHASES_AT_ONCE = 128
 # What is done with the plan's name and the claims that it is about to write.
 Store = Callable[[str, Sequence[NodeClaim]], Awaitable[None]]
+# What is done with each claim as soon as it is stored.
+Begin = Callable[[NodeClaim, View], None]
 logger = logging.getLogger(__name__)
 
 
@@ -34,9 +36,17 @@ class Carrier:
     for the next plan to use, and nothing is bought for the same pods again."""
 
     def __init__(
-        self, tools: Toolbox, placement: PlacementController, plan_history: int, archive: Archive | None = None
+        self,
+        tools: Toolbox,
+        placement: PlacementController,
+        plan_history: int,
+        archive: Archive | None = None,
+        begin: Begin | None = None,
     ) -> None:
+        """`begin` lets each claim take its first steps while others are stored: a node takes its time to come. Without
+        it the next cycle does."""
         self._tools = tools
+        self._begin = begin
         self._archive = archive
         self._placement = placement
         self._plan_history = plan_history
@@ -65,6 +75,8 @@ class Carrier:
             self._tools.require_leader()
             raw = await self._tools.client.create(NODECLAIMS, {k: v for k, v in body.items() if k != "status"})
             self._tools.cache.feed(NODECLAIMS, "ADDED", raw)
+            if self._begin is not None:
+                self._begin(NodeClaim.from_dict(raw), view)
 
         try:
             if store is not None:

@@ -135,6 +135,10 @@ class ClaimController:
         pods = (pod for claim in soon for pod in view.pods_on.get(view.node_names[claim.name], ()))
         return any(not pod.deleting and must_leave(pod) and not self._actor.has_asked(pod) for pod in pods)
 
+    def begin(self, claim: NodeClaim, view: View) -> None:
+        """Lets one that was stored just now, and that the view does not know, take its first steps."""
+        self._walks.add(claim.name, _Walk(claim, view, Room(view)))
+
     async def _walk(self, walk: "_Walk") -> None:
         try:
             await self._step_by_step(walk, walk.claim)
