@@ -25,11 +25,11 @@ EPILOG = """\
 A local control plane (kube-apiserver, etcd, kube-scheduler, kube-controller-manager, KWOK) is started for each solver
 alone. 20 Deployments are scaled until there are 1,000 pods, and when these are bound, until there are 5,000. Pods are
 plain ones that bear spot. Both solvers buy from the same catalog (c, m, r of at most 32 vCPU) nodes with the same room,
-which register 2 s after they were bought. Karpenter is its controller with the KWOK provider of ../shared/peers, with
-its default batching; where that is absent it is left out. A third row has no operator: its nodes are there before the
-first pod, so that it tells what the control plane takes by itself on this machine. Each cluster has a Node of its
-control plane, as every cluster has, that is not for these pods. On SpotKube's cluster 1,000 more pods come over a
-minute, for the time from a pod's creation to the claim of its node.
+which register 2 s after they were bought, and are Ready then. Karpenter is its controller with the KWOK provider of
+../shared/peers, with its default batching; where that is absent it is left out. A third row has no operator: its nodes
+are there before the first pod, so that it tells what the control plane takes by itself on this machine. Each cluster
+has a Node of its control plane, as every cluster has, that is not for these pods. On SpotKube's cluster 1,000 more pods
+come over a minute, for the time from a pod's creation to the claim of its node.
 
 examples:
   benchmarks/end_to_end.py --quick                   200 and then 1,000 pods, without the minute

@@ -18,11 +18,13 @@ from demo.helpers import Helper
 from demo.launch import free_port, launch_cloud, launch_operator
 from localcluster.cluster import Cluster, LocalCluster
 from localcluster.parts import go_environment
-from spotkube.providers.local.nodes import KWOK_ANNOTATION
+from spotkube.providers.local.nodes import KWOK_ANNOTATION, READY_DELAY_ANNOTATION
 
 # Of Karpenter's KWOK provider: what it takes off each node. Given on top, so that both have the same room.
 OVERHEAD_CPU_MILLI, OVERHEAD_MIB = 100, 10
 REGISTRATION_SECONDS = 2
+# Else a node turned Ready with the next full second, since its creation is known no better: by chance up to one later.
+READY_SECONDS = 0
 # For 5,000 pods and as many as a minute brings.
 NODES_THERE = 60
 MOST_VCPU = 32
@@ -54,9 +56,9 @@ def our_operator(cluster: LocalCluster) -> Iterator[Helper]:
     cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
     kubeconfig = identity.install(cluster, cluster.directory)
-    delay = f"--registration-delay={REGISTRATION_SECONDS}s"
+    delays = f"--registration-delay={REGISTRATION_SECONDS}s", f"--ready-delay={READY_SECONDS}s"
     with contextlib.ExitStack() as stack:
-        cloud, url = launch_cloud(cluster.kubeconfig, cluster.directory, delay)
+        cloud, url = launch_cloud(cluster.kubeconfig, cluster.directory, *delays)
         stack.callback(cloud.stop)
         log = cluster.directory / "operator.log"
         operator = launch_operator(kubeconfig, identity.NAMESPACE, url, log)
@@ -133,7 +135,10 @@ def _their_pool() -> list[Json]:
             "kind": "NodePool",
             "metadata": {"name": "general"},
             "spec": {
-                "template": {"spec": {"requirements": requirements, "nodeClassRef": ref, "expireAfter": "Never"}},
+                "template": {
+                    "metadata": {"annotations": {READY_DELAY_ANNOTATION: f"{READY_SECONDS}s"}},
+                    "spec": {"requirements": requirements, "nodeClassRef": ref, "expireAfter": "Never"},
+                },
                 "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "Never"},
             },
         },

@@ -8,8 +8,9 @@ NOTE = """\
 A control plane on this machine for each solver alone; 20 Deployments of plain pods that bear spot are scaled from none
 to the first number of pods and, when these are bound, to the next. *All bound* is from the command to the last pod,
 *p50* and *p99* are over the new pods, each from its creation to its binding, as one watch saw them. Nodes register 2 s
-after they were bought, and one that is not for these pods was there before, as in every cluster: where there is none,
-kube-scheduler backs off for up to ten seconds. *Bound* is proven: no fleet for all these pods costs less.
+after they were bought and are Ready then, and one that is not for these pods was there before, as in every cluster:
+where there is none, kube-scheduler backs off for up to ten seconds. *Bound* is proven: no fleet for all these pods
+costs less.
 """
 NOTE_OF_FLOOR = """\
 The row without a solver is the same with nodes that were there before, and no operator: what control plane and

@@ -31,6 +31,12 @@ def test_the_node_has_what_was_ordered() -> None:
     assert (ready["type"], ready["status"]) == ("Ready", "False")
 
 
+def test_how_soon_it_turns_ready_is_left_to_the_cluster_or_told() -> None:
+    machine = make_machine()
+    assert node_manifest(machine, 0.0)["metadata"]["annotations"]["spotkube.io/ready-delay"] == "0s"
+    assert node_manifest(machine, 90.0)["metadata"]["annotations"]["spotkube.io/ready-delay"] == "90s"
+
+
 def read_node(*taints: Any) -> Any:
     return SimpleNamespace(
         metadata=SimpleNamespace(resource_version="7"), spec=SimpleNamespace(taints=list(taints) or None)

@@ -80,6 +80,9 @@ def start(
     ] = None,
     registration_delay: Annotated[float, duration_option("2s", "From order to Node.")] = 2.0,
     registration_jitter: Annotated[float, duration_option("0s", "At most so much more, by chance.")] = 0.0,
+    ready_delay: Annotated[
+        float | None, duration_option("as the cluster has it", "From Node to Ready; KWOK counts whole seconds.")
+    ] = None,
     terminate_delay: Annotated[float, duration_option("1s", "From deletion to terminated.")] = 1.0,
     capacity: Annotated[
         list[str] | None, typer.Option(metavar="TYPE/ZONE/CAPACITY=N", help="At most N alive at once; repeatable.")
@@ -108,7 +111,8 @@ def start(
     log_to(log)
     try:
         delays = Delays(registration_delay, terminate_delay, registration_jitter)
-        asyncio.run(serve(Options(state, kubeconfig, port, port_file, load_catalog(catalog), limits, delays)))
+        sold = load_catalog(catalog)
+        asyncio.run(serve(Options(state, kubeconfig, port, port_file, sold, limits, delays, ready_delay)))
     except (StoreError, CatalogFileError, ConfigException, OSError) as error:
         raise _failure(error) from error
 

@@ -10,6 +10,8 @@ from kubernetes.aio.client.exceptions import ApiException
 from spotkube.providers.local.machines import Machine
 
 KWOK_ANNOTATION = "kwok.x-k8s.io/node"
+# What the local cluster's stages for KWOK go by: how long after its creation a Node turns Ready.
+READY_DELAY_ANNOTATION = "spotkube.io/ready-delay"
 DEADLINE_ANNOTATION = "spotkube.io/termination-deadline"
 # The sign that the AWS Node Termination Handler puts on a Node when EC2 is about to take it back.
 NOTICE_TAINT = "aws-node-termination-handler/spot-itn"
@@ -45,14 +47,16 @@ class BoundPod:
 class ClusterNodes:
     """What the fake cloud does at the API server. Every call may be repeated; all raise ApiException or OSError."""
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, ready_seconds: float | None = None) -> None:
+        """`ready_seconds` from Node to Ready; None leaves it to the cluster."""
+        self._ready_seconds = ready_seconds
         self._core: Any = client.CoreV1Api(api)  # takes plain dicts too, which its annotations don't say
         self._coordination: Any = client.CoordinationV1Api(api)
 
     async def register(self, machine: Machine) -> None:
         """Creates the Node, unless this instance has it already. Raises NodeConflict."""
         try:
-            await self._core.create_node(node_manifest(machine), _request_timeout=_REQUEST_SECONDS)
+            await self._core.create_node(node_manifest(machine, self._ready_seconds), _request_timeout=_REQUEST_SECONDS)
         except ApiException as error:
             if error.status != 409:
                 raise
@@ -142,7 +146,7 @@ def _belongs(node: Any, machine: Machine) -> bool:
     return bool(node.spec.provider_id == machine.provider_id)
 
 
-def node_manifest(machine: Machine) -> dict[str, Any]:
+def node_manifest(machine: Machine, ready_seconds: float | None = None) -> dict[str, Any]:
     """The Node as a kubelet registers it: with its status, and not Ready, so no pod is bound before KWOK plays it.
 
     The API server keeps the status of a Node that is created (of few other kinds), and adds the not-ready taint,
@@ -152,10 +156,11 @@ def node_manifest(machine: Machine) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     starting = {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "the node is starting"}
     labels = dict(order.labels) | {HOSTNAME_LABEL: order.name}
+    delay = {} if ready_seconds is None else {READY_DELAY_ANNOTATION: f"{ready_seconds:g}s"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": order.name, "labels": labels, "annotations": {KWOK_ANNOTATION: "fake"}},
+        "metadata": {"name": order.name, "labels": labels, "annotations": {KWOK_ANNOTATION: "fake", **delay}},
         "spec": {
             "providerID": machine.provider_id,
             "taints": [{"key": t.key, "value": t.value, "effect": t.effect.value} for t in order.taints],

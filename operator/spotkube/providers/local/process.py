@@ -32,7 +32,7 @@ SHUTDOWN_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`port` 0 takes a free one; `port_file` is written once the server listens."""
+    """`port` 0 takes a free one; `port_file` is written once the server listens; `ready_seconds` as in ClusterNodes."""
 
     state: Path
     kubeconfig: Path
@@ -41,6 +41,7 @@ class Options:
     catalog: Catalog
     capacity: CapacityMessage
     delays: Delays
+    ready_seconds: float | None = None
 
 
 async def serve(options: Options) -> None:
@@ -54,7 +55,7 @@ async def serve(options: Options) -> None:
 
         api = await connect(options.kubeconfig)
         stack.push_async_callback(api.close)
-        scheduler = asyncio.create_task(Scheduler(cloud, ClusterNodes(api), time.time).run())
+        scheduler = asyncio.create_task(Scheduler(cloud, ClusterNodes(api, options.ready_seconds), time.time).run())
         stack.push_async_callback(_cancel, scheduler)
 
         runner = web.AppRunner(make_app(cloud, offerings, options.catalog.digest), shutdown_timeout=SHUTDOWN_SECONDS)
