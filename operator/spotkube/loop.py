@@ -85,8 +85,8 @@ class Loop:
             took = asyncio.get_running_loop().time() - began
             busy = self._planning.busy or self._planning.gathers or self._in_motion()
             news = [stopping.wait(), *(self._news() if self._tools.is_leader() else [])]
-            moves_on = self._controllers.queues.moves_on
-            seen = await until_next(self._tools.cache, self._pace, news, seen, took, busy=busy, moves_on=moves_on)
+            haste = {"moves_on": self._controllers.queues.moves_on, "gathers": self._planning.gathers}
+            seen = await until_next(self._tools.cache, self._pace, news, seen, took, busy=busy, **haste)
         await self._planning.stop()
 
     def _news(self) -> list[Coroutine[None, None, object]]:
