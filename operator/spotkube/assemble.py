@@ -178,12 +178,10 @@ async def _loop(settings: Settings, tools: Toolbox, doors: Doors, health: Health
     shelf = Shelf(settings.namespace, settings.snapshot_max_kib, settings.snapshot_folder, settings.plan_history)
     archive = Archive(tools, shelf)
     sick = SickNodes()
-    actor = ClaimActor(tools, doors)
-    claims = ClaimController(tools, actor)
-    carrier = Carrier(tools, placement, settings.plan_history, archive, claims.begin)
+    actor, carrier = ClaimActor(tools, doors), Carrier(tools, placement, settings.plan_history, archive)
     controllers = Controllers(
         doors=doors,
-        claims=claims,
+        claims=ClaimController(tools, actor),
         placement=placement,
         workloads=WorkloadController(
             tools.client, tools.recorder, lambda resource, raw: tools.cache.feed(resource, "MODIFIED", raw)
