@@ -175,7 +175,7 @@ def _buys_all(built: Built, result: Result, fleet: Built) -> bool:
 
 
 def _from_nothing(built: Built, fleet: Built) -> bool:
-    """Whether the plan buys the whole fleet."""
+    """Whether the plan buys the whole fleet, and there is no other node that could hold pods."""
     return not built.bins and _pods(fleet) == _pods(built)
 
 
