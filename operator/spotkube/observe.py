@@ -1,8 +1,8 @@
 """From the cache and the cloud to the View that one cycle works with."""
 
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from spotkube.api import NodeClaim, NodePool, Workload
@@ -30,10 +30,10 @@ from spotkube.cluster.resources import (
 )
 from spotkube.cluster.store import Store
 from spotkube.controllers.displaced import DisplacedPods
-from spotkube.controllers.expected import ExpectedPods, missing_pods, owner_of
 from spotkube.controllers.history import InterruptionHistory
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.resting import RestingOfferings
+from spotkube.controllers.standins import StandIns
 from spotkube.controllers.upkeep.brake import PurchaseBrake
 from spotkube.controllers.upkeep.prices import PriceCheck
 from spotkube.controllers.view import Memory, View
@@ -107,8 +107,7 @@ class Observer:
         self._provider = provider
         self._placement = placement
         self._resting = resting
-        self._displaced = displaced
-        self._expected = ExpectedPods()
+        self._standing_in = StandIns(placement, displaced)
         self._clock = clock
         self._mode_override = mode_override
         self._catalog = catalog
@@ -136,7 +135,9 @@ class Observer:
         stored, ended = self._stored(targets)
         claims: tuple[NodeClaim, ...] = self.claims.values()
         self._placement.recall(claims, stored)
-        displaced, expected = self._stand_ins(stored, sources)
+        displaced, expected = self._standing_in.find(
+            stored, sources, self._replica_sets.values(), self._of_its_workload, self._clock()
+        )
         pods = [pod if pod.node is not None else self._placement.overlay(pod) for pod in stored]
         gone = frozenset(pod.uid for pod in displaced)
         live = [pod for pod in pods if pod.uid not in gone] if gone else pods
@@ -177,8 +178,8 @@ class Observer:
             ended=tuple(ended),
             displaced=gone,
             expected={pod.uid: pod for pod in expected},
-            coming=self._expected.are_coming(snapshot.taken_at),
-            heirs={**self._displaced.heirs, **self._expected.heirs},
+            coming=self._standing_in.expected.are_coming(snapshot.taken_at),
+            heirs=self._standing_in.heirs,
             pods_on={name: tuple(there) for name, there in pods_on.items()},
             attached=attached_to_nodes(self._attachments.values(), self._volumes.values()),
             instances=instances,
@@ -202,7 +203,7 @@ class Observer:
         ended."""
         if targets != self._targets:
             self._targets = targets
-            self._owned = Kept(lambda pod: _of_workload(pod, workload_of(pod, targets)))
+            self._owned = Kept(self._of_its_workload)
         live, ended = list[Pod](), list[EndedPod]()
         for pod in self.pods.values():
             if isinstance(pod, EndedPod):
@@ -211,21 +212,9 @@ class Observer:
                 live.append(pod)
         return self._owned.of_all(live), ended
 
-    def _stand_ins(self, pods: list[Pod], sources: Mapping[SourceKey, Source]) -> tuple[list[Pod], list[Pod]]:
-        """In the stead of pods that are still to be made: of those we evicted, and of those that owners declare."""
-        now = self._clock()
-        self._placement.inherit(self._displaced.settle(pods, now))
-        self._placement.inherit(self._expected.settle(pods, self._placement.planned, now))
-        missing = missing_pods(sources, self._replica_sets.values(), pods, self._displaced.owners)
-        displaced = self._displaced.waiting(missing)
-        made_anew = Counter(owner_of(pod) for pod in displaced)
-        # A StatefulSet makes its pods one after the other.
-        lacking = {
-            key: number - made_anew[key] for key, number in missing.items() if not key[1].startswith("StatefulSet/")
-        }
-        expected = self._expected.waiting(pods, lacking, now)
-        overlay = self._placement.overlay
-        return [overlay(pod) for pod in displaced], [overlay(pod) for pod in expected]
+    def _of_its_workload(self, pod: Pod) -> Pod:
+        workload = workload_of(pod, self._targets)
+        return pod if pod.workload == workload else replace(pod, workload=workload)
 
     def _storage(self) -> Storage:
         claims: tuple[VolumeClaim, ...] = self._volume_claims.values()
@@ -268,7 +257,3 @@ class Observer:
         except ProviderError as error:
             logger.warning("the cloud's offerings are not known, those told last stay in force: %s", error)
         return self._offerings
-
-
-def _of_workload(pod: Pod, workload: str | None) -> Pod:
-    return pod if pod.workload == workload else replace(pod, workload=workload)

@@ -7,15 +7,24 @@ import pytest
 
 from builders import make_pod
 from controller_builders import World
-from spotkube.cluster.resources import REPLICASETS
-from spotkube.controllers.expected import FIRST_SECONDS, STUCK_SECONDS, ExpectedPods, missing_pods, unmade
+from spotkube.cluster.resources import DEPLOYMENTS, REPLICASETS
+from spotkube.controllers.expected import (
+    DOUBTED_SECONDS,
+    FIRST_SECONDS,
+    STUCK_SECONDS,
+    ExpectedPods,
+    missing_pods,
+    unmade,
+)
 from spotkube.convert.pods import to_pod
 from spotkube.convert.replicasets import ReplicaSet, to_replica_set
+from spotkube.convert.templates import to_template
 from spotkube.model.labels import QUEUE_GATE
 from spotkube.model.pods import Pod
 from spotkube.model.volumes import ClaimUse
 from unit.workload_builders import make_job, make_source, make_target
 
+TEMPLATE = {"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "1"}}}]}}
 OWNER = ("default", "ReplicaSet/web")
 
 
@@ -60,6 +69,15 @@ class TestWhoLacksPods:
         )
         assert missing_pods({source.key: source}, [old, new], [pod], ()) == {source.key: 6}
         assert missing_pods({source.key: source}, [replace(old, blocked=True), new], [pod], ()) == {source.key: 2}
+
+    def test_a_deployment_that_does_not_roll_by_its_own_number(self) -> None:
+        only = revision("5d4f", 4)
+        source = make_target("web", replicas=50, template=TEMPLATE)
+
+        assert missing_pods({source.key: source}, [only], [], ()) == {source.key: 50}
+        assert missing_pods({source.key: source}, [replace(only, replicas=60)], [], ()) == {source.key: 60}
+        assert missing_pods({source.key: source}, [replace(only, blocked=True)], [], ()) == {source.key: 0}
+        assert missing_pods({source.key: source}, [only, revision("77c9", 3)], [], ()) == {source.key: 7}
 
 
 class TestStandIns:
@@ -107,6 +125,75 @@ class TestStandIns:
         assert not expected.are_coming(now=FIRST_SECONDS)
         expected.waiting([waiting("a")], {OWNER: 1}, now=1)
         assert not expected.are_coming(now=1)
+
+
+class TestTemplates:
+    """Of whom no pod waits: what is to come is known by the template."""
+
+    deployment = ("default", "Deployment/web")
+    template = replace(make_pod("web", owner="Deployment/web"), unschedulable=False)
+
+    def expect(self, expected: ExpectedPods, *pods: Pod, missing: int = 2, now: float = 0) -> list[Pod]:
+        return expected.waiting(pods, {self.deployment: missing}, now, {self.deployment: self.template})
+
+    def pod(self, name: str, **fields: Any) -> Pod:
+        return make_pod(name, owner="Deployment/web", **fields)
+
+    def test_its_pods_are_stood_in_for_before_the_first_is_made(self) -> None:
+        expected = ExpectedPods()
+
+        stand_ins = self.expect(expected)
+
+        assert [one.shape for one in stand_ins] == [self.template.shape] * 2
+        assert not any(one.unschedulable for one in stand_ins), "kube-scheduler has refused none"
+        assert not expected.are_coming(now=1), "nothing is still to be learned of them"
+
+    def test_the_first_pod_takes_its_place(self) -> None:
+        expected = ExpectedPods()
+        first, second = self.expect(expected)
+
+        assert expected.settle([self.pod("a")], planned=(), now=1) == {"uid-a": first.uid}
+        assert [one.uid for one in self.expect(expected, self.pod("a"), missing=1, now=1)] == [second.uid]
+
+    def test_it_is_believed_where_pods_came_out_like_it(self) -> None:
+        assert len(self.expect(ExpectedPods(), self.pod("a", node="n"))) == 2
+
+    def test_not_where_they_came_out_otherwise(self) -> None:
+        """As where a webhook gives each pod a sidecar, or where the template has changed meanwhile."""
+        assert self.expect(ExpectedPods(), self.pod("a", node="n", cpu="7")) == []
+
+    def test_where_they_come_out_otherwise_no_template_of_the_namespace_is_believed_for_a_while(self) -> None:
+        expected = ExpectedPods()
+        promised = {one.uid for one in self.expect(expected)}
+        other = ("default", "Deployment/api")
+
+        like_the_pod = self.expect(expected, self.pod("a", cpu="7"), missing=1, now=1)
+
+        assert [one.shape for one in like_the_pod] == [self.pod("a", cpu="7").shape]
+        assert not promised & {one.uid for one in like_the_pod}, "their places are of another size"
+        assert expected.waiting([], {other: 1}, 2, {other: self.template}) == []
+        assert len(expected.waiting([], {other: 1}, 1 + DOUBTED_SECONDS, {other: self.template})) == 1
+
+    def test_a_pod_that_waits_for_its_queue_tells_more(self) -> None:
+        assert self.expect(ExpectedPods(), self.pod("a", gates=(QUEUE_GATE,))) == []
+
+    def test_a_template_that_changes_makes_others(self) -> None:
+        expected = ExpectedPods()
+        before = self.expect(expected)
+        changed = make_pod("web", owner="Deployment/web", cpu="7")
+
+        after = expected.waiting([], {self.deployment: 2}, 1, {self.deployment: changed})
+
+        assert [one.shape for one in after] == [changed.shape] * 2
+        assert not {one.uid for one in before} & {one.uid for one in after}
+
+    def test_none_of_a_deployment_that_is_being_deleted(self) -> None:
+        raw = {"kind": "Deployment", "metadata": {"name": "web", "namespace": "shop", "uid": "u"}, "spec": {}}
+        raw["spec"] |= {"template": TEMPLATE}
+        assert to_template(raw) is not None
+
+        raw["metadata"]["deletionTimestamp"] = "now"
+        assert to_template(raw) is None
 
 
 class TestHeirs:
@@ -199,6 +286,23 @@ class TestInTheLoop:
         assert {claim.name for claim in world.claims} == bought
         assert {pod.nominated for pod in view.pods.values()} <= bought
         assert view.expected == {}
+
+    async def test_a_deployment_that_was_scaled_is_planned_for_before_its_replica_set_knows(
+        self, world: World, owner: str
+    ) -> None:
+        """Its controller comes to it after others; meanwhile kube-scheduler has refused a pod of one of them."""
+        if owner != "web":
+            world.kube.drop(REPLICASETS, owner, "shop")
+        container = {"name": "main", "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}
+        template = {"metadata": {"labels": {}}, "spec": {"containers": [container]}}
+        metadata = {"name": "api", "namespace": "shop", "uid": "uid-api", "resourceVersion": "1"}
+        deployment = {"kind": "Deployment", "metadata": metadata, "spec": {"replicas": 4, "template": template}}
+        world.kube.put(DEPLOYMENTS, deployment)
+
+        await world.decided()
+
+        planned = [uid for claim in world.claims for uid in planned_on(claim)]
+        assert sum(unmade(uid) == ("shop", "Deployment/api") for uid in planned) == 4
 
     async def test_also_after_a_restart(self, world: World, owner: str) -> None:
         await world.decided()

@@ -12,6 +12,7 @@ from spotkube.api.workload import Workload
 from spotkube.api.workloadsources import JobRole, SourceKind, SpotPolicy
 from spotkube.convert.queues import QueuedJob, to_queued_job
 from spotkube.convert.selectors import to_label_selector
+from spotkube.convert.templates import to_template
 from spotkube.model import labels as keys
 from spotkube.model.cluster import DisruptionBudget, WorkloadRule
 from spotkube.model.pods import NEVER_ON_SPOT, Pod, SpotRule
@@ -66,7 +67,8 @@ class Source:
     `controller` is the uid of the object's controller, `workload` that controller's name if it is a Workload.
     `replicas` is what the spec asks for (of a Job as many as run at the same time). `message` tells why it failed, or
     why its pods can't be made. `applied` is the annotation by which a child knows what it was made from;
-    `spec_digest` changes when anybody changes the spec, except for the number of replicas.
+    `spec_digest` changes when anybody changes the spec, except for the number of replicas. `template` is what a
+    Deployment's next pod will be, where that is known before it is made.
     """
 
     kind: SourceKind
@@ -81,6 +83,7 @@ class Source:
     selector: Json = field(default_factory=dict)
     applied: str = ""
     spec_digest: str = ""
+    template: Pod | None = None
     key: SourceKey = field(init=False, repr=False, compare=False)
     """Namespace and "Kind/name"; kept, like the next one, as each cycle asks for those of thousands."""
     wanted: int = field(init=False, repr=False, compare=False)
@@ -133,6 +136,7 @@ def to_source(raw: Json) -> Source:
         selector=spec.get("selector") or {},
         applied=_applied(metadata),
         spec_digest="" if job is not None else digest({k: v for k, v in spec.items() if k != "replicas"}),
+        template=to_template(raw) if kind is SourceKind.DEPLOYMENT else None,
     )
 
 
