@@ -11,6 +11,7 @@ from spotkube.cluster.resources import DEPLOYMENTS, REPLICASETS
 from spotkube.controllers.expected import (
     DOUBTED_SECONDS,
     FIRST_SECONDS,
+    MOST_AT_ONCE,
     STUCK_SECONDS,
     ExpectedPods,
     missing_pods,
@@ -106,6 +107,9 @@ class TestStandIns:
 
         assert expected.waiting([waiting("a")], {OWNER: 2}, now=STUCK_SECONDS) == []
         assert len(expected.waiting([waiting("a")], {OWNER: 1}, now=STUCK_SECONDS + 1)) == 1, "it made one"
+
+    def test_one_digit_too_many_fills_no_memory(self) -> None:
+        assert len(ExpectedPods().waiting([waiting("a")], {OWNER: 100_000_000}, now=0)) == MOST_AT_ONCE
 
     def test_volumes_of_a_pods_own_are_not_copied(self) -> None:
         pod = replace(waiting("a"), claims=(ClaimUse("a-scratch", ephemeral=True),))

@@ -17,6 +17,8 @@ from spotkube.model.pods import Pod, PodShape
 
 # An owner that has made no pod for so long is held up by something, as a quota: nothing is bought on its word then.
 STUCK_SECONDS = 10.0
+# Of one owner no more are planned for at once: one digit too many must not fill the memory.
+MOST_AT_ONCE = 10_000
 # Of whom no pod has been seen yet, the first is waited for so long.
 FIRST_SECONDS = 3.0
 # Where pods did not come out as their template has them, something changes them that may be taken away again.
@@ -98,7 +100,7 @@ class ExpectedPods:
         for key, owner in self._owners.items():
             if owner.missing != missing[key]:
                 owner.missing, owner.since = missing[key], now
-            wanted = owner.missing if now - owner.since < STUCK_SECONDS else 0
+            wanted = min(owner.missing, MOST_AT_ONCE) if now - owner.since < STUCK_SECONDS else 0
             self._resize(owner, key, wanted)
             stand_ins += [_stand_in(owner.model, uid) for uid in owner.stand_ins]
         return stand_ins
