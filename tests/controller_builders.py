@@ -121,10 +121,11 @@ class FakeWorker(PlannerWorker):
 
 class World:
     """The operator's loop over the fakes. `restart` gives it a new life with the same cluster and cloud.
-    `tenant_label` is the operator's setting."""
+    `tenant_label` is the operator's setting. Without `begins` claims take their first steps in the next cycle only."""
 
-    def __init__(self, tenant_label: str = "") -> None:
+    def __init__(self, tenant_label: str = "", *, begins: bool = True) -> None:
         self.tenant_label = tenant_label
+        self.begins = begins
         self.clock = Clock()
         self.kube = FakeKube(self.clock)
         self.cloud = FakeCloud(self.clock)
@@ -164,11 +165,13 @@ class World:
             brake=self.tools.brake,
         )
         self.doors = Doors(self.tools)
-        actor, carrier = ClaimActor(self.tools, self.doors), Carrier(self.tools, self.placement, 3)
+        actor = ClaimActor(self.tools, self.doors)
+        claims = ClaimController(self.tools, actor)
+        carrier = Carrier(self.tools, self.placement, 3, begin=claims.begin if self.begins else None)
         self.sick = SickNodes()
         self.controllers = Controllers(
             doors=self.doors,
-            claims=ClaimController(self.tools, actor),
+            claims=claims,
             placement=self.placement,
             workloads=WorkloadController(client, self.tools.recorder),
             pools=PoolController(self.tools, self.sick),

@@ -178,10 +178,12 @@ async def _loop(settings: Settings, tools: Toolbox, doors: Doors, health: Health
     shelf = Shelf(settings.namespace, settings.snapshot_max_kib, settings.snapshot_folder, settings.plan_history)
     archive = Archive(tools, shelf)
     sick = SickNodes()
-    actor, carrier = ClaimActor(tools, doors), Carrier(tools, placement, settings.plan_history, archive)
+    actor = ClaimActor(tools, doors)
+    claims = ClaimController(tools, actor)
+    carrier = Carrier(tools, placement, settings.plan_history, archive, claims.begin)
     controllers = Controllers(
         doors=doors,
-        claims=ClaimController(tools, actor),
+        claims=claims,
         placement=placement,
         workloads=WorkloadController(
             tools.client, tools.recorder, lambda resource, raw: tools.cache.feed(resource, "MODIFIED", raw)

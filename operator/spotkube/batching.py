@@ -1,5 +1,7 @@
 """Pods that come together are planned together: one plan for all is cheaper than several for parts."""
 
+import math
+
 # A stream of pods of which nobody knows how long it goes on is cut after this part of the longest time: each pod more
 # saves less by company, and all that are there wait for it.
 STREAM_SHARE = 1 / 3
@@ -15,6 +17,8 @@ class Batch:
         self._size = 0
         self._began_at: float | None = None
         self._grown_at = 0.0
+        self.due_at = math.inf
+        """When time alone completes it."""
 
     def is_complete(self, waiting: int, now: float, *, growing: bool = False, search_seconds: float = 0.0) -> bool:
         """Whether so many `waiting` pods have not become more for the idle time, or have been waited for long enough.
@@ -33,7 +37,8 @@ class Batch:
         self._size = waiting
         stream = max(self._idle_seconds, STREAM_SHARE * self._max_seconds, min(search_seconds, self._max_seconds))
         longest = self._max_seconds if growing else stream
-        return now - self._grown_at >= self._idle_seconds or now - self._began_at >= longest
+        self.due_at = min(self._grown_at + self._idle_seconds, self._began_at + longest)
+        return now >= self.due_at
 
     @property
     def is_open(self) -> bool:
@@ -42,4 +47,4 @@ class Batch:
 
     def close(self) -> None:
         """The next pod begins a new batch."""
-        self._size, self._began_at = 0, None
+        self._size, self._began_at, self.due_at = 0, None, math.inf

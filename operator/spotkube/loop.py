@@ -6,7 +6,8 @@ drain.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
 from spotkube.api.nodeclaim import Phase
@@ -83,10 +84,15 @@ class Loop:
                 self._forget()
             took = asyncio.get_running_loop().time() - began
             busy = self._planning.busy or self._planning.gathers or self._in_motion()
-            news = [stopping.wait(), *([self._planning.decided()] if self._tools.is_leader() else [])]
-            moves_on = self._controllers.queues.moves_on
-            seen = await until_next(self._tools.cache, self._pace, news, seen, took, busy=busy, moves_on=moves_on)
+            news = [stopping.wait(), *(self._news() if self._tools.is_leader() else [])]
+            haste = {"moves_on": self._controllers.queues.moves_on, "gathers": self._planning.gathers}
+            seen = await until_next(self._tools.cache, self._pace, news, seen, took, busy=busy, **haste)
         await self._planning.stop()
+
+    def _news(self) -> list[Coroutine[None, None, object]]:
+        """What the next cycle does not wait for changes for."""
+        gathered = self._planning.due_at - self._tools.clock()
+        return [self._planning.decided(), *([asyncio.sleep(gathered)] if 0.0 < gathered < math.inf else [])]
 
     async def cycle(self) -> bool:
         """One decision's way, as far as it can go now; whether every step went well.
@@ -211,8 +217,9 @@ class Loop:
 
     async def _ask_again(self, view: View) -> None:
         """Looks again first: what this cycle has changed must be in the question. Where all was at rest, whatever was
-        begun now can wait for the next cycle: to look at a large cluster takes long."""
-        if not self._planning.busy and (view.unsettled or self._in_motion()):
+        begun now can wait for the next cycle: to look at a large cluster takes long. So it can while pods wait for
+        company."""
+        if not (self._planning.busy or self._planning.gathers) and (view.unsettled or self._in_motion()):
             self._planning.start_if_due(await self._observer.look(), self._tools.resting.unproven())
 
     async def act(self) -> None:

@@ -1,6 +1,7 @@
 """When the next cycle begins."""
 
 import asyncio
+import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ BUSY_SECONDS = 0.25
 REST_SHARE, LONGEST_REST_SECONDS = 0.5, 1.0
 # Where a queue moves on, whoever ends leaves room that lies idle until the next cycle.
 MOVING_IDLE_SECONDS, MOVING_LONGEST_SECONDS = 0.03, 0.1
+# Pods that wait for company wait for nobody any more as soon as all are there that are known to come.
+GATHERING_LONGEST_SECONDS = 0.15
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ async def until_next(
     *,
     busy: bool,
     moves_on: bool = False,
+    gathers: bool = False,
 ) -> int:
     """Sleeps until something changed, any of the `news` comes, or it is time; the cache's generation then.
 
@@ -43,11 +47,13 @@ async def until_next(
         took: seconds of that cycle. What changed meanwhile has waited for as long, and so waits the less for company.
             After a long cycle there is a rest, which only the `news` end.
         moves_on: whether a queue does: then changes wait for next to no company, and nobody rests.
+        gathers: whether pods wait for company.
         busy: whether something is under way, so that time itself is news.
     """
     rest = 0.0 if moves_on else min(LONGEST_REST_SECONDS, REST_SHARE * took)
     idle = min(pace.idle, MOVING_IDLE_SECONDS) if moves_on else pace.idle
-    longest = min(pace.longest, MOVING_LONGEST_SECONDS) if moves_on else pace.longest
+    quickest = MOVING_LONGEST_SECONDS if moves_on else GATHERING_LONGEST_SECONDS if gathers else math.inf
+    longest = min(pace.longest, quickest)
     changed = cache.next_batch(
         seen,
         idle_seconds=max(idle, rest),

@@ -35,6 +35,8 @@ KINDS_SECONDS, SECONDS_PER_KIND = 0.3, 0.1
 MOVES_SECONDS = 5.0
 # What changes in so long in a large cluster is sent to the planner in a moment.
 KEEP_UP_SECONDS = 10.0
+# kube-scheduler fills what there is without us, and in a burst the pods that wait are others each time we look.
+FILL_PAUSE_SECONDS = 0.25
 logger = logging.getLogger(__name__)
 
 
@@ -62,6 +64,7 @@ class Planning:
         self._budget_seconds = budget_seconds
         self._answered: dict[Mode, int] = {}
         self._filled: int | None = None
+        self._filled_at = -math.inf
         self._search: asyncio.Task[Decision] | None = None
         self._moving = False
         self._asked = Mode.PAUSED
@@ -91,6 +94,11 @@ class Planning:
     def gathers(self) -> bool:
         """Whether pods wait for company: that no more come is news, too."""
         return self._batch.is_open
+
+    @property
+    def due_at(self) -> float:
+        """When pods will have waited for company for long enough, whatever comes."""
+        return self._batch.due_at
 
     @property
     def blocked(self) -> Mapping[Mode, str]:
@@ -127,9 +135,12 @@ class Planning:
             self._batch.close()
             self._answered[mode] = fingerprint
             self._start(mode, self._decide(question, mode, urgent))
-        elif (view.snapshot.nodes or view.snapshot.claims) and self._filled != room:
-            self._filled = room
+        elif (view.snapshot.nodes or view.snapshot.claims) and self._filled != room and self._fills_again(view.now):
+            self._filled, self._filled_at = room, view.now
             self._start(mode, self._fill(question, mode))
+
+    def _fills_again(self, now: float) -> bool:
+        return now - self._filled_at >= FILL_PAUSE_SECONDS
 
     def _keep_up(self, view: View) -> None:
         """While nothing is asked, the planner is told what there is: the next question may be one that can't wait."""
@@ -192,7 +203,7 @@ class Planning:
         """Lets every question be asked anew: an answer was not carried out, or another replica led meanwhile, so that
         the answer to come is to a question of old."""
         self._answered.clear()
-        self._filled = None
+        self._filled, self._filled_at = None, -math.inf
         self._outdated = True
         if self._moves is not None:
             self._moves.forget()

@@ -7,7 +7,7 @@ from life import At, Scene, tell_plain
 
 # What buys or destroys, and what is planned from. The first is made in each run of all tests.
 CALLS = [
-    "create nodeclaims by Carrier.carry_out.<locals>.create",
+    "create nodeclaims by Carrier._buy.<locals>.create",
     "create instance by ClaimActor._launch",
     "delete instance by ClaimActor.take",
     "evict pods by ask",

@@ -1,5 +1,7 @@
 """Pods that come together are planned together."""
 
+import math
+
 from spotkube.batching import Batch
 
 
@@ -70,3 +72,16 @@ def test_times_when_nobody_waits_are_not_counted() -> None:
     assert not batch.is_complete(1, 100)
     assert not batch.is_complete(2, 100.5)
     assert batch.is_complete(2, 101.5)
+
+
+def test_when_time_alone_completes_it_is_known() -> None:
+    batch = Batch(idle_seconds=1, max_seconds=5)
+    assert batch.due_at == math.inf
+
+    batch.is_complete(1, 10)
+    assert batch.due_at == 11
+    batch.is_complete(2, 10.5)
+    assert (batch.due_at, batch.is_complete(2, 11.5)) == (11.5, True)
+
+    batch.close()
+    assert batch.due_at == math.inf

@@ -75,6 +75,7 @@ def instance(state: InstanceState = InstanceState.RUNNING, deadline: float | Non
 
 OPEN = make_node("n", claim="n")
 NEW = make_node("n", claim="n", taints=(taint(UNREGISTERED_TAINT),))
+STARTING = replace(NEW, ready=False)
 CLOSED = make_node(
     "n",
     claim="n",
@@ -118,6 +119,16 @@ class TestArriving:
     def test_its_node_joins(self) -> None:
         assert next_step(make_claim("Launched"), facts(NEW, instance())) == steps.Advance(Phase.REGISTERED, node="n")
         assert isinstance(next_step(make_claim("Launched"), facts(None, instance())), steps.Wait)
+
+    def test_one_that_is_ready_soon_goes_into_use_at_once(self) -> None:
+        claim, just_now = make_claim("Launched"), {"joined_at": NOW - arriving.JOINING_SECONDS + 1}
+
+        assert next_step(claim, facts(NEW, instance(), **just_now)) == steps.Open("n")
+        assert next_step(claim, facts(OPEN, instance(), **just_now)) == steps.Advance(Phase.READY, node="n")
+        for waiting in (facts(NEW, instance(), landing_since=NOW, **just_now), facts(STARTING, instance(), **just_now)):
+            assert isinstance(next_step(claim, waiting), steps.Wait)
+            late = replace(waiting, joined_at=NOW - arriving.JOINING_SECONDS)
+            assert next_step(claim, late) == steps.Advance(Phase.REGISTERED, node="n")
 
     def test_it_opens_to_all_when_the_pods_of_its_plan_are_bound_or_it_has_waited_for_long(self) -> None:
         claim = make_claim("Registered")

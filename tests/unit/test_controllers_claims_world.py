@@ -502,7 +502,7 @@ class TestTroubles:
         assert "evict pods/web-1" in world.kube.writes
 
     async def test_a_claim_that_fails_does_not_hold_up_another(self) -> None:
-        world = World()
+        world = World(begins=False)
         first, second = await world.two_decided()
         world.kube.refuse[f"patch nodeclaims/{first}"] = UNAVAILABLE
 

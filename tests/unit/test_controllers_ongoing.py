@@ -169,3 +169,29 @@ async def test_who_waited_comes_before_those_who_had_their_turn(monkeypatch: pyt
     await ongoing.go_on({"a": "a", "c": "c"}, PATIENCE_SECONDS)
 
     assert begun == ["a", "b", "c", "a"]
+
+
+async def test_what_is_added_is_begun_at_once_and_nobody_waits_for_it(desk: Desk) -> None:
+    ongoing = Ongoing(desk.work)
+
+    ongoing.add("item-0", 0)
+    await asyncio.sleep(0)
+    ongoing.add("item-0", 0)
+    await ongoing.go_on({"item-0": 0, "item-1": 1}, 0.0)
+    assert desk.begun == [0, 1]
+
+    desk.door.set()
+    await ongoing.go_on({}, PATIENCE_SECONDS)
+    assert sorted(desk.done) == [0, 1]
+
+
+async def test_what_goes_wrong_with_it_is_told_with_the_next(desk: Desk) -> None:
+    ongoing = Ongoing(desk.work)
+    desk.error = NotLeading("another leads")
+    desk.door.set()
+
+    ongoing.add("item-0", 0)
+    await asyncio.sleep(0.01)
+
+    with pytest.raises(NotLeading):
+        await ongoing.go_on({}, PATIENCE_SECONDS)

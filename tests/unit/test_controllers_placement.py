@@ -402,7 +402,7 @@ class TestLanding:
         world = World()
         name = await node_on_its_way(world, gated=False)
         become_ready(world, name)
-        await world.cycles(2)
+        await world.cycles(6)
         assert world.claim.status.phase == "Registered"
 
         world.clock.now += LANDING_SECONDS

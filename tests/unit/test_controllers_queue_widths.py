@@ -129,8 +129,8 @@ class Stage:
         metadata = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "ownerReferences": [owner]}
         self.world.kube.put(PODS, {"metadata": metadata, "spec": spec, "status": {"phase": "Pending"}})
 
-    def end_pods(self, name: str, count: int) -> None:
-        """They end well, and the Job controller replaces them before the operator looks."""
+    def end_pods(self, name: str, count: int, *, replaced: bool = True) -> None:
+        """They end well, and the Job controller has replaced them before the operator looks, or has not seen it yet."""
         job = self.job(name)
         for raw in self.free(name)[:count]:
             self.world.kube.drop(PODS, raw["metadata"]["name"], raw["metadata"]["namespace"])
@@ -140,7 +140,8 @@ class Stage:
             status["conditions"] = [{"type": "Complete", "status": "True"}]
             status |= {"startTime": rfc3339(self.world.clock() - 60), "completionTime": rfc3339(self.world.clock())}
         self.change(name, {"status": status})
-        self.make_pods()
+        if replaced:
+            self.make_pods()
 
 
 @pytest.fixture
@@ -222,6 +223,20 @@ class TestShrinkingAndGrowing:
         stage.end_pods("small", 2)
         await stage.cycles()
         assert len(stage.free("big")) == 4
+
+    async def test_it_does_not_shrink_before_the_job_controller_knows_that_a_pod_has_ended(self, stage: Stage) -> None:
+        """Else that would end another of them: it still counts the one that has ended."""
+        await self.fill(stage)
+        stage.add_job("small", "team-b", pods=2, completions=2)
+        await stage.cycles()
+
+        stage.end_pods("big", 1, replaced=False)
+        await stage.world.cycle()
+        assert stage.width("big") == 4
+
+        await stage.cycles()
+        assert (stage.width("big"), len(stage.free("big"))) == (3, 3)
+        assert stage.removed == ["waiting"]
 
     async def test_it_never_goes_below_its_least(self, stage: Stage) -> None:
         stage.add_job("big", pods=4, completions=100, least="3", run="1h")

@@ -24,7 +24,8 @@ from spotkube.controllers.view import View
 from spotkube.health import Health
 from spotkube.loop import Loop
 from spotkube.model.policy import PolicyUnsatisfiable
-from spotkube.pacing import LONGEST_REST_SECONDS, REST_SHARE, Pace
+from spotkube.pacing import GATHERING_LONGEST_SECONDS, LONGEST_REST_SECONDS, REST_SHARE, Pace
+from spotkube.planning import Planning
 from spotkube.worker import PlannerFailed
 
 
@@ -36,9 +37,10 @@ def break_(world: World, monkeypatch: pytest.MonkeyPatch, controller: str, metho
 
 
 async def waits_after_a_cycle(
-    monkeypatch: pytest.MonkeyPatch, takes_seconds: float, *, moves_on: bool = False
+    monkeypatch: pytest.MonkeyPatch, takes_seconds: float, *, moves_on: bool = False, gathers: bool = False
 ) -> dict[str, float]:
-    """How long is waited for changes, and for more of them, where a queue `moves_on` or none does."""
+    """How long is waited for changes, and for more of them, where a queue `moves_on` or none does, and a batch of pods
+    `gathers` or none does."""
     world, stopping, waits = World(), asyncio.Event(), dict[str, float]()
     loop = Loop(world.tools, world.observer, world.planning, world.controllers, Pace(10.0, 0.1, 0.4))
 
@@ -52,6 +54,7 @@ async def waits_after_a_cycle(
         return after
 
     monkeypatch.setattr(QueueController, "moves_on", moves_on)
+    monkeypatch.setattr(Planning, "gathers", gathers)
     monkeypatch.setattr(loop, "cycle", cycle)
     monkeypatch.setattr(world.tools.cache, "next_batch", next_batch)
     await loop.run(stopping, Health(max_silence_seconds=60.0, checks={}))
@@ -295,6 +298,11 @@ class TestLeading:
 
         assert waits["idle_seconds"] < 0.1
         assert waits["max_seconds"] <= 0.0
+
+    async def test_it_is_soon_seen_that_all_pods_of_a_batch_are_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        waits = await waits_after_a_cycle(monkeypatch, 0.01, gathers=True)
+
+        assert waits["max_seconds"] <= GATHERING_LONGEST_SECONDS
 
     async def test_losing_the_lease_among_many_calls_is_what_is_told(self) -> None:
         async def work(number: int) -> None:

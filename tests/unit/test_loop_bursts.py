@@ -62,8 +62,33 @@ async def cycle(world: World) -> None:
     await asyncio.wait_for(world.cycle(), PATIENCE_SECONDS)
 
 
-async def test_no_claim_waits_for_one_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_decided_is_ordered_before_the_next_cycle_and_the_cloud_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World()
+    world.add_pool()
+    for name in ("web-1", "web-2"):
+        world.add_pod(name)
+    await world.cycle()
+    hanging, ordered = asyncio.Event(), list[str]()
+
+    async def hang(order: InstanceOrder) -> Instance:
+        ordered.append(order.name)
+        await hanging.wait()
+        raise AssertionError
+
+    monkeypatch.setattr(world.cloud, "create", hang)
+    world.sync()
+
+    await asyncio.wait_for(world.loop.act(), PATIENCE_SECONDS)
+    await asyncio.sleep(0.01)
+
+    assert len(ordered) == 2
+    assert sorted(ordered) == sorted(claim.name for claim in world.claims)
+
+
+async def test_no_claim_waits_for_one_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(begins=False)
     first, second = await world.two_decided()
     cloud = SlowCloud(world, first, monkeypatch)
 

@@ -20,6 +20,7 @@ from spotkube.model.offerings import Offering
 from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.parcels import Bundle, Sender
 from spotkube.planning import (
+    FILL_PAUSE_SECONDS,
     KEEP_UP_SECONDS,
     KINDS_SECONDS,
     LEAST_SECONDS,
@@ -424,6 +425,15 @@ class TestFilling:
         assert question is not None
         assert question.offerings
         assert dict(sender.pack(question).bundles)["offerings"] == Bundle(None), "as before"
+
+    async def test_in_a_burst_it_is_not_tried_at_each_look(self, planning: Planning, worker: FakeWorker) -> None:
+        claim = make_claim("c-1", CHEAP, phase=ClaimPhase.PENDING)
+        pods = [make_pod(f"web-{n}") for n in range(9)]
+
+        for n in range(1, 10):
+            await ask(planning, view_of(cluster(*pods[:n], claims=(claim,)), START + n * FILL_PAUSE_SECONDS / 4))
+
+        assert len(worker.filled) == 3
 
     async def test_what_is_for_sale_plays_no_part(self, planning: Planning, worker: FakeWorker) -> None:
         full = make_claim("c-1", make_offering("small", cpu="10m"), phase=ClaimPhase.PENDING)

@@ -10,6 +10,7 @@ from spotkube.api.nodepool import PoolMode
 from spotkube.cluster.errors import ApiError
 from spotkube.cluster.events import ObjectRef
 from spotkube.cluster.resources import CAPACITYPLANS, NODECLAIMS
+from spotkube.cluster.transport import Object
 from spotkube.controllers.archive import Archive
 from spotkube.controllers.placement import PlacementController
 from spotkube.controllers.plans import Decision, decided, outdated, plan_name, to_claims
@@ -26,6 +27,8 @@ MAX_TOLD = 10
 PURCHASES_AT_ONCE = 128
 # What is done with the plan's name and the claims that it is about to write.
 Store = Callable[[str, Sequence[NodeClaim]], Awaitable[None]]
+# What is done with each claim as soon as it is stored.
+Begin = Callable[[NodeClaim, View], None]
 logger = logging.getLogger(__name__)
 
 
@@ -34,9 +37,17 @@ class Carrier:
     for the next plan to use, and nothing is bought for the same pods again."""
 
     def __init__(
-        self, tools: Toolbox, placement: PlacementController, plan_history: int, archive: Archive | None = None
+        self,
+        tools: Toolbox,
+        placement: PlacementController,
+        plan_history: int,
+        archive: Archive | None = None,
+        begin: Begin | None = None,
     ) -> None:
+        """`begin` lets each claim take its first steps while others are stored: a node takes its time to come. Without
+        it the next cycle does."""
         self._tools = tools
+        self._begin = begin
         self._archive = archive
         self._placement = placement
         self._plan_history = plan_history
@@ -51,11 +62,25 @@ class Carrier:
         pools = view.snapshot.pools
         applied = decision.mode is Mode.APPLY and (store is not None or not decision.moves)
         claims = to_claims(decision, pools, name, self._homes(view)) if applied else []
-        decided_at = await self._record(name, decision, to_status(decision, view, claims, applied=False))
+        recorded = await self._record(name, decision, to_status(decision, view, claims, applied=False))
         _log(name, decision)
         self._tell_pods(decision, view)
-        if not applied:
-            return
+        try:
+            if applied:
+                await self._buy(name, decision, claims, view, store, recorded["creationTimestamp"])
+        finally:  # to pack it takes a good part of a second of a large cluster, which no claim shall wait for
+            if self._archive is not None and decision.record is not None:
+                self._archive.keep(name, recorded["uid"], decision.record)
+
+    async def _buy(
+        self,
+        name: str,
+        decision: Decision,
+        claims: Sequence[NodeClaim],
+        view: View,
+        store: Store | None,
+        decided_at: str,
+    ) -> None:
         # Before the first claim is written, so that no cycle plans for these pods again.
         for node, claim in zip(decision.plan.additions, claims, strict=True):
             self._placement.remember(Placement(pod, claim.name) for pod in node.pods)
@@ -65,6 +90,8 @@ class Carrier:
             self._tools.require_leader()
             raw = await self._tools.client.create(NODECLAIMS, {k: v for k, v in body.items() if k != "status"})
             self._tools.cache.feed(NODECLAIMS, "ADDED", raw)
+            if self._begin is not None:
+                self._begin(NodeClaim.from_dict(raw), view)
 
         try:
             if store is not None:
@@ -98,17 +125,15 @@ class Carrier:
             except ApiError as error:
                 logger.warning("CapacityPlan %s could not be pruned, which is tried again: %s", plan.name, error)
 
-    async def _record(self, name: str, decision: Decision, status: CapacityPlanStatus) -> str:
-        """Returns when it was recorded, by the API server's clock."""
+    async def _record(self, name: str, decision: Decision, status: CapacityPlanStatus) -> Object:
+        """Returns the metadata of what was recorded."""
         self._tools.require_leader()
         spec = CapacityPlanSpec(mode=PoolMode(decision.mode), seed=decision.seed, trigger=decision.trigger[:1024])
         body = CapacityPlan(metadata=ObjectMeta(name=name), spec=spec).to_dict()
         raw = await self._tools.client.create(CAPACITYPLANS, {k: v for k, v in body.items() if k != "status"})
         await self._write_status(name, status)
-        if self._archive is not None and decision.record is not None:
-            self._archive.keep(name, raw["metadata"]["uid"], decision.record)
-        recorded_at: str = raw["metadata"]["creationTimestamp"]
-        return recorded_at
+        metadata: Object = raw["metadata"]
+        return metadata
 
     async def _write_status(self, name: str, status: CapacityPlanStatus) -> None:
         self._tools.require_leader()

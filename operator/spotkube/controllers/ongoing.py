@@ -39,10 +39,7 @@ class Ongoing(Generic[T]):
         # Else those at the end would never have a turn where there is more to do than time.
         first = {key: items[key] for key in self._waiting if key in items}
         self._waiting = {key: item for key, item in (first | dict(items)).items() if key not in self._begun}
-        free = CONCURRENT_CALLS - sum(not worker.done() for worker in self._workers)
-        self._workers |= {
-            asyncio.create_task(self._take_turns(self._term)) for _ in range(min(free, len(self._waiting)))
-        }
+        self._employ()
         if not self._workers:
             return
         await asyncio.wait(self._workers, timeout=seconds)
@@ -51,6 +48,18 @@ class Ongoing(Generic[T]):
         errors = [error for worker in ended if (error := worker.exception()) is not None]
         if errors:
             raise next((error for error in errors if isinstance(error, NotLeading)), errors[0])
+
+    def add(self, key: str, item: T) -> None:
+        """This too is to be done, and nobody waits for it; what it raises is raised by the next `go_on`."""
+        if key not in self._begun:
+            self._waiting[key] = item
+            self._employ()
+
+    def _employ(self) -> None:
+        free = CONCURRENT_CALLS - sum(not worker.done() for worker in self._workers)
+        self._workers |= {
+            asyncio.create_task(self._take_turns(self._term)) for _ in range(min(free, len(self._waiting)))
+        }
 
     def withdraw(self) -> None:
         """What was told and is not begun is not to be done any more."""

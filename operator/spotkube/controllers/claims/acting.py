@@ -148,7 +148,7 @@ class ClaimActor:
         return await self._enter(claim, step, facts), facts
 
     async def _advance(self, claim: NodeClaim, step: steps.Advance, facts: Facts) -> tuple[NodeClaim, Facts]:
-        if step.phase is Phase.REGISTERED:
+        if step.phase in (Phase.REGISTERED, Phase.READY):
             facts = await self._guard_node(facts)
         if step.phase is Phase.READY and claim.metadata.creation_timestamp:
             waited = facts.now - claim.metadata.creation_timestamp.timestamp()

@@ -24,6 +24,8 @@ NODE_LOST_SECONDS = 15.0
 # A node stays closed to others as long as pods of its plan are bound one after the other, and so long after the last:
 # one that never is must not keep it closed.
 LANDING_SECONDS = 60.0
+# Its pods come to run on a node that is Ready, whatever is known of it.
+JOINING_SECONDS = 5.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
 
@@ -52,7 +54,7 @@ def arriving(claim: NodeClaim, facts: Facts) -> Step:
     if not facts.instances_known:
         return Wait("the cloud does not answer")
     if phase is Phase.LAUNCHED:
-        return Advance(Phase.REGISTERED, node=node.name) if node else Wait("its instance has not joined yet")
+        return _joining(claim, node, facts) if node else Wait("its instance has not joined yet")
     if node is None:
         return _without_node(claim, facts)
     return _opening(claim, node, facts) if phase is Phase.REGISTERED else _warned(claim, node, facts)
@@ -72,6 +74,14 @@ def _buying(claim: NodeClaim, facts: Facts) -> Step:
         return Wait("the cloud does not answer")
     message = f"NodePool {facts.pool.name} is in mode {facts.pool.mode}, in which nothing is bought"
     return GiveBack(GiveBackReason.POOL_NOT_APPLIED, message)
+
+
+def _joining(claim: NodeClaim, node: Node, facts: Facts) -> Step:
+    """Many are Ready in a moment: what is true for so long only is not written. Where hundreds join at once, the pods
+    that are to run on them would wait for those writes."""
+    if facts.now - facts.joined_at < JOINING_SECONDS:
+        return _opening(claim, node, facts)
+    return Advance(Phase.REGISTERED, node=node.name)
 
 
 def _opening(claim: NodeClaim, node: Node, facts: Facts) -> Step:

@@ -40,8 +40,11 @@ def order_of(claim: NodeClaim, offerings: Mapping[OfferingKey, Offering]) -> Ins
 
 
 def advanced(claim: NodeClaim, step: Advance, now: float) -> NodeClaimStatus:
-    """The status after entering a phase."""
-    times = {**_times(claim), step.phase: _time(now)}
+    """The status after entering a phase. A node that is in use has been registered, whether that was written or not."""
+    times = _times(claim)
+    if step.phase is Phase.READY:
+        times.setdefault(Phase.REGISTERED, _time(now))
+    times[step.phase] = _time(now)
     status = claim.status.model_copy(
         update={
             "observed_generation": claim.metadata.generation,
@@ -146,8 +149,10 @@ def reopening_patch(node: Node) -> list[Json]:
 
 
 def opening_patch(node: Node) -> list[Json]:
-    """Takes our taint off, by its place in the list; the test fails the patch when the list has changed."""
-    return _without_taint(node, labels.UNREGISTERED_TAINT)
+    """Takes our taint off, by its place in the list; the test fails the patch when the list has changed. Our finalizer
+    comes with it where it is not there yet."""
+    guarding = [] if labels.TERMINATION_FINALIZER in node.finalizers else finalizer_added(node.finalizers)
+    return [*_without_taint(node, labels.UNREGISTERED_TAINT), *guarding]
 
 
 def _without_taint(node: Node, key: str) -> list[Json]:

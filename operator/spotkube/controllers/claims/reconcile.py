@@ -1,10 +1,12 @@
 """Takes each claim its next steps: asks `deciding` what is due, does it, and looks again."""
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from spotkube.api import NodeClaim
+from spotkube.api.nodeclaim import Phase
 from spotkube.cluster.errors import ApiError, Conflict, NotFound
 from spotkube.controllers.claims import steps
 from spotkube.controllers.claims.acting import ClaimActor
@@ -29,6 +31,8 @@ MAX_STEPS = 8
 # What is done for all claims before anything is done for one.
 _AT_ONCE = steps.RecordNotice | steps.Cordon
 SECONDS_A_WALK, LONGEST_TURN_SECONDS = 0.05, 30.0
+# What a claim that arrives waits for is written once it has waited for so long: most have it before.
+SAID_AFTER_SECONDS = 2.0
 # Notices of maintenance come days ahead: nobody is kept waiting for what can be told then.
 SOON_SECONDS = 300.0
 logger = logging.getLogger(__name__)
@@ -57,6 +61,9 @@ class ClaimController:
         self._actor = actor
         # By plan: how many of its pods are still to be bound, and since when so many.
         self._landing: dict[str, tuple[int, float]] = {}
+        # By claim: since when its Node is there; and what it waits for, since when.
+        self._joined: dict[str, float] = {}
+        self._waits: dict[str, tuple[str, float]] = {}
         self._rules: Mapping[str, TerminationRule] = {}
         self._succeeded_later: frozenset[str] = frozenset()
         self._overtaken: frozenset[str] = frozenset()
@@ -110,8 +117,10 @@ class ClaimController:
             plan: before if (before := self._landing.get(plan)) and before[0] == left else (left, view.now)
             for plan, left in pods_landing(view).items()
         }
+        launched = [claim for claim in view.claims.values() if claim.status.phase is Phase.LAUNCHED]
+        self._joined = {c.name: self._joined.get(c.name, view.now) for c in launched if view.node_of(c) is not None}
+        self._waits = {name: one for name, one in self._waits.items() if name in view.claims}
         self._overtaken = overtaken(view.claims.values())
-
         self._rules = termination_rules(view.workloads)
         self._succeeded_later = waiting_for_successors(view, self._rules)
         self._pods_wait = self._have_to_be_told(view)
@@ -125,6 +134,10 @@ class ClaimController:
         soon = (claim for claim, notice in leaving if notice and notice.deadline.timestamp() - view.now < SOON_SECONDS)
         pods = (pod for claim in soon for pod in view.pods_on.get(view.node_names[claim.name], ()))
         return any(not pod.deleting and must_leave(pod) and not self._actor.has_asked(pod) for pod in pods)
+
+    def begin(self, claim: NodeClaim, view: View) -> None:
+        """Lets one that was stored just now, and that the view does not know, take its first steps."""
+        self._walks.add(claim.name, _Walk(claim, view, Room(view)))
 
     async def _walk(self, walk: "_Walk") -> None:
         try:
@@ -151,7 +164,8 @@ class ClaimController:
             step = next_step(claim, facts)
             if isinstance(step, steps.Wait):
                 self._settled.looked_at(claim, step, walk.view)
-                await self._actor.say(claim, step.message)
+                if not self._is_brief(claim, step.message, walk.view.now):
+                    await self._actor.say(claim, step.message)
                 return
             if self._pods_wait and _can_wait(step, claim):
                 return
@@ -160,6 +174,16 @@ class ClaimController:
             if after is None:
                 return
             claim, facts = after
+
+    def _is_brief(self, claim: NodeClaim, message: str, now: float) -> bool:
+        """Whether a claim that arrives waits for this since a moment only."""
+        if claim.metadata.deletion_timestamp is not None or not message:
+            self._waits.pop(claim.name, None)
+            return False
+        before = self._waits.get(claim.name)
+        if before is None or before[0] != message:
+            before = self._waits[claim.name] = message, now
+        return now - before[1] < SAID_AFTER_SECONDS
 
     def _facts(self, claim: NodeClaim, view: View) -> Facts:
         node, instance = view.node_of(claim), (view.instances or {}).get(claim.metadata.uid or "")
@@ -173,6 +197,7 @@ class ClaimController:
             instance=instance,
             instances_known=view.instances is not None,
             pods=pods,
+            joined_at=self._joined.get(claim.name, -math.inf),
             landing_since=self._landing[plan][1] if (plan := claim.spec.plan) in self._landing else None,
             margin_seconds=self._tools.notice_margin_seconds,
             # A cloud that does not answer while many nodes go at once must not keep their notices from being stored.

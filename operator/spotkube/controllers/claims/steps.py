@@ -1,5 +1,6 @@
 """What may be done for a claim, and the facts by which that is decided."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -161,7 +162,8 @@ Step = (
 class Facts:
     """What is known of one claim. `instances_known` False: the cloud could not be asked, so nothing is concluded.
 
-    `pods` are bound to its Node; `landing_since` is when the last pod of its plan was bound, None if all are.
+    `pods` are bound to its Node; `joined_at` is when that was seen first; `landing_since` is when the last pod of its
+    plan was bound, None if all are.
     `movable` are pods (their uids) that may be evicted without need, since there is room for them; None is all.
     `overtaken`: a stale head wrote it after another had decided.
     `pool` None is a pool that is gone, unless `pool_unreadable`: it is there, but not as we can read it.
@@ -177,6 +179,7 @@ class Facts:
     pods: tuple[Pod, ...]
     margin_seconds: float
     pool_unreadable: bool = False
+    joined_at: float = -math.inf
     landing_since: float | None = None
     told: tuple[Notice, ...] = ()
     """What messages say of its instance."""

@@ -2,8 +2,8 @@
 
 The pods of such a Job are born behind a scheduling gate of ours, and `spec.parallelism` is the width that it has. To
 grow, it is raised, and the pods that come are let go. To shrink, pods that follow those which ended stay behind the
-gate, and `spec.parallelism` follows the number of the others: the Job controller then removes pods that have no node,
-before any that has one. Each step is found from what is there, so it may be the first one after a restart, or be done
+gate, and `spec.parallelism` falls by as many: the Job controller then removes pods that have no node, before any that
+has one. Each step is found from what is there, so it may be the first one after a restart, or be done
 twice.
 """
 
@@ -87,10 +87,16 @@ def pod_starts(crews: Mapping[str, Crew], now: float) -> dict[str, list[float]]:
 
 
 def steps(crew: Crew, width: int | None) -> Steps:
-    """What brings the Job nearer to the width; None: it has the right one. No pod that was let go is given up."""
+    """What brings the Job nearer to the width; None: it has the right one. No pod that was let go is given up.
+
+    It shrinks only by pods that are there behind the gate. The Job controller made them for those that it knows to have
+    ended; of one whose end we have seen before it, it would take another's life for that.
+    """
     wanted = crew.parallelism if width is None else width
     let_go = crew.gated[: max(0, wanted - len(crew.free))]
-    return Steps(crew, let_go, max(wanted, min(crew.parallelism, len(crew.free) + len(let_go))))
+    held = len(crew.gated) - len(let_go)
+    least = max(len(crew.free) + len(let_go), crew.parallelism - held)
+    return Steps(crew, let_go, max(wanted, min(crew.parallelism, least)))
 
 
 class WidthController:
