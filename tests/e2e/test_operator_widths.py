@@ -33,16 +33,20 @@ def other_tenant(site: Site, story: Story) -> Iterator[str]:
 def job(
     story: Story, name: str, queue: str, *, pods: int, completions: int, run: str, namespace: str = "", least: str = ""
 ) -> Object:
-    """As its owner writes it."""
+    """As the chart's policy makes it: else pods of it run for a moment, if there is room for them."""
     template = story.template("1", annotations={"spotkube.io/run-seconds": f"{POD_SECONDS}s"})
     template["spec"]["restartPolicy"] = "Never"
     metadata = {
         "name": name,
         "namespace": namespace or story.namespace,
         "labels": {keys.QUEUE_NAME: queue},
-        "annotations": {keys.EXPECTED_RUN_TIME: run, **({keys.MIN_PARALLELISM: least} if least else {})},
+        "annotations": {
+            keys.HELD_BY_QUEUE: "true",
+            keys.EXPECTED_RUN_TIME: run,
+            **({keys.MIN_PARALLELISM: least} if least else {}),
+        },
     }
-    spec = {"parallelism": pods, "completions": completions, "template": template}
+    spec = {"suspend": True, "parallelism": pods, "completions": completions, "template": template}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
 

@@ -11,11 +11,14 @@ from controller_builders import World
 from fake_kube import rfc3339
 from spotkube.cluster.errors import Unavailable
 from spotkube.cluster.resources import FAIRQUEUES, JOBS, NAMESPACES, PODS
+from spotkube.convert.pods import to_timestamp
 from spotkube.model import labels as keys
 from spotkube.planner.formulation.waiting import pods_to_place
 
 Object = dict[str, Any]
 GATE = {"name": keys.QUEUE_GATE}
+# How far the Job controller is behind.
+SEEN_LATE_SECONDS = 1.5
 
 
 class Stage:
@@ -110,10 +113,15 @@ class Stage:
             for _ in range((0 if spec["suspend"] else wanted) - len(there)):
                 self._make_pod(job)
             surplus = len(there) - (0 if spec["suspend"] else wanted)
-            by_rank = sorted(there, key=lambda raw: ("nodeName" in raw["spec"], raw["metadata"]["name"]))
+            # Of those that it does not know to run, it takes any: here those that it should not.
+            by_rank = sorted(there, key=lambda raw: (self._is_known_to_run(raw), "schedulingGates" in raw["spec"]))
             for raw in by_rank[: max(0, surplus)]:
-                self.removed.append("running" if "nodeName" in raw["spec"] else "waiting")
+                self.removed.append("waiting" if raw["spec"].get("schedulingGates") else "let go")
                 self.world.kube.drop(PODS, raw["metadata"]["name"], raw["metadata"]["namespace"])
+
+    def _is_known_to_run(self, pod: Object) -> bool:
+        started = pod["status"].get("startTime")
+        return bool(started) and to_timestamp(started) <= self.world.clock() - SEEN_LATE_SECONDS
 
     def _make_pod(self, job: Object) -> None:
         name, namespace = f"{job['metadata']['name']}-{next(self.numbers):03}", job["metadata"]["namespace"]
@@ -238,6 +246,30 @@ class TestShrinkingAndGrowing:
         assert (stage.width("big"), len(stage.free("big"))) == (3, 3)
         assert stage.removed == ["waiting"]
 
+    async def test_none_is_let_go_while_the_job_controller_chooses_whom_to_remove(self, stage: Stage) -> None:
+        """Where all end at once, those that follow are alike to it."""
+        await self.fill(stage)
+        stage.add_job("small", "team-b", pods=2, completions=2)
+        await stage.cycles()
+
+        stage.end_pods("big", 4)
+        await stage.cycles()
+
+        assert stage.removed == ["waiting", "waiting"]
+        assert len(stage.free("big")) == len(stage.free("small")) == 2
+
+    async def test_it_shrinks_once_the_job_controller_knows_who_runs(self, stage: Stage) -> None:
+        await self.fill(stage)
+        stage.end_pods("big", 1)
+        await stage.cycles(1)  # the one that followed runs since a moment
+        stage.add_job("small", "team-b", pods=1)
+        stage.end_pods("big", 1)
+
+        await stage.cycles(6)
+
+        assert stage.removed == ["waiting"]
+        assert (len(stage.free("big")), len(stage.free("small"))) == (3, 1)
+
     async def test_it_never_goes_below_its_least(self, stage: Stage) -> None:
         stage.add_job("big", pods=4, completions=100, least="3", run="1h")
         await stage.cycles()
@@ -250,7 +282,7 @@ class TestShrinkingAndGrowing:
             await stage.cycles()
 
         assert len(stage.free("big")) == 3
-        assert "running" not in stage.removed
+        assert "let go" not in stage.removed
 
     @pytest.mark.parametrize("crash", ["patch jobs/big", "patch pods/"])
     async def test_after_a_crash_it_goes_on_from_what_is_there(self, stage: Stage, crash: str) -> None:
@@ -266,7 +298,7 @@ class TestShrinkingAndGrowing:
         await stage.cycles(4)
 
         assert len(stage.free("big")) == len(stage.free("small")) == 2
-        assert "running" not in stage.removed
+        assert "let go" not in stage.removed
 
     async def test_one_that_is_taken_back_has_its_own_parallelism_again(self, stage: Stage) -> None:
         stage.add_job("big", pods=8, completions=100, least="1")

@@ -3,8 +3,8 @@
 The pods of such a Job are born behind a scheduling gate of ours, and `spec.parallelism` is the width that it has. To
 grow, it is raised, and the pods that come are let go. To shrink, pods that follow those which ended stay behind the
 gate, and `spec.parallelism` falls by as many: the Job controller then removes pods that have no node, before any that
-has one. Each step is found from what is there, so it may be the first one after a restart, or be done
-twice.
+has one. It goes by what it has seen, so none is let go until it has removed them, and none is removed until it can have
+seen which ones run. Each step is found from what is there, so it may be the first one after a restart, or be done twice.
 """
 
 import math
@@ -24,17 +24,21 @@ from spotkube.model import labels as keys
 from spotkube.model.pods import Pod
 from spotkube.queueing.dividing import Divided
 
+# The Job controller knows by then that a pod has a node.
+KNOWN_SECONDS = 2.0
 _PARALLELISM, _GATES = "/spec/parallelism", "/spec/template/spec/schedulingGates"
 
 
 @dataclass(frozen=True)
 class Crew:
-    """The pods of a divided Job that runs: those that its queue let go, and those behind the gate, oldest first."""
+    """The pods of a divided Job that runs: those that its queue let go, and those behind the gate, oldest first.
+    `known`: the Job controller can tell the ones from the others."""
 
     source: Source
     parallelism: int
     free: tuple[Pod, ...]
     gated: tuple[Pod, ...]
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def crews(view: View, sources: Iterable[Source]) -> dict[str, Crew]:
     for pod in view.pods.values():
         if not pod.deleting and (key := owner_of(pod)) in wanted:
             pods[key].append(pod)
-    return {source.uid: _crew(source, job, pods[source.key]) for source, job in running}
+    return {source.uid: _crew(source, job, pods[source.key], view.now) for source, job in running}
 
 
 def _is_divided(job: JobFacts) -> bool:
@@ -75,10 +79,12 @@ def _is_divided(job: JobFacts) -> bool:
     return divisible is not None and divisible.is_divided and job.end is None
 
 
-def _crew(source: Source, job: JobFacts, pods: list[Pod]) -> Crew:
+def _crew(source: Source, job: JobFacts, pods: list[Pod], now: float) -> Crew:
     pods.sort(key=lambda pod: (pod.created_at, pod.name))
     gated = tuple(pod for pod in pods if keys.QUEUE_GATE in pod.gates)
-    return Crew(source, job.parallelism, tuple(pod for pod in pods if keys.QUEUE_GATE not in pod.gates), gated)
+    free = tuple(pod for pod in pods if keys.QUEUE_GATE not in pod.gates)
+    known = all(pod.started_at and now - pod.started_at >= KNOWN_SECONDS for pod in free)
+    return Crew(source, job.parallelism, free, gated, known)
 
 
 def pod_starts(crews: Mapping[str, Crew], now: float) -> dict[str, list[float]]:
@@ -93,10 +99,15 @@ def steps(crew: Crew, width: int | None) -> Steps:
     ended; of one whose end we have seen before it, it would take another's life for that.
     """
     wanted = crew.parallelism if width is None else width
-    let_go = crew.gated[: max(0, wanted - len(crew.free))]
-    held = len(crew.gated) - len(let_go)
-    least = max(len(crew.free) + len(let_go), crew.parallelism - held)
-    return Steps(crew, let_go, max(wanted, min(crew.parallelism, least)))
+    due = crew.gated[: max(0, wanted - len(crew.free))]
+    held = len(crew.gated) - len(due)
+    least = max(len(crew.free) + len(due), crew.parallelism - held)
+    parallelism = max(wanted, min(crew.parallelism, least))
+    if parallelism < crew.parallelism and not crew.known:
+        return Steps(crew, (), crew.parallelism)
+    # Which of those behind the gate are to be removed is the Job controller's choice.
+    removes = len(crew.free) + len(crew.gated) > parallelism
+    return Steps(crew, () if removes else due, parallelism)
 
 
 class WidthController:
