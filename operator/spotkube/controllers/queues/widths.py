@@ -4,7 +4,8 @@ The pods of such a Job are born behind a scheduling gate of ours, and `spec.para
 grow, it is raised, and the pods that come are let go. To shrink, pods that follow those which ended stay behind the
 gate, and `spec.parallelism` falls by as many: the Job controller then removes pods that have no node, before any that
 has one. It goes by what it has seen, so none is let go until it has removed them, and none is removed until it can have
-seen which ones run. Each step is found from what is there, so it may be the first one after a restart, or be done twice.
+seen which ones run. Each step is found from what is there, so it may be the first one after a restart, or be
+done twice.
 """
 
 import math
