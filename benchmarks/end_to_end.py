@@ -23,13 +23,13 @@ from localcluster.cluster import LocalCluster
 
 EPILOG = """\
 A local control plane (kube-apiserver, etcd, kube-scheduler, kube-controller-manager, KWOK) is started for each solver
-alone. 20 Deployments are scaled until there are 1,000 pods, and when these are bound, until there are 5,000. Pods are
+alone. 20 Deployments are scaled at once to 1,000 pods in all, and when these are bound, to 5,000. Pods are
 plain ones that bear spot. Both solvers buy from the same catalog (c, m, r of at most 32 vCPU) nodes with the same room,
 which register 2 s after they were bought, and are Ready then. Karpenter is its controller with the KWOK provider of
 ../shared/peers, with its default batching; where that is absent it is left out. A third row has no operator: its nodes
 are there before the first pod, so that it tells what the control plane takes by itself on this machine. Each cluster
 has a Node of its control plane, as every cluster has, that is not for these pods. On SpotKube's cluster 1,000 more pods
-come over a minute, for the time from a pod's creation to the claim of its node.
+come evenly over a minute, for the time from a pod's creation to the claim of its node.
 
 examples:
   benchmarks/end_to_end.py --quick                   200 and then 1,000 pods, without the minute
@@ -75,7 +75,7 @@ def _grow(
 ) -> results.Row:
     """Scales to so many pods in all, and waits until they are bound."""
     before, began = set(watch.seen["created"]), time.monotonic()
-    live.scale(cluster, size // DEPLOYMENTS)
+    live.scale(cluster, DEPLOYMENTS, size // DEPLOYMENTS)
     for bound in live.wait_for(watch, size, PATIENCE_SECONDS):
         print(f"\r{rival.name} {bound}/{size} bound ", end="", file=sys.stderr, flush=True)
     created, bound_at = watch.seen["created"], dict(watch.seen["bound"])
@@ -127,8 +127,9 @@ def _bound(offerings: list[live.Json], wanted: list[tuple[int, int]], pods: int)
     """What no fleet for all these pods can cost less than."""
     groups = [
         {
-            "name": f"d{i:02}", "count": pods // DEPLOYMENTS, "cpu_milli": cpu, "memory_mib": mib, "gpu": 0,
-            "arch": "", "capacity_type": "", "zone": "", "spread_zone_max_skew": 0, "anti_affinity_host": False,
+            "name": live.deployment_name(i), "count": pods // DEPLOYMENTS, "cpu_milli": cpu, "memory_mib": mib,
+            "gpu": 0, "arch": "", "capacity_type": "", "zone": "", "spread_zone_max_skew": 0,
+            "anti_affinity_host": False,
         }
         for i, (cpu, mib) in enumerate(wanted)
     ]  # fmt: skip

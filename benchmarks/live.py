@@ -6,12 +6,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import GONE, OK
 from pathlib import Path
 from typing import Any
 
 import urllib3
-from kubernetes import config
+from kubernetes import client, config
 
 from localcluster.cluster import Cluster
 
@@ -106,21 +107,36 @@ def shapes(deployments: int, seed: int) -> list[tuple[int, int]]:
 def create_deployments(cluster: Cluster, sizes: list[tuple[int, int]]) -> None:
     """Deployments of no pods yet."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    items = [namespace, *(_deployment(f"d{i:02}", *size) for i, size in enumerate(sizes))]
+    items = [namespace, *(_deployment(deployment_name(i), *size) for i, size in enumerate(sizes))]
     cluster.kubectl("apply", "--server-side", "-f", "-", input="\n---\n".join(json.dumps(item) for item in items))
 
 
-def scale(cluster: Cluster, replicas: int) -> None:
-    """All Deployments to so many pods each."""
-    cluster.kubectl("scale", "deployment", "--all", f"--replicas={replicas}", "--namespace", NAMESPACE)
+def scale(cluster: Cluster, deployments: int, replicas: int) -> None:
+    """All Deployments at once to so many pods each; `kubectl scale` waits for 0.2 s after each one."""
+    scale_one = _scale_one(cluster)
+    with ThreadPoolExecutor(deployments) as pool:
+        list(pool.map(lambda number: scale_one(number, replicas), range(deployments)))
 
 
 def trickle(cluster: Cluster, deployments: int, have: int, pods: int, seconds: float) -> None:
-    """So many more pods, evenly over the time, in small steps; each Deployment has `have` at first."""
-    began, steps = time.monotonic(), pods // deployments
-    for step in range(steps):
-        time.sleep(max(0.0, began + seconds * step / steps - time.monotonic()))
-        scale(cluster, have + step + 1)
+    """So many more pods, one after the other, evenly over the time; each Deployment has `have` at first."""
+    scale_one, began = _scale_one(cluster), time.monotonic()
+    for number in range(pods):
+        time.sleep(max(0.0, began + seconds * number / pods - time.monotonic()))
+        scale_one(number % deployments, have + number // deployments + 1)
+
+
+def _scale_one(cluster: Cluster) -> Callable[[int, int], None]:
+    apps = client.AppsV1Api(config.new_client_from_config(str(cluster.kubeconfig)))
+
+    def scale_one(number: int, replicas: int) -> None:
+        apps.patch_namespaced_deployment_scale(deployment_name(number), NAMESPACE, {"spec": {"replicas": replicas}})
+
+    return scale_one
+
+
+def deployment_name(number: int) -> str:
+    return f"d{number:02}"
 
 
 def wait_for(watch: Watch, pods: int, seconds: float) -> Iterator[int]:

@@ -125,9 +125,10 @@ class TestArriving:
 
         assert next_step(claim, facts(NEW, instance(), **just_now)) == steps.Open("n")
         assert next_step(claim, facts(OPEN, instance(), **just_now)) == steps.Advance(Phase.READY, node="n")
-        for waiting in (facts(NEW, instance(), landing_since=NOW, **just_now), facts(STARTING, instance(), **just_now)):
-            assert isinstance(next_step(claim, waiting), steps.Wait)
-            late = replace(waiting, joined_at=NOW - arriving.JOINING_SECONDS)
+        lands, starts = facts(NEW, instance(), landing_since=NOW), facts(STARTING, instance())
+        for waiting, seconds in ((lands, arriving.SETTLING_SECONDS), (starts, arriving.JOINING_SECONDS)):
+            soon, late = (replace(waiting, joined_at=NOW - seconds + more) for more in (1, 0))
+            assert isinstance(next_step(claim, soon), steps.Wait)
             assert next_step(claim, late) == steps.Advance(Phase.REGISTERED, node="n")
 
     def test_it_opens_to_all_when_the_pods_of_its_plan_are_bound_or_it_has_waited_for_long(self) -> None:

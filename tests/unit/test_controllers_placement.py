@@ -81,6 +81,20 @@ class TestAdmitting:
         [taint] = world.kube.one(NODES, name)["spec"]["taints"]
         assert (taint["key"], taint["value"]) == (UNREGISTERED_TAINT, world.claim.metadata.uid)
 
+    async def test_in_the_order_in_which_kube_scheduler_comes_to_them(self) -> None:
+        """One that it tries too early takes the time of all behind it."""
+        world = World()
+        world.add_pool()
+        for name, second, priority in (("last", 9, 0), ("first", 9, 5), ("second", 1, 0)):
+            raw = world.add_pod(name)
+            raw["metadata"]["creationTimestamp"] = f"2027-01-15T08:00:0{second}Z"
+            world.kube.put(PODS, raw | {"spec": {**raw["spec"], "priority": priority}})
+
+        await world.cycles(3)
+
+        patched = [line for line in world.kube.writes if line.startswith("patch pods/")]
+        assert patched == [f"patch pods/{name}" for name in ("first", "second", "last")]
+
     async def test_its_own_tolerations_stay(self) -> None:
         world = World()
         world.add_pool()
@@ -403,7 +417,7 @@ class TestLanding:
         name = await node_on_its_way(world, gated=False)
         become_ready(world, name)
         await world.cycles(6)
-        assert world.claim.status.phase == "Registered"
+        assert any(taint["key"] == UNREGISTERED_TAINT for taint in world.kube.one(NODES, name)["spec"]["taints"])
 
         world.clock.now += LANDING_SECONDS
         await world.cycles(2)

@@ -30,11 +30,12 @@ NO_TEMPLATES: Mapping[SourceKey, Pod] = {}
 
 @dataclass(slots=True)
 class _Owner:
-    """`model` is a pod of it that waits, or its template; `stand_ins` are the uids in its missing pods' stead."""
+    """`model` is a pod of it that waits, or its template; `stand_ins` are in its missing pods' stead, by their uids.
+    They are the same objects each time, for what is made of each pod in a cycle is kept as long as it is."""
 
     model: Pod
     by_template: bool = False
-    stand_ins: list[str] = field(default_factory=list)
+    stand_ins: dict[str, Pod] = field(default_factory=dict)
     missing: int = 0
     since: float = 0.0
 
@@ -72,8 +73,8 @@ class ExpectedPods:
         for pod in sorted(came, key=lambda pod: (pod.created_at, pod.uid)):
             owner = self._owners[owner_of(pod)]
             if owner.stand_ins and pod.shape == owner.model.shape:
-                stand_in = next((uid for uid in owner.stand_ins if uid in planned), owner.stand_ins[0])
-                owner.stand_ins.remove(stand_in)
+                stand_in = next((uid for uid in owner.stand_ins if uid in planned), next(iter(owner.stand_ins)))
+                del owner.stand_ins[stand_in]
                 found[pod.uid] = stand_in
                 self._heirs[stand_in] = pod.uid, now
         return found
@@ -96,13 +97,13 @@ class ExpectedPods:
             key: self._declared(key, model) for key, model in declared.items()
         }
         self._known = frozenset(pod.uid for pod in pods) if self._owners else frozenset()
-        stand_ins = []
+        stand_ins: list[Pod] = []
         for key, owner in self._owners.items():
             if owner.missing != missing[key]:
                 owner.missing, owner.since = missing[key], now
             wanted = min(owner.missing, MOST_AT_ONCE) if now - owner.since < STUCK_SECONDS else 0
             self._resize(owner, key, wanted)
-            stand_ins += [_stand_in(owner.model, uid) for uid in owner.stand_ins]
+            stand_ins += owner.stand_ins.values()
         return stand_ins
 
     def _believed(self, templates: Mapping[SourceKey, Pod], pods: Iterable[Pod], now: float) -> dict[SourceKey, Pod]:
@@ -140,9 +141,11 @@ class ExpectedPods:
         return owner if owner is not None and owner.model.shape == template.shape else _Owner(template, True)
 
     def _resize(self, owner: _Owner, key: SourceKey, wanted: int) -> None:
-        del owner.stand_ins[wanted:]
+        for surplus in list(owner.stand_ins)[wanted:]:
+            del owner.stand_ins[surplus]
         while len(owner.stand_ins) < wanted:
-            owner.stand_ins.append(f"{'/'.join(key)}#{self._made}")
+            uid = f"{'/'.join(key)}#{self._made}"
+            owner.stand_ins[uid] = _stand_in(owner.model, uid)
             self._made += 1
 
 

@@ -147,7 +147,7 @@ class PlacementController:
         claims = {names[claim.name]: claim for claim in view.claims.values()}
         open_room = _OpenRoom(view)
         landings = {}
-        for uid, pod in waiting.items():
+        for uid, pod in sorted(waiting.items(), key=_turn_of):
             if pod.nominated:
                 name = names.get(pod.nominated, pod.nominated)
                 landings[uid] = _Landing(pod, name, claims.get(name), view, open_room)
@@ -220,6 +220,12 @@ class _OpenRoom:
     def _free(self) -> frozenset[ResourceList]:
         closed = {name for name, claim in self._view.claims.items() if claim.status.phase in _CLOSED}
         return frozenset(one.free for one in self._view.bins if one.claim not in closed)
+
+
+def _turn_of(waiting: tuple[str, Pod]) -> tuple[int, float]:
+    """As kube-scheduler takes them: one that it tries too early costs the time of another that could run."""
+    _, pod = waiting
+    return -pod.shape.priority, pod.created_at
 
 
 def _is_nominated(pod: Pod, stray: _OpenRoom | None) -> bool:

@@ -24,8 +24,10 @@ NODE_LOST_SECONDS = 15.0
 # A node stays closed to others as long as pods of its plan are bound one after the other, and so long after the last:
 # one that never is must not keep it closed.
 LANDING_SECONDS = 60.0
-# Its pods come to run on a node that is Ready, whatever is known of it.
+# Its pods come to run on a node that is Ready, whatever is known of it: that it joined is written where it is not Ready
+# so soon, or its pods take long to come.
 JOINING_SECONDS = 5.0
+SETTLING_SECONDS = 30.0
 # Where the pool that would say it can't be read.
 DEFAULT_READY_TIMEOUT_SECONDS = 300.0
 
@@ -79,7 +81,8 @@ def _buying(claim: NodeClaim, facts: Facts) -> Step:
 def _joining(claim: NodeClaim, node: Node, facts: Facts) -> Step:
     """Many are Ready in a moment: what is true for so long only is not written. Where hundreds join at once, the pods
     that are to run on them would wait for those writes."""
-    if facts.now - facts.joined_at < JOINING_SECONDS:
+    patience = SETTLING_SECONDS if is_ready(claim, node) else JOINING_SECONDS
+    if facts.now - facts.joined_at < patience:
         return _opening(claim, node, facts)
     return Advance(Phase.REGISTERED, node=node.name)
 

@@ -32,7 +32,7 @@ MAX_STEPS = 8
 _AT_ONCE = steps.RecordNotice | steps.Cordon
 SECONDS_A_WALK, LONGEST_TURN_SECONDS = 0.05, 30.0
 # What a claim that arrives waits for is written once it has waited for so long: most have it before.
-SAID_AFTER_SECONDS = 2.0
+SAID_AFTER_SECONDS = 10.0
 # Notices of maintenance come days ahead: nobody is kept waiting for what can be told then.
 SOON_SECONDS = 300.0
 logger = logging.getLogger(__name__)
