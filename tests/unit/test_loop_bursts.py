@@ -42,6 +42,25 @@ def test_a_cycle_leaves_time_to_evict_but_not_for_ever() -> None:
     assert turn_seconds(100_000) == LONGEST_TURN_SECONDS
 
 
+async def test_only_claims_that_leave_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others' pods come meanwhile, and have to be let onto their nodes."""
+    world = World()
+    first, _ = await world.two_decided()
+    told: list[int] = []
+
+    def turn_told(leaving: int) -> float:
+        told.append(leaving)
+        return turn_seconds(leaving)
+
+    monkeypatch.setattr("spotkube.controllers.claims.reconcile.turn_seconds", turn_told)
+    await world.cycle()
+    world.kube.mark_deleted(NODECLAIMS, first)
+
+    await world.cycle()
+
+    assert told == [0, 1]
+
+
 class SlowCloud:
     """Holds back what is ordered for one claim until it is told to `go_on`."""
 
