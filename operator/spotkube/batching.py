@@ -19,6 +19,8 @@ class Batch:
         self._grown_at = 0.0
         self.due_at = math.inf
         """When time alone completes it."""
+        self.flows = False
+        """Whether more came lately, or are known to come."""
 
     def is_complete(self, waiting: int, now: float, *, growing: bool = False, search_seconds: float = 0.0) -> bool:
         """Whether so many `waiting` pods have not become more for the idle time, or have been waited for long enough.
@@ -38,6 +40,7 @@ class Batch:
         stream = max(self._idle_seconds, STREAM_SHARE * self._max_seconds, min(search_seconds, self._max_seconds))
         longest = self._max_seconds if growing else stream
         self.due_at = min(self._grown_at + self._idle_seconds, self._began_at + longest)
+        self.flows = now < self._grown_at + self._idle_seconds
         return now >= self.due_at
 
     @property

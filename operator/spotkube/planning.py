@@ -17,7 +17,6 @@ from spotkube.model.plan import Plan
 from spotkube.model.pods import Pod
 from spotkube.model.policy import PolicyUnsatisfiable
 from spotkube.moving import MovesQuestion, moves_still_valid
-from spotkube.planner.formulation.waiting import pods_to_place
 from spotkube.validity import in_force, still_valid
 from spotkube.worker import Planned, PlannerFailed, PlannerWorker
 
@@ -134,7 +133,8 @@ class Planning:
         if urgent or complete:
             self._batch.close()
             self._answered[mode] = fingerprint
-            self._start(mode, self._decide(question, mode, urgent))
+            seconds = min(self._budget_seconds, self._worth(waiting, urgent=urgent))
+            self._start(mode, self._decide(question, mode, waiting, seconds))
         elif (view.snapshot.nodes or view.snapshot.claims) and self._filled != room and self._fills_again(view.now):
             self._filled, self._filled_at = room, view.now
             self._start(mode, self._fill(question, mode))
@@ -228,9 +228,13 @@ class Planning:
         """A decision was made and, if need be, carried out."""
         self._failures = 0
 
-    async def _decide(self, snapshot: Snapshot, mode: Mode, urgent: bool) -> Decision:
-        waiting = pods_to_place(snapshot)
-        seconds = min(self._budget_seconds, search_seconds(waiting), URGENT_SECONDS if urgent else math.inf)
+    def _worth(self, waiting: Sequence[Pod], *, urgent: bool) -> float:
+        """How many seconds a search for these is worth. Where more pods keep coming, they wait for its end."""
+        if urgent:
+            return min(search_seconds(waiting), URGENT_SECONDS)
+        return LEAST_SECONDS if self._batch.flows else search_seconds(waiting)
+
+    async def _decide(self, snapshot: Snapshot, mode: Mode, waiting: Sequence[Pod], seconds: float) -> Decision:
         planned: Planned = await self._worker.plan(snapshot, mode, self._seed, seconds)
         self._metrics.plan_solve_seconds.observe(planned.seconds)
         example = f"such as {waiting[0].key}" if waiting else ""

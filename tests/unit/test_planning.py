@@ -336,6 +336,27 @@ class TestBatches:
 
         assert worker.seconds == [pytest.approx(seconds)]
 
+    async def test_where_more_keep_coming_the_search_is_short(self, worker: FakeWorker) -> None:
+        """They wait for its end; who comes alone or last does not."""
+        planning = Planning(worker, Metrics(), 0, 10.0, Batch(idle_seconds=0.5, max_seconds=3))
+        pods = [make_pod(f"web-{n:03}", cpu=f"{100 + n}m") for n in range(100)]
+        for n in range(1, 5):
+            await ask(planning, view_of(cluster(*pods[: 25 * n]), START + n / 3))
+        assert worker.seconds == [LEAST_SECONDS]
+
+        await ask(planning, view_of(cluster(*pods), START + 10))
+        await ask(planning, view_of(cluster(*pods, make_pod("more")), START + 20))
+        await ask(planning, view_of(cluster(*pods, make_pod("more")), START + 21))
+        assert worker.seconds == [LEAST_SECONDS, pytest.approx(1.01)]
+
+    async def test_pods_that_have_their_place_make_no_search_longer(self, worker: FakeWorker) -> None:
+        claim = make_claim("c-1", make_offering("m.huge", 1, pods=100), phase=ClaimPhase.LAUNCHED)
+        bought = [make_pod(f"old-{n}", cpu=f"{1 + n}m", memory="1Mi", nominated="c-1") for n in range(90)]
+
+        await ask(Planning(worker, Metrics(), 0, 10.0), view_of(cluster(make_pod("new"), *bought, claims=(claim,))))
+
+        assert worker.seconds == [LEAST_SECONDS]
+
     async def test_nor_do_those_of_a_node_that_is_leaving(self, worker: FakeWorker) -> None:
         claim = replace(make_claim("c-1", CHEAP, phase=ClaimPhase.READY), node="c-1", deadline=START + 30)
         pods = [make_pod(f"web-{n}", node="c-1", cpu=f"{100 + n}m") for n in range(500)]
