@@ -20,6 +20,8 @@ NAMESPACE = "load"
 CPU_MILLI = (100, 250, 500, 1000, 2000, 4000)
 MIB_PER_MILLI = (1, 2, 4, 8)
 POLL_SECONDS = 0.25
+# One pod at a time, 20 requests of Kubernetes' controllers for each would use up two cores.
+TRICKLE_STEP = 5
 # All that there is, and a bookmark after it; then what changes.
 _FROM_THE_BEGINNING = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
 Json = dict[str, Any]
@@ -119,11 +121,11 @@ def scale(cluster: Cluster, deployments: int, replicas: int) -> None:
 
 
 def trickle(cluster: Cluster, deployments: int, have: int, pods: int, seconds: float) -> None:
-    """So many more pods, one after the other, evenly over the time; each Deployment has `have` at first."""
+    """So many more pods, evenly over the time: one Deployment after the other grows by `TRICKLE_STEP`, from `have`."""
     scale_one, began = _scale_one(cluster), time.monotonic()
-    for number in range(pods):
-        time.sleep(max(0.0, began + seconds * number / pods - time.monotonic()))
-        scale_one(number % deployments, have + number // deployments + 1)
+    for number in range(pods // TRICKLE_STEP):
+        time.sleep(max(0.0, began + seconds * number * TRICKLE_STEP / pods - time.monotonic()))
+        scale_one(number % deployments, have + (number // deployments + 1) * TRICKLE_STEP)
 
 
 def _scale_one(cluster: Cluster) -> Callable[[int, int], None]:

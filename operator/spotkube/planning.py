@@ -30,6 +30,8 @@ URGENT_SECONDS = 2.0
 # What is found for few pods, or for pods of few kinds, is found soon: more time would only let them wait.
 LEAST_SECONDS, SECONDS_PER_POD = 0.5, 0.01
 KINDS_SECONDS, SECONDS_PER_KIND = 0.3, 0.1
+# Whoever comes meanwhile waits for the end of the search, and in a stream somebody always does.
+FLOWING_SECONDS = 0.25
 # Pods that come meanwhile wait for it.
 MOVES_SECONDS = 5.0
 # What changes in so long in a large cluster is sent to the planner in a moment.
@@ -229,10 +231,10 @@ class Planning:
         self._failures = 0
 
     def _worth(self, waiting: Sequence[Pod], *, urgent: bool) -> float:
-        """How many seconds a search for these is worth. Where more pods keep coming, they wait for its end."""
+        """How many seconds a search for these is worth."""
         if urgent:
             return min(search_seconds(waiting), URGENT_SECONDS)
-        return LEAST_SECONDS if self._batch.flows else search_seconds(waiting)
+        return FLOWING_SECONDS if self._batch.flows else search_seconds(waiting)
 
     async def _decide(self, snapshot: Snapshot, mode: Mode, waiting: Sequence[Pod], seconds: float) -> Decision:
         planned: Planned = await self._worker.plan(snapshot, mode, self._seed, seconds)

@@ -21,6 +21,7 @@ from spotkube.model.plan import Placement, Plan, PlannedNode, Unplaceable
 from spotkube.parcels import Bundle, Sender
 from spotkube.planning import (
     FILL_PAUSE_SECONDS,
+    FLOWING_SECONDS,
     KEEP_UP_SECONDS,
     KINDS_SECONDS,
     LEAST_SECONDS,
@@ -342,12 +343,12 @@ class TestBatches:
         pods = [make_pod(f"web-{n:03}", cpu=f"{100 + n}m") for n in range(100)]
         for n in range(1, 5):
             await ask(planning, view_of(cluster(*pods[: 25 * n]), START + n / 3))
-        assert worker.seconds == [LEAST_SECONDS]
+        assert worker.seconds == [FLOWING_SECONDS]
 
         await ask(planning, view_of(cluster(*pods), START + 10))
         await ask(planning, view_of(cluster(*pods, make_pod("more")), START + 20))
         await ask(planning, view_of(cluster(*pods, make_pod("more")), START + 21))
-        assert worker.seconds == [LEAST_SECONDS, pytest.approx(1.01)]
+        assert worker.seconds == [FLOWING_SECONDS, pytest.approx(1.01)]
 
     async def test_pods_that_have_their_place_make_no_search_longer(self, worker: FakeWorker) -> None:
         claim = make_claim("c-1", make_offering("m.huge", 1, pods=100), phase=ClaimPhase.LAUNCHED)
