@@ -171,6 +171,18 @@ async def test_who_waited_comes_before_those_who_had_their_turn(monkeypatch: pyt
     assert begun == ["a", "b", "c", "a"]
 
 
+async def test_where_turns_are_told_who_waited_comes_when_it_is_its_turn(desk: Desk) -> None:
+    ongoing = Ongoing(desk.work, in_order=True)
+    await ongoing.go_on(MANY, 0.0)
+    waiting = [item for item in MANY.values() if item not in desk.begun]
+    new = {"first": -1, "second": -2}
+
+    desk.door.set()
+    await ongoing.go_on(new | {f"item-{item}": item for item in waiting}, PATIENCE_SECONDS)
+
+    assert desk.begun[CONCURRENT_CALLS:] == [-1, -2, *waiting]
+
+
 async def test_what_is_added_is_begun_at_once_and_nobody_waits_for_it(desk: Desk) -> None:
     ongoing = Ongoing(desk.work)
 

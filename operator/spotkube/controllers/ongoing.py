@@ -18,9 +18,11 @@ class Ongoing(Generic[T]):
     Nobody waits for the slowest of those before: whoever is free takes what comes, who waited longest first.
     """
 
-    def __init__(self, work: Callable[[T], Awaitable[None]]) -> None:
-        """`work` must look at what is stored: an item may be told again by whom its outcome has not reached yet."""
+    def __init__(self, work: Callable[[T], Awaitable[None]], *, in_order: bool = False) -> None:
+        """`work` must look at what is stored: an item may be told again by whom its outcome has not reached yet.
+        `in_order`: they are told in the order of their turns, whoever waited before."""
         self._work = work
+        self._in_order = in_order
         self._waiting: dict[str, T] = {}
         self._begun: set[str] = set()
         self._workers: set[asyncio.Task[None]] = set()
@@ -37,7 +39,7 @@ class Ongoing(Generic[T]):
         What the work raises is raised by the call that sees it, NotLeading before anything else.
         """
         # Else those at the end would never have a turn where there is more to do than time.
-        first = {key: items[key] for key in self._waiting if key in items}
+        first = {} if self._in_order else {key: items[key] for key in self._waiting if key in items}
         self._waiting = {key: item for key, item in (first | dict(items)).items() if key not in self._begun}
         self._employ()
         if not self._workers:

@@ -62,7 +62,7 @@ class PlacementController:
         self._tools = tools
         self._by_selector = by_selector
         self._pods: Store[Pod | EndedPod] = tools.cache.stores[PODS]
-        self._landings = Ongoing(self._land)
+        self._landings = Ongoing(self._land, in_order=True)
         self._targets: dict[str, str] = {}
         self._overlaid: dict[str, tuple[Pod, Pod]] = {}
         self._recalled = False
