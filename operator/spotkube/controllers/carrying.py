@@ -53,8 +53,8 @@ class Carrier:
         self._plan_history = plan_history
 
     async def carry_out(self, decision: Decision, view: View, store: Store | None = None) -> None:
-        """Writes the CapacityPlan and, in mode Apply, its claims. `store` keeps what is to be known before anything is
-        bought; of moves, whose end is told later, only the record is written without it.
+        """Writes the CapacityPlan and, in mode Apply, its claims, and then what is in the plan. `store` keeps what is to
+        be known before anything is bought; of moves, whose end is told later, only the record is written without it.
 
         Raises ApiError, NotLeading.
         """
@@ -62,12 +62,14 @@ class Carrier:
         pools = view.snapshot.pools
         applied = decision.mode is Mode.APPLY and (store is not None or not decision.moves)
         claims = to_claims(decision, pools, name, self._homes(view)) if applied else []
-        recorded = await self._record(name, decision, to_status(decision, view, claims, applied=False))
+        recorded = await self._record(name, decision)
         _log(name, decision)
         self._tell_pods(decision, view)
         try:
             if applied:
                 await self._buy(name, decision, claims, view, store, recorded["creationTimestamp"])
+            else:
+                await self._write_status(name, to_status(decision, view, claims, applied=False))
         finally:  # to pack it takes a good part of a second of a large cluster, which no claim shall wait for
             if self._archive is not None and decision.record is not None:
                 self._archive.keep(name, recorded["uid"], decision.record)
@@ -125,13 +127,13 @@ class Carrier:
             except ApiError as error:
                 logger.warning("CapacityPlan %s could not be pruned, which is tried again: %s", plan.name, error)
 
-    async def _record(self, name: str, decision: Decision, status: CapacityPlanStatus) -> Object:
-        """Returns the metadata of what was recorded."""
+    async def _record(self, name: str, decision: Decision) -> Object:
+        """That there is such a plan: what is in it is told once its claims are stored, which pods wait for. Returns the
+        metadata of what was recorded."""
         self._tools.require_leader()
         spec = CapacityPlanSpec(mode=PoolMode(decision.mode), seed=decision.seed, trigger=decision.trigger[:1024])
         body = CapacityPlan(metadata=ObjectMeta(name=name), spec=spec).to_dict()
         raw = await self._tools.client.create(CAPACITYPLANS, {k: v for k, v in body.items() if k != "status"})
-        await self._write_status(name, status)
         metadata: Object = raw["metadata"]
         return metadata
 
