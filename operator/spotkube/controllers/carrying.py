@@ -53,7 +53,7 @@ class Carrier:
         self._plan_history = plan_history
 
     async def carry_out(self, decision: Decision, view: View, store: Store | None = None) -> None:
-        """Writes the CapacityPlan and, in mode Apply, its claims, and then what is in the plan. `store` keeps what is to
+        """Writes the CapacityPlan, in mode Apply its claims, and then what is in the plan. `store` keeps what is to
         be known before anything is bought; of moves, whose end is told later, only the record is written without it.
 
         Raises ApiError, NotLeading.
