@@ -24,7 +24,7 @@ class Pace:
 
     cycle: float
     idle: float = 0.1
-    longest: float = 0.4
+    longest: float = 0.2
 
 
 async def until_next(

@@ -142,7 +142,8 @@ class Planning:
             self._start(mode, self._fill(question, mode))
 
     def _fills_again(self, now: float) -> bool:
-        return now - self._filled_at >= FILL_PAUSE_SECONDS
+        """Not where the batch is about to be planned for: that fills too, and would wait for the end of this."""
+        return now - self._filled_at >= FILL_PAUSE_SECONDS and self._batch.due_at - now > FILL_PAUSE_SECONDS
 
     def _keep_up(self, view: View) -> None:
         """While nothing is asked, the planner is told what there is: the next question may be one that can't wait."""

@@ -457,6 +457,20 @@ class TestFilling:
 
         assert len(worker.filled) == 3
 
+    async def test_not_where_a_plan_is_about_to_be_made_which_fills_too(
+        self, planning: Planning, worker: FakeWorker
+    ) -> None:
+        """It would have to wait for the end of this."""
+        snapshot = cluster(make_pod("web"), claims=(make_claim("c-1", CHEAP, phase=ClaimPhase.PENDING),))
+        planning._search = asyncio.create_task(asyncio.Event().wait())  # as while a plan is made for others
+        planning.start_if_due(view_of(snapshot, START))
+        planning._search.cancel()
+        planning._search = None
+
+        await ask(planning, view_of(snapshot, START + 0.9))
+
+        assert worker.filled == []
+
     async def test_what_is_for_sale_plays_no_part(self, planning: Planning, worker: FakeWorker) -> None:
         full = make_claim("c-1", make_offering("small", cpu="10m"), phase=ClaimPhase.PENDING)
         snapshot = cluster(make_pod("web"), claims=(full,))
