@@ -5,21 +5,21 @@ from collections.abc import Sequence
 from page_parts import Row, Target, at_most, dollars, seconds, table, targets_table
 
 NOTE = """\
-A control plane on this machine for each solver alone; 20 Deployments of plain pods that bear spot are scaled from none
-to the first number of pods and, when these are bound, to the next. *All bound* is from the command to the last pod,
-*p50* and *p99* are over the new pods, each from its creation to its binding, as one watch saw them. Nodes register 2 s
-after they were bought and are Ready then, and one that is not for these pods was there before, as in every cluster:
-where there is none, kube-scheduler backs off for up to ten seconds. *Bound* is proven: no fleet for all these pods
-costs less.
+A control plane on this machine for each solver alone; 20 Deployments of plain pods that bear spot are scaled, all at
+once, from none to the first number of pods and, when these are bound, to the next. *All bound* is from the command to
+the last pod, *p50* and *p99* are over the new pods, each from its creation to its binding, as one watch saw them. Nodes
+register 2 s after they were bought and are Ready then, and one that is not for these pods was there before, as in every
+cluster: where there is none, kube-scheduler backs off for up to ten seconds. *Bound* is proven: no fleet for all these
+pods costs less.
 """
 NOTE_OF_FLOOR = """\
 The row without a solver is the same with nodes that were there before, and no operator: what control plane and
 scheduler take by themselves.
 """
 PACED = """\
-On SpotKube's cluster {pods:,} more pods then come over {seconds:.0f} s. Of these, {bought_for:,} had nodes bought for
-them, {ahead:,} before they were made; the others were left to what was there. From a pod's creation to the NodeClaim of
-its node took {p50} (p50) and {p99} (p99).
+On SpotKube's cluster {pods:,} more pods then come over {seconds:.0f} s, evenly, in steps of five. Of these,
+{bought_for:,} had nodes bought for them, {ahead:,} before they were made; the others were left to what was there. From
+a pod's creation to the NodeClaim of its node took {p50} (p50) and {p99} (p99).
 """
 # At a pace of 1,000 pods a minute, from a pod's creation to the claim of its node.
 CLAIM_P50_SECONDS, CLAIM_P99_SECONDS = 2.5, 5.0

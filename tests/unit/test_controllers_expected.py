@@ -20,7 +20,7 @@ from spotkube.controllers.expected import (
 from spotkube.convert.pods import to_pod
 from spotkube.convert.replicasets import ReplicaSet, to_replica_set
 from spotkube.convert.templates import to_template
-from spotkube.model.labels import QUEUE_GATE
+from spotkube.model.labels import PLACEMENT_GATE, QUEUE_GATE
 from spotkube.model.pods import Pod
 from spotkube.model.volumes import ClaimUse
 from unit.workload_builders import make_job, make_source, make_target
@@ -177,6 +177,16 @@ class TestTemplates:
         assert not promised & {one.uid for one in like_the_pod}, "their places are of another size"
         assert expected.waiting([], {other: 1}, 2, {other: self.template}) == []
         assert len(expected.waiting([], {other: 1}, 1 + DOUBTED_SECONDS, {other: self.template})) == 1
+
+    def test_those_to_come_are_gated_as_the_first_is(self) -> None:
+        """By the policy of a namespace that opted in: kube-scheduler will refuse none of them."""
+        expected = ExpectedPods()
+        before = self.expect(expected)
+
+        after = self.expect(expected, self.pod("a", gates=(PLACEMENT_GATE,)), now=1)
+
+        assert [one.uid for one in after] == [one.uid for one in before]
+        assert {one.gates for one in after} == {(PLACEMENT_GATE,)}
 
     def test_a_pod_that_waits_for_its_queue_tells_more(self) -> None:
         assert self.expect(ExpectedPods(), self.pod("a", gates=(QUEUE_GATE,))) == []

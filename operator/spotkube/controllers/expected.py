@@ -131,10 +131,14 @@ class ExpectedPods:
     def _owner(self, key: SourceKey, model: Pod, now: float) -> _Owner:
         """Of one of which a pod waits."""
         owner = self._owners.get(key)
-        if owner is not None and owner.by_template and owner.model.shape != model.shape:
+        if owner is None or not owner.by_template:
+            return owner or _Owner(model)
+        if owner.model.shape != model.shape:
             self._doubted[key[0]] = now
-            owner = None
-        return owner or _Owner(model)
+            return _Owner(model)
+        if owner.model.gates != model.gates:  # as our policy puts them on: those to come wait behind them, too
+            owner.model, owner.stand_ins = model, {uid: _stand_in(model, uid) for uid in owner.stand_ins}
+        return owner
 
     def _declared(self, key: SourceKey, template: Pod) -> _Owner:
         owner = self._owners.get(key)
