@@ -83,8 +83,9 @@ class NodeClaimStatus(ObservedStatus):
     """The claim's life. Written by SpotKube. Conditions: Launched, Registered, Ready, Draining."""
 
     phase: Phase | None = None
-    """Pending: decided, not bought yet. Launched: the instance exists. Registered: its Node exists. Ready: the Node
-    takes pods. Draining: pods are being moved away. Terminated: the instance is gone."""
+    """Pending: decided, not bought yet. Launched: the instance exists. Registered: its Node exists; left out where that
+    soon takes pods. Ready: the Node takes pods. Draining: pods are being moved away. Terminated: the instance is
+    gone."""
     phase_times: Annotated[dict[Phase, Time], Field(max_length=16)] = Field(default_factory=dict)
     """When the claim entered each phase."""
     provider_id: Annotated[str, Field(max_length=512)] | None = None
