@@ -8,6 +8,7 @@ from spotkube.model import labels
 from support_operator import Object, Story, condition, is_leaving, is_running, name_of, names
 
 NODES, LEAST = 6, 5
+POD_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 FOUR_CORES = {"key": labels.INSTANCE_CPU, "operator": "In", "values": ["4"]}
 
 
@@ -21,12 +22,14 @@ def consolidate(story: Story, nodes: str) -> None:
 
 
 def half_empty(story: Story) -> list[Object]:
-    """Six nodes for two pods each, of which one is left: a ReplicaSet takes first those that stand beside another, but
-    where all do, both of a node may be taken."""
+    """Six nodes for two pods each, of which one is left: those that cost least are removed, where a ReplicaSet has the
+    choice of all it may remove both of a node."""
     pool(story, consolidationPolicy="Never")
     story.apply(story.service("web", 2 * NODES, cpu="1500m", minAvailable=LEAST))
-    story.wait_running(2 * NODES, "web")
+    pods = story.wait_running(2 * NODES, "web")
     claims = story.wait_ready_claims(NODES)
+    one_of_each = {pod["spec"]["nodeName"]: name_of(pod) for pod in pods}
+    story.kubectl("annotate", "pods", *one_of_each.values(), f"{POD_DELETION_COST}=-1")
     story.apply(story.service("web", NODES, cpu="1500m", minAvailable=LEAST))
     story.wait_running(NODES, "web")
     story.wait(lambda: story.budget("web").get("disruptionsAllowed") == 1, "the budget to allow one eviction")
