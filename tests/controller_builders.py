@@ -204,7 +204,7 @@ class World:
             self.clock.now += seconds
 
     async def decided(self) -> None:
-        """All up to the claims of a decision: nothing has been launched, and no pod was touched."""
+        """All up to the claims of a decision, and what is begun with each: no instance has been launched."""
         await self.cycle()
         self.sync()
         await self.loop.act()

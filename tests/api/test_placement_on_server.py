@@ -11,7 +11,7 @@ from localcluster.cluster import Cluster
 from spotkube.cluster.client import KubeClient
 from spotkube.cluster.errors import Invalid
 from spotkube.cluster.resources import PODS
-from spotkube.controllers.placement import admission_patch, release_patch, selector_patch
+from spotkube.controllers.entry import admission_patch, release_patch, selector_patch
 from spotkube.convert.pods import to_pod
 from spotkube.model.labels import NODECLAIM, PLACEMENT_GATE, UNREGISTERED_TAINT
 from support import wait_until

@@ -211,6 +211,18 @@ class TestTemplates:
 
 
 class TestHeirs:
+    def test_who_is_there_was_made_before_all_that_come(self) -> None:
+        """Nodes come one after the other, and the first are for those that wait already."""
+        expected = ExpectedPods()
+        pods = [waiting("a", created_at=5.0)]
+
+        first = expected.waiting(pods, {OWNER: 11}, now=7.5)
+        more = expected.waiting(pods, {OWNER: 12}, now=8.5)
+
+        assert {one.created_at for one in first} == {7.5}
+        assert [one.created_at for one in more[11:]] == [8.5]
+        assert sorted(more, key=lambda one: (one.created_at, one.uid)) == more, "whoever comes next has the first place"
+
     def test_a_pod_that_comes_takes_the_place_of_a_stand_in_once(self) -> None:
         expected = ExpectedPods()
         first, second = expected.waiting([waiting("a")], {OWNER: 2}, now=0)

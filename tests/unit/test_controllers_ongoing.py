@@ -149,15 +149,14 @@ async def test_what_was_begun_before_it_was_forgotten_has_no_part_in_what_is_don
     assert set(later.values()) <= set(begun), "those of before made an end of it"
 
 
-async def test_who_waited_comes_before_those_who_had_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spotkube.controllers.ongoing.CONCURRENT_CALLS", 1)
+async def test_who_waited_comes_before_those_who_had_their_turn() -> None:
     gate, begun = asyncio.Semaphore(0), list[str]()
 
     async def work(item: str) -> None:
         begun.append(item)
         await gate.acquire()
 
-    ongoing, items = Ongoing(work), {"a": "a", "b": "b", "c": "c"}
+    ongoing, items = Ongoing(work, at_once=1), {"a": "a", "b": "b", "c": "c"}
     await ongoing.go_on(items, 0.0)
     gate.release()
     for _ in range(20):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from builders import make_node, make_pod
 from controller_builders import UNAVAILABLE, World
 from spotkube.cluster.resources import NODECLAIMS, NODEPOOLS, NODES, PODS
 from spotkube.controllers.claims.arriving import LANDING_SECONDS
-from spotkube.controllers.placement import pods_landing, selector_of
+from spotkube.controllers.entry import selector_of
+from spotkube.controllers.placement import pods_landing
 from spotkube.model.cluster import Mode, Snapshot
 from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
 from spotkube.model.plan import Placement, Plan, PlannedNode
@@ -39,9 +42,9 @@ async def node_on_its_way(world: World, *, gated: bool = True) -> str:
     return name
 
 
-def add_room_elsewhere(world: World) -> None:
-    """On a node that is open to all, as far as it is about requests."""
-    taints = [{"key": "theirs", "effect": "NoSchedule"}]
+def add_room_elsewhere(world: World, *, tainted: bool = False) -> None:
+    """On a node that is open to all; or only to those that tolerate its taint."""
+    taints = [{"key": "theirs", "effect": "NoSchedule"}] if tainted else []
     status = {
         "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "9"},
         "conditions": [{"type": "Ready", "status": "True"}],
@@ -54,6 +57,11 @@ def crosswise(snapshot: Snapshot, mode: Mode) -> Plan:
     first, *between, last = sorted(unsettled(snapshot))
     nodes = ((first, last), tuple(between))
     return Plan(tuple(PlannedNode("pool", snapshot.offerings[0], pods, "it is there") for pods in nodes))
+
+
+def together(snapshot: Snapshot, mode: Mode) -> Plan:
+    """All onto one node, told in the order of their names."""
+    return Plan((PlannedNode("pool", snapshot.offerings[0], tuple(sorted(unsettled(snapshot))), "it is there"),))
 
 
 def become_ready(world: World, name: str) -> None:
@@ -74,6 +82,16 @@ class TestAdmitting:
         assert "nominatedNodeName" not in world.pod()["status"]
         assert len(world.worker.asked) == 1
 
+    async def test_and_not_only_once_the_next_cycle_comes_to_it(self) -> None:
+        """Where hundreds are written, the first nodes may be there before the last claim is."""
+        world = World()
+        world.add_pool()
+        world.add_pod()
+
+        await world.decided()
+
+        assert admitted(world) == world.claim.metadata.uid
+
     async def test_and_no_other(self) -> None:
         world = World()
         name = await node_on_its_way(world)
@@ -81,16 +99,24 @@ class TestAdmitting:
         [taint] = world.kube.one(NODES, name)["spec"]["taints"]
         assert (taint["key"], taint["value"]) == (UNREGISTERED_TAINT, world.claim.metadata.uid)
 
-    async def test_in_the_order_in_which_kube_scheduler_comes_to_them(self) -> None:
-        """One that it tries too early takes the time of all behind it."""
+    @pytest.mark.parametrize("late", [False, True])
+    async def test_in_the_order_in_which_kube_scheduler_comes_to_them(self, late: bool) -> None:
+        """One that it tries too early takes the time of all behind it; `late`: by a cycle that comes after."""
         world = World()
+        world.worker.answer = together
+        if late:
+            world.kube.refuse["patch pods"] = UNAVAILABLE
         world.add_pool()
         for name, second, priority in (("last", 9, 0), ("first", 9, 5), ("second", 1, 0)):
             raw = world.add_pod(name)
             raw["metadata"]["creationTimestamp"] = f"2027-01-15T08:00:0{second}Z"
             world.kube.put(PODS, raw | {"spec": {**raw["spec"], "priority": priority}})
 
-        await world.cycles(3)
+        await world.decided()
+        if late:
+            world.kube.refuse.clear()
+            world.kube.writes.clear()
+            await world.cycle()
 
         patched = [line for line in world.kube.writes if line.startswith("patch pods/")]
         assert patched == [f"patch pods/{name}" for name in ("first", "second", "last")]
@@ -150,9 +176,10 @@ class TestAdmitting:
         assert admitted(world) == world.claim.metadata.uid
 
     async def test_but_not_where_it_can_go_nowhere_else(self) -> None:
-        """Each write delays a thousand pods by seconds."""
+        """Each write delays a thousand pods by seconds, and every cluster has nodes that are not for them."""
         world = World()
         await node_on_its_way(world)
+        add_room_elsewhere(world, tainted=True)
         await world.cycles(5)
 
         assert "patch pods/web-1/status" not in world.kube.writes
@@ -239,10 +266,12 @@ class TestNominating:
         for name in ("web-1", "web-2", "web-3"):
             world.add_pod(name)
         world.worker.answer = crosswise
+        world.kube.refuse["patch pods"] = UNAVAILABLE
         await world.decided()
         assert len(world.claims) == 2
         assert not any(admitted(world, name) for name in ("web-1", "web-2", "web-3"))
         world.restart()
+        world.kube.refuse.clear()
 
         await world.cycles(3)
 
@@ -266,8 +295,10 @@ class TestNominating:
         world = World()
         world.add_pool()
         world.add_pod()
+        world.kube.refuse["patch pods"] = UNAVAILABLE
         await world.decided()
         view = await world.look()
+        world.kube.refuse.clear()
         world.kube.change(PODS, "web-1", {"metadata": {"uid": "another"}}, "shop")
         await world.placement.reconcile(view)
 

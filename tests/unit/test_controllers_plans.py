@@ -147,7 +147,7 @@ class TestCarryingOut:
         world.add_pod()
         await world.decided()
 
-        others = ("nodepools", "patch nodeclaims")
+        others = ("nodepools", "patch nodeclaims", "patch pods")
         verbs = [line.split("/")[0] for line in world.kube.writes if not any(other in line for other in others)]
         assert verbs == ["create capacityplans", "create nodeclaims", "patch capacityplans"]
         (plan,) = world.plans

@@ -24,7 +24,7 @@ from spotkube.model.plan import Placement
 # Of pods that are alike, so many get an event: thousands of events with one reason would help nobody.
 MAX_TOLD = 10
 # More than evictions at once: pods that have to leave must not wait for their new nodes behind all that are leaving.
-PURCHASES_AT_ONCE = 128
+PURCHASES_AT_ONCE = 64
 # What is done with the plan's name and the claims that it is about to write.
 Store = Callable[[str, Sequence[NodeClaim]], Awaitable[None]]
 # What is done with each claim as soon as it is stored.
@@ -92,8 +92,10 @@ class Carrier:
             self._tools.require_leader()
             raw = await self._tools.client.create(NODECLAIMS, {k: v for k, v in body.items() if k != "status"})
             self._tools.cache.feed(NODECLAIMS, "ADDED", raw)
+            stored = NodeClaim.from_dict(raw)
+            self._placement.begin(stored, view)
             if self._begin is not None:
-                self._begin(NodeClaim.from_dict(raw), view)
+                self._begin(stored, view)
 
         try:
             if store is not None:

@@ -102,7 +102,7 @@ class ExpectedPods:
             if owner.missing != missing[key]:
                 owner.missing, owner.since = missing[key], now
             wanted = min(owner.missing, MOST_AT_ONCE) if now - owner.since < STUCK_SECONDS else 0
-            self._resize(owner, key, wanted)
+            self._resize(owner, key, wanted, now)
             stand_ins += owner.stand_ins.values()
         return stand_ins
 
@@ -137,19 +137,19 @@ class ExpectedPods:
             self._doubted[key[0]] = now
             return _Owner(model)
         if owner.model.gates != model.gates:  # as our policy puts them on: those to come wait behind them, too
-            owner.model, owner.stand_ins = model, {uid: _stand_in(model, uid) for uid in owner.stand_ins}
+            owner.model, owner.stand_ins = model, {uid: _stand_in(model, uid, now) for uid in owner.stand_ins}
         return owner
 
     def _declared(self, key: SourceKey, template: Pod) -> _Owner:
         owner = self._owners.get(key)
         return owner if owner is not None and owner.model.shape == template.shape else _Owner(template, True)
 
-    def _resize(self, owner: _Owner, key: SourceKey, wanted: int) -> None:
+    def _resize(self, owner: _Owner, key: SourceKey, wanted: int, now: float) -> None:
         for surplus in list(owner.stand_ins)[wanted:]:
             del owner.stand_ins[surplus]
         while len(owner.stand_ins) < wanted:
-            uid = f"{'/'.join(key)}#{self._made}"
-            owner.stand_ins[uid] = _stand_in(owner.model, uid)
+            uid = f"{'/'.join(key)}#{self._made:09}"
+            owner.stand_ins[uid] = _stand_in(owner.model, uid, now)
             self._made += 1
 
 
@@ -212,5 +212,7 @@ def _is_its_own(pod: Pod) -> bool:
     return pod.queued is not None or QUEUE_GATE in pod.gates or any(use.ephemeral for use in pod.claims)
 
 
-def _stand_in(model: Pod, uid: str) -> Pod:
-    return replace(model, uid=uid, name=f"{model.name} (to be made)", nominated=None, admitted_by=())
+def _stand_in(model: Pod, uid: str, now: float) -> Pod:
+    """It waits since now: those that were made before it have the places that are there sooner."""
+    name = f"{model.name} (to be made)"
+    return replace(model, uid=uid, name=name, created_at=now, nominated=None, admitted_by=())

@@ -18,10 +18,13 @@ class Ongoing(Generic[T]):
     Nobody waits for the slowest of those before: whoever is free takes what comes, who waited longest first.
     """
 
-    def __init__(self, work: Callable[[T], Awaitable[None]], *, in_order: bool = False) -> None:
+    def __init__(
+        self, work: Callable[[T], Awaitable[None]], *, in_order: bool = False, at_once: int = CONCURRENT_CALLS
+    ) -> None:
         """`work` must look at what is stored: an item may be told again by whom its outcome has not reached yet.
         `in_order`: they are told in the order of their turns, whoever waited before."""
         self._work = work
+        self._at_once = at_once
         self._in_order = in_order
         self._waiting: dict[str, T] = {}
         self._begun: set[str] = set()
@@ -58,7 +61,7 @@ class Ongoing(Generic[T]):
             self._employ()
 
     def _employ(self) -> None:
-        free = CONCURRENT_CALLS - sum(not worker.done() for worker in self._workers)
+        free = self._at_once - sum(not worker.done() for worker in self._workers)
         self._workers |= {
             asyncio.create_task(self._take_turns(self._term)) for _ in range(min(free, len(self._waiting)))
         }

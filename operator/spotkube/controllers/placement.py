@@ -20,17 +20,22 @@ from spotkube.cluster.resources import PODS
 from spotkube.cluster.store import Store
 from spotkube.cluster.transport import Object, Objects
 from spotkube.controllers.claims.arriving import is_ready
+from spotkube.controllers.entry import admission_patch, release_patch, selector_of, selector_patch
 from spotkube.controllers.expected import owner_of, unmade
 from spotkube.controllers.ongoing import TURN_SECONDS, Ongoing
 from spotkube.controllers.toolbox import Toolbox
 from spotkube.controllers.view import View
 from spotkube.convert.workloads import SourceKey
 from spotkube.model.cluster import Node
-from spotkube.model.labels import HOSTNAME, NODECLAIM, PLACEMENT_GATE, PLANNED_PODS, UNREGISTERED_TAINT
+from spotkube.model.labels import PLACEMENT_GATE, PLANNED_PODS
 from spotkube.model.plan import Placement
 from spotkube.model.pods import EndedPod, Pod
 from spotkube.model.resources import ResourceList
+from spotkube.model.selectors import Taint, untolerated
 
+# While controllers make thousands of pods, hundreds at once, each call of ours waits for its part of the API server.
+# With fewer, kube-scheduler comes to pods that may not enter yet; with more, nodes take longer to come.
+LANDINGS_AT_ONCE = 64
 # Phases of a claim whose node takes no pods yet, since not all of them have their place.
 _CLOSED = (None, Phase.PENDING, Phase.LAUNCHED, Phase.REGISTERED)
 logger = logging.getLogger(__name__)
@@ -62,10 +67,11 @@ class PlacementController:
         self._tools = tools
         self._by_selector = by_selector
         self._pods: Store[Pod | EndedPod] = tools.cache.stores[PODS]
-        self._landings = Ongoing(self._land, in_order=True)
+        self._landings = Ongoing(self._land, in_order=True, at_once=LANDINGS_AT_ONCE)
         self._targets: dict[str, str] = {}
         self._overlaid: dict[str, tuple[Pod, Pod]] = {}
         self._recalled = False
+        self._room: _OpenRoom | None = None
 
     def recall(self, claims: Iterable[NodeClaim], pods: Sequence[Pod]) -> None:
         """Once at the beginning: what was planned onto claims whose nodes are not open yet, and is not nominated."""
@@ -145,13 +151,27 @@ class PlacementController:
         self._overlaid = {uid: one for uid, one in self._overlaid.items() if uid in self._targets}
 
         claims = {names[claim.name]: claim for claim in view.claims.values()}
-        open_room = _OpenRoom(view)
+        open_room = self._open_room(view)
         landings = {}
-        for uid, pod in sorted(waiting.items(), key=_turn_of):
+        for pod in sorted(waiting.values(), key=_turn_of):
             if pod.nominated:
                 name = names.get(pod.nominated, pod.nominated)
-                landings[uid] = _Landing(pod, name, claims.get(name), view, open_room)
+                landings[pod.uid] = _Landing(pod, name, claims.get(name), view, open_room)
         await self._landings.go_on(landings, TURN_SECONDS)
+
+    def begin(self, claim: NodeClaim, view: View) -> None:
+        """Lets those pods in that are planned onto a claim which was stored just now, and that the view does not know:
+        kube-scheduler may try them as soon as there is a Node."""
+        planned = (claim.metadata.annotations or {}).get(PLANNED_PODS, "").split(",")
+        waiting = [pod for uid in planned if (pod := view.pods.get(uid)) and pod.node is None and not pod.deleting]
+        for pod in sorted(waiting, key=_turn_of):
+            landing = _Landing(replace(pod, nominated=claim.name), claim.name, claim, view, self._open_room(view))
+            self._landings.add(pod.uid, landing)
+
+    def _open_room(self, view: View) -> "_OpenRoom":
+        if self._room is None or self._room.view is not view:
+            self._room = _OpenRoom(view)
+        return self._room
 
     async def _land(self, landing: "_Landing") -> None:
         try:
@@ -207,24 +227,26 @@ class _Landing:
 
 
 class _OpenRoom:
-    """What is left on nodes that are open to all; looked up once a cycle, if at all."""
+    """What is left on nodes that are open to all; looked up once a view, if at all."""
 
     def __init__(self, view: View) -> None:
-        self._view = view
+        self.view = view
 
     def takes(self, pod: Pod) -> bool:
-        """Whether the pod could stray there, as far as its requests tell."""
-        return any(pod.shape.requests.fits(free) for free in self._free)
+        """Whether the pod could stray there, as far as its requests and its tolerations tell."""
+        return any(
+            pod.shape.requests.fits(free) and untolerated(taints, pod.shape.tolerations) is None
+            for free, taints in self._free
+        )
 
     @cached_property
-    def _free(self) -> frozenset[ResourceList]:
-        closed = {name for name, claim in self._view.claims.items() if claim.status.phase in _CLOSED}
-        return frozenset(one.free for one in self._view.bins if one.claim not in closed)
+    def _free(self) -> frozenset[tuple[ResourceList, tuple[Taint, ...]]]:
+        closed = {name for name, claim in self.view.claims.items() if claim.status.phase in _CLOSED}
+        return frozenset((one.free, one.taints) for one in self.view.bins if one.claim not in closed)
 
 
-def _turn_of(waiting: tuple[str, Pod]) -> tuple[int, float]:
+def _turn_of(pod: Pod) -> tuple[int, float]:
     """As kube-scheduler takes them: one that it tries too early costs the time of another that could run."""
-    _, pod = waiting
     return -pod.shape.priority, pod.created_at
 
 
@@ -242,41 +264,6 @@ def _is_nominated(pod: Pod, stray: _OpenRoom | None) -> bool:
     if stray is None:
         return PLACEMENT_GATE in pod.gates or pod.workload is not None or pod.unschedulable
     return PLACEMENT_GATE in pod.gates and stray.takes(pod)
-
-
-def release_patch(pod: Pod) -> Objects:
-    """Lifts our gate; fails when gates have changed meanwhile."""
-    gates, path = [{"name": gate} for gate in pod.gates], "/spec/schedulingGates"
-    others = [gate for gate in gates if gate["name"] != PLACEMENT_GATE]
-    change: Object = {"op": "replace", "path": path, "value": others} if others else {"op": "remove", "path": path}
-    return [{"op": "test", "path": path, "value": gates}, change]
-
-
-def admission_patch(pod: Pod, claim_uid: str) -> Objects:
-    """Lets the pod onto the claim's node while that is closed to others."""
-    toleration = {"key": UNREGISTERED_TAINT, "operator": "Equal", "value": claim_uid, "effect": "NoSchedule"}
-    path = "/spec/tolerations"
-    if pod.shape.tolerations or pod.admitted_by:
-        return [{"op": "add", "path": f"{path}/-", "value": toleration}]
-    return [{"op": "test", "path": path, "value": None}, {"op": "add", "path": path, "value": [toleration]}]
-
-
-def selector_of(pod: Pod, node: Node) -> dict[str, str]:
-    """What brings the pod onto the node by its node selector; that of a gated pod may be narrowed.
-
-    Nothing where the pod is spread: kube-scheduler counts only nodes that the selector leaves, so that the rule would
-    be broken in silence, or with minDomains never met.
-    """
-    label = next((key for key in (NODECLAIM, HOSTNAME) if key in dict(node.labels)), None)
-    if label is None or pod.shape.spread or not pod.shape.is_pinnable:
-        return {}
-    return {label: dict(node.labels)[label]}
-
-
-def selector_patch(pod: Pod, selector: dict[str, str]) -> Objects:
-    if not selector:
-        return []
-    return [{"op": "add", "path": "/spec/nodeSelector", "value": {**dict(pod.shape.node_selector), **selector}}]
 
 
 def _takes_pods(node: Node, claim: NodeClaim | None, view: View) -> bool:

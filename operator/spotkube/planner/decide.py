@@ -23,6 +23,7 @@ from spotkube.planner.problem import NO_LIMIT, Alternative, Budget, IntArray, Pr
 from spotkube.planner.reduced.firstfit import first_fit
 from spotkube.planner.rounds import plan_in_rounds
 from spotkube.planner.solver import Solver
+from spotkube.planner.turns import in_turn
 
 # Of the time that a decision has: the search. Of the rest: the bound of the whole fleet; and then how the plan lands.
 _SEARCH_SHARE, _BOUND_SHARE = 0.7, 2 / 3
@@ -85,6 +86,7 @@ def conclude(
     kept: KeptBins | None = None,
 ) -> Plan:
     """The Plan that a result comes to. The seconds of the solver are for the bound of the whole fleet, and landing."""
+    result = replace(result, solution=in_turn(result.solution, built.groups, snapshot.pods))
     dealt = _deal(built, result)
     names = frozenset(pool.name for pool in pools)
     owned = [claim for claim in snapshot.claims if claim.pool in names]
@@ -184,12 +186,9 @@ def _pods(built: Built) -> int:
 
 
 def _additions(built: Built, result: Result, dealt: _Dealt) -> tuple[PlannedNode, ...]:
-    """Those for services first: claims are written in this order, and hundreds of them take their time."""
     purchases, solution = Purchases(built, result.solution), result.solution
-    serves = np.array([not group.batch for group in built.groups], dtype=np.bool_)
     nodes = zip(solution.node_kind, solution.node_pods, dealt.nodes, strict=True)
-    in_order = sorted(nodes, key=lambda node: not (node[1].astype(np.bool_) & serves).any())
-    return tuple(purchases.node(int(kind), row, pods) for kind, row, pods in in_order)
+    return tuple(purchases.node(int(kind), row, pods) for kind, row, pods in nodes)
 
 
 def _placements(built: Built, dealt: _Dealt) -> Iterator[Placement]:
