@@ -292,19 +292,23 @@ async def test_kopf_begins_anew_whatever_ended_it(
 
 
 class Troubled(Proxy):
-    """Before the API server: the first watch of NodeClaims has expired, the first of other kinds is never answered."""
+    """Before the API server: the first watch of another kind is never answered, and then the first of NodeClaims has
+    expired."""
 
     def __init__(self, upstream: Upstream) -> None:
         super().__init__(upstream, seed=0, share=0.0)
         self.watches: Counter[str] = Counter()
+        self._other_waits = asyncio.Event()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         kind = request.path.rpartition("/")[2]
         if "watch" in request.query:
             self.watches[kind] += 1
             if self.watches[kind] == 1 and kind == NODECLAIMS.plural:
+                await self._other_waits.wait()
                 return web.json_response({"kind": "Status", "code": 410, "reason": "Expired"}, status=410)
             if self.watches[kind] == 1:
+                self._other_waits.set()
                 await asyncio.sleep(60)
         return await super()._handle(request)
 
