@@ -135,6 +135,7 @@ def test_pods_that_opt_out_in_mid_move_stay_and_their_nodes_are_opened_again(sto
     consolidate(story, "1")
     story.wait(lambda: moving(story), "the moves to begin")
     story.kubectl("annotate", "pods", "--all", f"{labels.DO_NOT_DISRUPT}=true")
+    story.settle()  # whom it had asked to leave before it knew has left
     held = {
         pod["metadata"]["uid"]
         for pod in story.pods("web")
