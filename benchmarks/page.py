@@ -31,8 +31,8 @@ WHY = {
     "openb": "with so many shapes of nodes with GPUs the columns are far from converged when the time ends, so that"
     " plan and bound may both be far from what they could be",
     "diverse": "no near bound is known for pods that exclude one another, so part of the gap may be the bound's",
-    "moves": "the first search ends before it has found all that pays, with three times the time likewise; the next"
-    " goes on from there, and each pays for its moves",
+    "moves": "the first search ends before it has found all that pays; the next goes on from there, and each pays for"
+    " its moves",
 }
 PARTS: dict[str, Callable[[Sequence[Row]], tuple[str, list[Target]]]] = {
     "cost": page_cost.render,

@@ -67,10 +67,9 @@ def test_where_several_have_room_the_one_that_takes_most_of_its_kind_does() -> N
 
 
 def test_whoever_has_room_on_what_is_there_needs_no_node_early() -> None:
-    first, second = pod("first", 10, "1"), pod("second", 20, "2")
-    both = pod("third", 30, "1")
+    first, second, third = pod("first", 10, "1"), pod("second", 20, "2"), pod("third", 30, "1")
 
-    assert order(solution([[1, 0], [0, 1]], [[1, 0]]), first, second, both) == [1, 0]
+    assert order(solution([[1, 0], [0, 1]], [[1, 0]]), first, second, third) == [1, 0]
 
 
 @given(st.data())

@@ -29,7 +29,7 @@ from spotkube.convert.workloads import SourceKey
 from spotkube.model.cluster import Node
 from spotkube.model.labels import PLACEMENT_GATE, PLANNED_PODS
 from spotkube.model.plan import Placement
-from spotkube.model.pods import EndedPod, Pod
+from spotkube.model.pods import EndedPod, Pod, turn_of
 from spotkube.model.resources import ResourceList
 from spotkube.model.selectors import Taint, untolerated
 
@@ -153,7 +153,8 @@ class PlacementController:
         claims = {names[claim.name]: claim for claim in view.claims.values()}
         open_room = self._open_room(view)
         landings = {}
-        for pod in sorted(waiting.values(), key=_turn_of):
+        # As kube-scheduler takes them: one that it tries too early costs the time of another that could run.
+        for pod in sorted(waiting.values(), key=turn_of):
             if pod.nominated:
                 name = names.get(pod.nominated, pod.nominated)
                 landings[pod.uid] = _Landing(pod, name, claims.get(name), view, open_room)
@@ -164,7 +165,7 @@ class PlacementController:
         kube-scheduler may try them as soon as there is a Node."""
         planned = (claim.metadata.annotations or {}).get(PLANNED_PODS, "").split(",")
         waiting = [pod for uid in planned if (pod := view.pods.get(uid)) and pod.node is None and not pod.deleting]
-        for pod in sorted(waiting, key=_turn_of):
+        for pod in sorted(waiting, key=turn_of):
             landing = _Landing(replace(pod, nominated=claim.name), claim.name, claim, view, self._open_room(view))
             self._landings.add(pod.uid, landing)
 
@@ -243,11 +244,6 @@ class _OpenRoom:
     def _free(self) -> frozenset[tuple[ResourceList, tuple[Taint, ...]]]:
         closed = {name for name, claim in self.view.claims.items() if claim.status.phase in _CLOSED}
         return frozenset((one.free, one.taints) for one in self.view.bins if one.claim not in closed)
-
-
-def _turn_of(pod: Pod) -> tuple[int, float]:
-    """As kube-scheduler takes them: one that it tries too early costs the time of another that could run."""
-    return -pod.shape.priority, pod.created_at
 
 
 def _is_nominated(pod: Pod, stray: _OpenRoom | None) -> bool:

@@ -187,6 +187,11 @@ class Pod:
         return (POD_TEMPLATE_HASH, RELEASED) in self.labels
 
 
+def turn_of(pod: Pod) -> tuple[int, float]:
+    """What kube-scheduler's queue is sorted by: priority, and then how long a pod waits."""
+    return -pod.shape.priority, pod.created_at
+
+
 def shapes_of(pods: Iterable[Pod]) -> tuple[PodShape, ...]:
     """The pods' shapes, each object once: of thousands of pods there are few, which need not be compared."""
     return tuple({id(pod.shape): pod.shape for pod in pods}.values())

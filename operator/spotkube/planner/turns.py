@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spotkube.model.pods import Pod
+from spotkube.model.pods import Pod, turn_of
 from spotkube.planner.formulation.groups import Group
 from spotkube.planner.problem import Solution
 
@@ -20,7 +20,7 @@ def in_turn(solution: Solution, groups: Sequence[Group], pods: Iterable[Pod]) ->
     Of each group the pods that were created first have the bins and then the nodes that come first, as they are dealt.
     `pods` are all those of the groups.
     """
-    turns = {pod.uid: (-pod.shape.priority, pod.created_at) for pod in pods}
+    turns = {pod.uid: turn_of(pod) for pod in pods}
     waiting = [(group.batch, turns[uid], uid, g) for g, group in enumerate(groups) for uid in group.pods]
     bundles = np.array([group.bundle for group in groups], dtype=np.int64)
     free = solution.bin_pods.sum(axis=0) * bundles
